@@ -1,0 +1,5 @@
+//! Placeholder.
+mod token_endpoint;
+pub use token_endpoint::{
+    TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
+};
