@@ -1,3 +1,75 @@
-//! Placeholder.
+//! The token cache that Microsoft's developer tools share: read without a lock, written without
+//! harm.
+//!
+//! Azure CLI, Azure PowerShell, Visual Studio and every SDK with a persistent cache keep their
+//! sign-in in the unified MSAL cache: a JSON document of accounts, refresh tokens and access
+//! tokens. [`TokenCache`] reads it, [`Snapshot`] is what it held at one moment, and a
+//! [`Transaction`] changes it under the lock that the other programs respect. Who may use which
+//! token is not decided here.
+//!
+//! ```
+//! # #[cfg(unix)]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use msal_token_cache::{FilePersistence, TokenCache, default_path};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("msal.cache.nocae");
+//! # #[cfg(any())]
+//! let path = default_path("msal.cache.nocae").ok_or("no home folder")?;
+//! let cache = TokenCache::new(FilePersistence::new(path));
+//! let snapshot = cache.snapshot()?;
+//! for account in snapshot.accounts() {
+//!     let tokens = snapshot.access_tokens_of(account.home_account_id());
+//!     println!("{:?}: {} access tokens", account.username(), tokens.count());
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(unix))]
+//! # fn main() {}
+//! ```
+//!
+//! # What it promises to the other programs
+//!
+//! - What it does not know, it keeps: unknown sections, entries and members survive a write, byte
+//!   for byte and in their order.
+//! - A reader sees the old content or the new, whenever we die; the file is replaced, never
+//!   truncated.
+//! - The lock is held for reading, merging and replacing, never for longer.
+//! - What it cannot read (encrypted, torn, not a cache) it never writes over and never deletes.
+//!
+//! # Limitations
+//!
+//! Plain-text stores on Unix, for now. A peer that ignores the lock can undo a write; it is put on
+//! top again at the next look, not prevented. See [`FilePersistence`] for file systems without
+//! `flock`.
+
+mod cache;
 mod clock;
+mod content;
+mod document;
+mod environment;
+mod error;
+mod index;
+mod key;
+mod location;
+mod lock;
+mod merge;
+mod persistence;
+mod redemption;
+mod schema;
+mod snapshot;
+mod transaction;
+
+pub use cache::TokenCache;
 pub use clock::{Clock, SystemClock};
+pub use environment::{is_known_cloud, same_cloud};
+pub use error::{Error, ErrorKind, Result};
+pub use location::default_path;
+pub use merge::Merged;
+#[cfg(unix)]
+pub use persistence::FilePersistence;
+pub use persistence::{Loaded, MemoryPersistence, Persistence, Stamp, StoreLock};
+pub use redemption::{Identity, Redemption};
+pub use schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};
+pub use snapshot::Snapshot;
+pub use transaction::Transaction;

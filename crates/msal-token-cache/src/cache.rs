@@ -1,0 +1,345 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::content::Content;
+use crate::lock::Backoff;
+use crate::persistence::{Loaded, Persistence, Stamp};
+use crate::{Error, ErrorKind, Result, Snapshot, Transaction};
+
+/// A token cache that other programs share: read without a lock, written as a whole under one.
+///
+/// Clones share everything. A program that only reads needs [`snapshot`](Self::snapshot); one that
+/// writes says in [`modify`](Self::modify) what to change, on top of whatever is there by then.
+///
+/// ```
+/// # #[cfg(unix)]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use msal_token_cache::{FilePersistence, TokenCache};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("msal.cache.nocae");
+/// let cache = TokenCache::new(FilePersistence::new(path));
+/// for account in cache.snapshot()?.accounts() {
+///     println!("{} in {}", account.home_account_id(), account.environment());
+/// }
+/// # Ok(())
+/// # }
+/// # #[cfg(not(unix))]
+/// # fn main() {}
+/// ```
+///
+/// # Limitations
+///
+/// What a peer does that ignores every lock can be mended after the fact, not prevented: see
+/// [`modify`](Self::modify).
+#[derive(Clone)]
+pub struct TokenCache(Arc<Shared>);
+
+struct Shared {
+    persistence: Box<dyn Persistence>,
+    state: ArcSwap<State>,
+    /// One writer of this process at a time; the store's lock is for the others.
+    writer: Mutex<()>,
+}
+
+/// What was read last.
+struct State {
+    /// `None` until something was read.
+    snapshot: Option<Arc<Snapshot>>,
+    /// The content that the snapshot was made of.
+    of: Look,
+    /// The content that was looked at last: newer than the snapshot's where that looked torn.
+    seen: Look,
+}
+
+/// A look at the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// None was taken, or the content was changing under it.
+    Unsure,
+    /// The stamp of the content, or that there was none.
+    At(Option<Stamp>),
+}
+
+/// What one attempt to read came to.
+enum Read {
+    Whole(Arc<Snapshot>, Look),
+    Empty(Look),
+    Torn(Error, Look),
+}
+
+/// For how long, in sum, content that may be torn is read again: a peer that writes in place needs
+/// a few milliseconds.
+const PATIENCE: Duration = Duration::from_millis(150);
+/// How often a modification is put on top of content that changed meanwhile.
+const ATTEMPTS: usize = 5;
+/// How often a write that a peer has overwritten is repeated.
+const REPAIRS: usize = 2;
+
+impl TokenCache {
+    /// The cache in this store; nothing is read yet.
+    pub fn new(persistence: impl Persistence + 'static) -> Self {
+        let state = State {
+            snapshot: None,
+            of: Look::Unsure,
+            seen: Look::Unsure,
+        };
+        Self(Arc::new(Shared {
+            persistence: Box::new(persistence),
+            state: ArcSwap::from_pointee(state),
+            writer: Mutex::new(()),
+        }))
+    }
+
+    /// Where the cache is, for messages.
+    pub fn location(&self) -> String {
+        self.0.persistence.location()
+    }
+
+    /// What was read last, if anything was. Never blocks and looks at nothing.
+    pub fn current(&self) -> Option<Arc<Snapshot>> {
+        self.0.state.load().snapshot.clone()
+    }
+
+    /// The cache as it is now; empty where there is none. Reads only what has changed since the
+    /// last time.
+    ///
+    /// Blocks while it reads, up to about 150 ms where the content looks torn; then the last good
+    /// snapshot stays in use until the content changes again. `snapshot_async`, with the feature
+    /// `tokio`, does not block.
+    ///
+    /// # Errors
+    ///
+    /// There is a cache and it could not be read: [`ErrorKind`] says why.
+    pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
+        match self.unchanged()? {
+            (_, Some(snapshot)) => Ok(snapshot),
+            _ => self.reload(),
+        }
+    }
+
+    /// Changes the cache: waits for the lock, reads the latest content, lets `edit` change it and
+    /// replaces the store's content as a whole. Without a change nothing is written.
+    ///
+    /// `edit` runs again on newer content when a peer that ignores the lock wrote meanwhile, also
+    /// after the commit when that peer's write has undone this one (twice at most): it must come
+    /// to the same end each time. Its last result is returned. Blocks; `modify_async`, with the
+    /// feature `tokio`, does not.
+    ///
+    /// # Errors
+    ///
+    /// What `edit` returned; or the store could not be locked, read or written. Content that does
+    /// not parse is never written over.
+    pub fn modify<T>(&self, mut edit: impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
+        // Nothing that a panic could leave half done is behind this lock.
+        let _one_at_a_time = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = self.commit(&mut edit)?;
+        for _ in 0..REPAIRS {
+            if self.look()? == self.0.state.load().seen {
+                break;
+            }
+            answer = self.commit(&mut edit)?;
+        }
+        Ok(answer)
+    }
+
+    fn commit<T>(&self, edit: &mut impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
+        for _ in 0..ATTEMPTS {
+            let guard = self.0.persistence.lock()?;
+            let (snapshot, look) = self.read_for_writing()?;
+            let mut transaction = Transaction::on(snapshot);
+            let answer = edit(&mut transaction)?;
+            let edited = transaction.snapshot();
+            if !transaction.is_changed() {
+                self.publish(edited, look, look);
+                return Ok(answer);
+            }
+            // The last look: a peer may have written without the lock, or deleted our lock file.
+            if guard.is_held() && self.look()? == look {
+                let stamp = self
+                    .0
+                    .persistence
+                    .save(edited.document().text().as_bytes())?;
+                self.publish(edited, Look::At(Some(stamp)), Look::At(Some(stamp)));
+                return Ok(answer);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Locked,
+            format!(
+                "{} kept changing under its lock; nothing was written",
+                self.location()
+            ),
+        ))
+    }
+
+    fn look(&self) -> Result<Look> {
+        self.0.persistence.stamp().map(Look::At)
+    }
+
+    /// One look at the store, and the current snapshot if it is still what was read last.
+    fn unchanged(&self) -> Result<(Look, Option<Arc<Snapshot>>)> {
+        let look = self.look()?;
+        let state = self.0.state.load();
+        Ok((
+            look,
+            state
+                .snapshot
+                .as_ref()
+                .filter(|_| state.seen == look)
+                .map(Arc::clone),
+        ))
+    }
+
+    fn publish(&self, snapshot: &Arc<Snapshot>, of: Look, seen: Look) {
+        let snapshot = Some(Arc::clone(snapshot));
+        self.0.state.store(Arc::new(State { snapshot, of, seen }));
+    }
+
+    fn reload(&self) -> Result<Arc<Snapshot>> {
+        let read = self.read_patiently()?;
+        let last_good = self.current();
+        let (snapshot, of, seen) = match (read, last_good) {
+            (Read::Whole(snapshot, look), _) => (snapshot, look, look),
+            (Read::Empty(look) | Read::Torn(_, look), Some(last_good)) => {
+                let location = self.location();
+                tracing::debug!(
+                    location,
+                    "the token cache looks torn; its last good content stays in use"
+                );
+                (last_good, Look::Unsure, look)
+            }
+            (Read::Empty(look), None) => (Arc::new(Snapshot::empty()), look, look),
+            (Read::Torn(error, _), None) => return Err(error),
+        };
+        self.publish(&snapshot, of, seen);
+        Ok(snapshot)
+    }
+
+    /// What a writer builds on: what is in the store now, and nothing that was there before.
+    fn read_for_writing(&self) -> Result<(Arc<Snapshot>, Look)> {
+        let look = self.look()?;
+        let state = self.0.state.load();
+        if let Some(snapshot) = state.snapshot.as_ref().filter(|_| state.of == look) {
+            return Ok((Arc::clone(snapshot), look));
+        }
+        match self.read_patiently()? {
+            Read::Whole(snapshot, look) => Ok((snapshot, look)),
+            Read::Empty(look) => Ok((Arc::new(Snapshot::empty()), look)),
+            Read::Torn(error, _) => Err(error),
+        }
+    }
+
+    /// Reads, and reads again while what was read may be half of something.
+    fn read_patiently(&self) -> Result<Read> {
+        let mut backoff = Backoff::new(PATIENCE, PATIENCE / 15, PATIENCE / 5);
+        loop {
+            let read = self.read_once()?;
+            if matches!(read, Read::Whole(..)) || !backoff.wait() {
+                return Ok(read);
+            }
+        }
+    }
+
+    fn read_once(&self) -> Result<Read> {
+        let loaded = match self.0.persistence.load() {
+            Ok(loaded) => loaded,
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                return Ok(Read::Torn(error, Look::Unsure));
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(Loaded { bytes, stamp }) = loaded else {
+            return Ok(Read::Whole(Arc::new(Snapshot::empty()), Look::At(None)));
+        };
+        let look = Look::At(Some(stamp));
+        Ok(match Content::read(bytes, &self.location())? {
+            Content::Cache(snapshot) => Read::Whole(Arc::new(snapshot), look),
+            Content::Empty => Read::Empty(look),
+            Content::Torn(why) => {
+                let text = format!(
+                    "{} is not a token cache ({why}); it is left as it is: sign in again with the \
+                     tool that wrote it, or move it away",
+                    self.location()
+                );
+                Read::Torn(Error::new(ErrorKind::Corrupt, text), look)
+            }
+        })
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache")
+            .field("persistence", &self.0.persistence)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "tokio")]
+mod off_executor {
+    use super::{Arc, Error, ErrorKind, Look, Read, Result, Snapshot, TokenCache, Transaction};
+
+    impl TokenCache {
+        /// [`snapshot`](Self::snapshot) for an async caller: what is read quickly is read in place,
+        /// the rest on the runtime's blocking pool. Without a tokio runtime it blocks.
+        ///
+        /// # Errors
+        ///
+        /// As [`snapshot`](Self::snapshot).
+        ///
+        /// # Cancel safety
+        ///
+        /// Cancel safe: what was being read is kept for the next call.
+        pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
+            let quick = match self.unchanged()? {
+                (_, Some(snapshot)) => return Ok(snapshot),
+                (Look::At(Some(stamp)), None) => self.0.persistence.loads_quickly(&stamp),
+                _ => true,
+            };
+            if quick && let Read::Whole(snapshot, look) = self.read_once()? {
+                self.publish(&snapshot, look, look);
+                return Ok(snapshot);
+            }
+            let cache = self.clone();
+            off_executor(move || cache.reload()).await
+        }
+
+        /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool. Without a
+        /// tokio runtime it blocks.
+        ///
+        /// # Errors
+        ///
+        /// As [`modify`](Self::modify).
+        ///
+        /// # Cancel safety
+        ///
+        /// Dropping the future does not stop a modification that has begun.
+        pub async fn modify_async<T: Send + 'static>(
+            &self,
+            edit: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
+        ) -> Result<T> {
+            let cache = self.clone();
+            off_executor(move || cache.modify(edit)).await
+        }
+    }
+
+    async fn off_executor<T: Send + 'static>(
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return work();
+        };
+        match runtime.spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => {
+                let text = "the runtime shut down before the token cache was reached";
+                Err(Error::new(ErrorKind::Io, text).with_source(error))
+            }
+        }
+    }
+}

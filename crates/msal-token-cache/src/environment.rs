@@ -1,0 +1,51 @@
+//! Which hosts speak for the same cloud.
+
+/// The clouds and the hosts of each, as MSAL.NET knows them (`KnownMetadataProvider`).
+const CLOUDS: [&[&str]; 9] = [
+    &[
+        "login.microsoftonline.com",
+        "login.windows.net",
+        "login.microsoft.com",
+        "sts.windows.net",
+    ],
+    &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+    &["login.microsoftonline.us", "login.usgovcloudapi.net"],
+    &["login-us.microsoftonline.com"],
+    &["login.microsoftonline.de"],
+    &[
+        "login.windows-ppe.net",
+        "sts.windows-ppe.net",
+        "login.microsoft-ppe.com",
+    ],
+    &["login.sovcloud-identity.fr"],
+    &["login.sovcloud-identity.de"],
+    &["login.sovcloud-identity.sg"],
+];
+
+/// Whether two values of an entry's `environment` name the same cloud.
+///
+/// Hosts of one group are aliases of each other; an unknown host is an alias of itself alone.
+/// Case does not count.
+///
+/// ```
+/// use msal_token_cache::same_cloud;
+///
+/// assert!(same_cloud("login.windows.net", "login.microsoftonline.com"));
+/// assert!(!same_cloud("login.microsoftonline.us", "login.microsoftonline.com"));
+/// assert!(same_cloud("login.contoso.example", "Login.Contoso.Example"));
+/// ```
+pub fn same_cloud(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+        || cloud_of(one).is_some_and(|cloud| cloud_of(other) == Some(cloud))
+}
+
+/// Whether a host belongs to a cloud that Microsoft runs.
+pub fn is_known_cloud(host: &str) -> bool {
+    cloud_of(host).is_some()
+}
+
+fn cloud_of(host: &str) -> Option<usize> {
+    CLOUDS
+        .iter()
+        .position(|hosts| hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
+}

@@ -1,0 +1,92 @@
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A result whose error is [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can be done about an [`Error`] of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The content is not a token cache, or only half of one. It was left as it is.
+    Corrupt,
+    /// The content belongs to another program or is encrypted in a way that is not read here. It
+    /// was left as it is.
+    Foreign,
+    /// Who owns the file, or who may write near it, makes it unsafe to use.
+    Insecure,
+    /// The content is larger than allowed. It was not read.
+    TooLarge,
+    /// Somebody else held the lock for as long as we were ready to wait.
+    Locked,
+    /// The store could not be found out about, read or written.
+    Io,
+}
+
+/// Why a token cache could not be read or written.
+///
+/// The text names the place, what was tried and what to do next; it never holds content of the
+/// cache. One pointer wide.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    text: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of this kind with this text: lower case, no full stop, no secret.
+    pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            text: text.into(),
+            source: None,
+        }))
+    }
+
+    /// Keeps the cause, for `source()`.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// What can be done about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// An input/output error: what was done, where, and what the system said.
+    #[cfg(unix)]
+    pub(crate) fn io(what: &str, path: &std::path::Path, error: impl Into<std::io::Error>) -> Self {
+        let error = error.into();
+        let text = format!("{what} {} failed: {error}", path.display());
+        Self::new(ErrorKind::Io, text).with_source(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, text, source } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", kind)
+            .field("text", text)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.0.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The keys under which the other MSALs put an entry.
+//!
+//! A key is only where an entry stands; what an entry is, its members say. So keys are composed
+//! for entries that are added, and never read.
+
+/// The key of a plain access token.
+pub(crate) fn access_token(
+    home_account_id: &str,
+    environment: &str,
+    client_id: &str,
+    realm: &str,
+    target: &str,
+) -> String {
+    [
+        home_account_id,
+        environment,
+        "accesstoken",
+        client_id,
+        realm,
+        target,
+    ]
+    .join("-")
+    .to_lowercase()
+}
+
+/// The key of an ID token.
+pub(crate) fn id_token(
+    home_account_id: &str,
+    environment: &str,
+    client_id: &str,
+    realm: &str,
+) -> String {
+    [
+        home_account_id,
+        environment,
+        "idtoken",
+        client_id,
+        realm,
+        "",
+    ]
+    .join("-")
+    .to_lowercase()
+}
+
+/// The key of an account.
+pub(crate) fn account(home_account_id: &str, environment: &str, realm: &str) -> String {
+    [home_account_id, environment, realm]
+        .join("-")
+        .to_lowercase()
+}
+
+/// The key of what is known about an application; the one that keeps its case.
+pub(crate) fn app_metadata(environment: &str, client_id: &str) -> String {
+    ["appmetadata", environment, client_id].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_msal_python() {
+        assert_eq!(
+            access_token(
+                "Uid.Utid",
+                "login.microsoftonline.com",
+                "Client",
+                "Tenant",
+                "A/.default b"
+            ),
+            "uid.utid-login.microsoftonline.com-accesstoken-client-tenant-a/.default b"
+        );
+        assert_eq!(
+            id_token("Uid.Utid", "login.microsoftonline.com", "Client", "Tenant"),
+            "uid.utid-login.microsoftonline.com-idtoken-client-tenant-"
+        );
+        assert_eq!(
+            account("Uid.Utid", "login.microsoftonline.com", "Tenant"),
+            "uid.utid-login.microsoftonline.com-tenant"
+        );
+        assert_eq!(
+            app_metadata("login.microsoftonline.com", "Client"),
+            "appmetadata-login.microsoftonline.com-Client"
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! The lock that keeps every other writer of a cache out while we write.
+//!
+//! The peers have two incompatible kinds of lock on the same `<cache>.lockfile`: some hold it as
+//! long as the file exists (Python without portalocker, Node), others as long as they have a
+//! `flock` on it (.NET, Go, Python with portalocker). We hold both.
+
+mod backoff;
+mod protocol;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(unix)]
+pub(crate) use unix::FileLock;
+
+pub(crate) use backoff::Backoff;

@@ -1,0 +1,310 @@
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::signal::kill;
+use nix::sys::stat::{FileStat, Mode, fstat, lstat};
+use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
+
+use super::Backoff;
+use super::protocol::{Action, Flock, Holder, Seen, decide};
+use crate::clock::{Clock, SystemClock};
+use crate::persistence::{StoreLock, open_for_reading};
+use crate::{Error, ErrorKind, Result};
+
+/// The lock of one cache, held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct FileLock {
+    path: PathBuf,
+    file: File,
+    /// A forked child has a copy of this value, but not the lock.
+    owner: Pid,
+}
+
+impl FileLock {
+    /// Waits for the lock, at most for `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] names the file and who is in it.
+    pub(crate) fn acquire(path: &Path, timeout: Duration) -> Result<Self> {
+        let mut backoff = Backoff::new(
+            timeout,
+            Duration::from_millis(5),
+            Duration::from_millis(100),
+        );
+        loop {
+            let (file, seen) = look(path).map_err(|errno| Error::io("locking", path, errno))?;
+            let go_on = match decide(seen) {
+                Action::Hold | Action::Adopt => {
+                    let lock = Self {
+                        path: path.to_owned(),
+                        file,
+                        owner: getpid(),
+                    };
+                    lock.sign()
+                        .map_err(|error| Error::io("writing", path, error))?;
+                    return Ok(lock);
+                }
+                Action::StartOver => {
+                    kernel::unlock(&file);
+                    backoff.has_time()
+                }
+                Action::Wait => {
+                    // While we sleep, the file must be free for everybody else.
+                    kernel::unlock(&file);
+                    drop(file);
+                    backoff.wait()
+                }
+            };
+            if !go_on {
+                return Err(locked(path, timeout));
+            }
+        }
+    }
+
+    /// Says who holds the lock: for people, for peers, and for whoever finds it after our death.
+    fn sign(&self) -> std::io::Result<()> {
+        let mut file = &self.file;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(Signature::ours().to_text().as_bytes())
+    }
+}
+
+impl StoreLock for FileLock {
+    fn is_held(&self) -> bool {
+        is_at(&self.path, &self.file).unwrap_or(false)
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        if getpid() != self.owner {
+            return;
+        }
+        // First the name, then the lock: nobody can lock a file that is about to vanish. What is
+        // not ours any more stays.
+        if self.is_held() {
+            let _ = unlinkat(nix::fcntl::AT_FDCWD, &self.path, UnlinkatFlags::NoRemoveDir);
+        }
+        // A forked child would keep the lock if it were left to closing the file.
+        kernel::unlock(&self.file);
+    }
+}
+
+/// One look at the lock file, which is created if it does not exist.
+fn look(path: &Path) -> nix::Result<(File, Seen)> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    loop {
+        match open(path, flags | OFlag::O_CREAT | OFlag::O_EXCL, mode) {
+            Ok(fd) => {
+                let file = File::from(fd);
+                let flock = take(path, &file)?;
+                return Ok((file, Seen::Created(flock)));
+            }
+            Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        let file = match open(path, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            // Its holder has let go between the two steps.
+            Err(Errno::ENOENT) => continue,
+            Err(errno) => return Err(errno),
+        };
+        let stat = fstat(&file)?;
+        if stat.st_mode & nix::libc::S_IFMT != nix::libc::S_IFREG {
+            return Err(Errno::EINVAL);
+        }
+        let flock = take(path, &file)?;
+        let holder = Signature::in_file(&file).holder(&stat);
+        return Ok((file, Seen::Found(flock, holder)));
+    }
+}
+
+/// Asks the kernel for its lock on the file, and whether the path still leads to it.
+fn take(path: &Path, file: &File) -> nix::Result<Flock> {
+    match kernel::try_lock(file) {
+        Ok(()) if is_at(path, file)? => Ok(Flock::Ours),
+        Ok(()) => Ok(Flock::OnAnotherFile),
+        Err(Errno::EWOULDBLOCK) => Ok(Flock::Theirs),
+        Err(Errno::ENOLCK | Errno::ENOTSUP | Errno::ENOSYS) => {
+            static WARNED: AtomicBool = AtomicBool::new(false);
+            if !WARNED.swap(true, Ordering::Relaxed) {
+                tracing::warn!(path = %path.display(), "no kernel locks here; only the lock file's existence keeps others out");
+            }
+            Ok(if is_at(path, file)? {
+                Flock::Unsupported
+            } else {
+                Flock::OnAnotherFile
+            })
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
+    let at_path = match lstat(path) {
+        Ok(stat) => stat,
+        Err(Errno::ENOENT) => return Ok(false),
+        Err(errno) => return Err(errno),
+    };
+    let open = fstat(file)?;
+    Ok((at_path.st_dev, at_path.st_ino) == (open.st_dev, open.st_ino))
+}
+
+fn locked(path: &Path, timeout: Duration) -> Error {
+    let signature = match open_for_reading(path) {
+        Ok(Some((file, _))) => Signature::in_file(&file),
+        _ => Signature {
+            pid: None,
+            boot: None,
+            namespace: None,
+        },
+    };
+    let holder = match signature.pid {
+        Some(pid) => format!("process {pid}"),
+        None => "a program that left no name".to_owned(),
+    };
+    Error::new(
+        ErrorKind::Locked,
+        format!(
+            "{holder} has held {} for {} s; if no such program runs, delete that file",
+            path.display(),
+            timeout.as_secs()
+        ),
+    )
+}
+
+/// What the holder writes into the lock file. Peers write `<pid> <name>`; ours goes on with what
+/// tells whether the pid means anything here.
+struct Signature {
+    pid: Option<i32>,
+    boot: Option<String>,
+    namespace: Option<String>,
+}
+
+impl Signature {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the kernel tells about itself is no cache"
+    )]
+    fn ours() -> Self {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        let namespace = std::fs::read_link("/proc/self/ns/pid").ok();
+        Self {
+            pid: Some(getpid().as_raw()),
+            boot: boot
+                .map(|id| id.trim().to_owned())
+                .filter(|id| !id.is_empty()),
+            namespace: namespace.and_then(|link| link.into_os_string().into_string().ok()),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        let name = env!("CARGO_PKG_NAME");
+        let pid = self.pid.unwrap_or_default();
+        match (&self.boot, &self.namespace) {
+            (Some(boot), Some(namespace)) => format!("{pid} {name} {boot} {namespace}"),
+            _ => format!("{pid} {name}"),
+        }
+    }
+
+    /// Reads what any peer writes: a byte order mark, braces and further words are tolerated.
+    fn in_file(mut file: &File) -> Self {
+        let mut bytes = [0; 256];
+        let read = file.read(&mut bytes).unwrap_or(0);
+        let text = String::from_utf8_lossy(&bytes[..read]);
+        let mut words = text.trim_start_matches('\u{feff}').split_whitespace();
+        let pid = words
+            .next()
+            .and_then(|word| word.trim_matches(['{', '}']).parse().ok());
+        let is_ours = words.next() == Some(env!("CARGO_PKG_NAME"));
+        let mut next = || words.next().filter(|_| is_ours).map(str::to_owned);
+        Self {
+            pid,
+            boot: next(),
+            namespace: next(),
+        }
+    }
+
+    fn holder(&self, stat: &FileStat) -> Holder {
+        let ours = Self::ours();
+        let in_our_sight = self.boot.is_some()
+            && self.namespace.is_some()
+            && (&self.boot, &self.namespace) == (&ours.boot, &ours.namespace);
+        let alive = self.pid.filter(|pid| *pid > 0).is_some_and(|pid| {
+            // Whoever may not be signalled runs.
+            kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+        });
+        let changed = Duration::new(
+            u64::try_from(stat.st_mtime).unwrap_or(0),
+            u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+        );
+        let now = SystemClock
+            .now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Holder {
+            alive,
+            in_our_sight,
+            age: now.saturating_sub(changed),
+        }
+    }
+}
+
+/// The kernel's locks on an open file: `flock` for the peers that use it and, on Linux, where the
+/// two do not see each other, an open file description lock for those that use record locks.
+mod kernel {
+    use super::{Errno, File};
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door to the kernel's locks"
+    )]
+    pub(super) fn try_lock(file: &File) -> nix::Result<()> {
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(Errno::EWOULDBLOCK),
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
+            }
+        }
+        match record(file, nix::libc::F_WRLCK) {
+            Err(Errno::EAGAIN | Errno::EACCES) => {
+                let _ = file.unlock();
+                Err(Errno::EWOULDBLOCK)
+            }
+            // Where `flock` works, a missing record lock keeps nobody in that `flock` lets in.
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn unlock(file: &File) {
+        let _ = record(file, nix::libc::F_UNLCK);
+        let _ = file.unlock();
+    }
+
+    #[cfg(target_os = "linux")]
+    fn record(file: &File, kind: nix::libc::c_int) -> nix::Result<()> {
+        let whole_file = nix::libc::flock {
+            l_type: nix::libc::c_short::try_from(kind).unwrap_or_default(),
+            l_whence: 0,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole_file)).map(drop)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+    fn record(_file: &File, _kind: nix::libc::c_int) -> nix::Result<()> {
+        Ok(())
+    }
+}

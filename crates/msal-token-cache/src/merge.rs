@@ -1,0 +1,307 @@
+//! How the result of a redemption goes into a cache that others share.
+//!
+//! Entries are matched by their members, never by the key they stand under; one that is rewritten
+//! keeps its key and every member that is not ours. Merging the same redemption again changes
+//! nothing, so it can be repeated on whatever a peer has put over it.
+
+use crate::document::{Document, Edits, Section};
+use crate::redemption::{Identity, Redemption};
+use crate::schema::{AccessToken, Account, Members, RefreshToken, Target, new_entry, seconds_text};
+use crate::{Result, Transaction, key, same_cloud};
+
+/// What became of a redemption that was to be merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Merged {
+    /// The cache holds it.
+    Stored,
+    /// The refresh token's entry had gone: somebody signed the account out. Nothing was stored.
+    SignedOut,
+}
+
+impl Transaction {
+    /// Puts the result of a redemption into the cache: the access token in place of those of the
+    /// same account, client and tenant whose scopes it shares, the rotated refresh token in its
+    /// entry, and what the ID token says. Expired access tokens of the account go.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if a section that has to be written is
+    /// not an object.
+    pub fn merge(&mut self, redemption: &Redemption) -> Result<Merged> {
+        let snapshot = std::sync::Arc::clone(self.snapshot());
+        let document = snapshot.document();
+        let mut edits = Edits::default();
+        if !merge_refresh_token(document, redemption, &mut edits) {
+            return Ok(Merged::SignedOut);
+        }
+        merge_access_token(document, redemption, &mut edits);
+        if let Some(identity) = &redemption.identity {
+            merge_account(document, redemption, identity, &mut edits);
+            merge_id_token(document, redemption, identity, &mut edits);
+        }
+        merge_app_metadata(document, redemption, &mut edits);
+        self.apply(&edits)?;
+        Ok(Merged::Stored)
+    }
+}
+
+/// Rotates the redeemed refresh token in its entry. `false` if there is no such entry any more.
+fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits) -> bool {
+    let entries = document.entries(Section::RefreshToken).enumerate();
+    let theirs: Vec<_> = entries
+        .filter_map(|(position, json)| Some((position, json, RefreshToken::parse(json)?)))
+        .filter(|(_, _, entry)| {
+            entry.home_account_id() == new.home_account_id
+                && entry.environment().eq_ignore_ascii_case(&new.environment)
+                && entry.client_id().eq_ignore_ascii_case(&new.client_id)
+                && !entry.is_partitioned()
+        })
+        .collect();
+    if let Some(rotated) = &new.refresh_token {
+        let redeemed = |(_, _, entry): &&(usize, &str, RefreshToken<'_>)| {
+            entry.secret().expose_secret() == new.redeemed.expose_secret()
+        };
+        // An entry that holds another secret by now was rotated by somebody else: both are good.
+        if let Some((position, json, _)) = theirs.iter().find(redeemed) {
+            let now = seconds_text(new.cached_at);
+            let mut changes = vec![
+                ("secret", Some(rotated.expose_secret())),
+                ("last_modification_time", Some(&*now)),
+            ];
+            // Without `foci` in the answer the entry keeps the family it has.
+            changes.extend(
+                new.family_id
+                    .as_deref()
+                    .map(|family| ("family_id", Some(family))),
+            );
+            change(Section::RefreshToken, *position, json, &changes, edits);
+        }
+    }
+    !theirs.is_empty()
+}
+
+fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) {
+    let target = Target::from(&*new.target);
+    let [cached_at, expires_on] = [new.cached_at, new.expires_on].map(seconds_text);
+    let extended_expires_on = new.extended_expires_on.map(seconds_text);
+    let refresh_on = new.refresh_on.map(seconds_text);
+    let members = [
+        ("credential_type", Some("AccessToken")),
+        ("secret", Some(new.access_token.expose_secret())),
+        ("home_account_id", Some(&*new.home_account_id)),
+        ("environment", Some(&*new.environment)),
+        ("client_id", Some(&*new.client_id)),
+        ("target", Some(&*new.target)),
+        ("realm", Some(&*new.realm)),
+        ("token_type", Some("Bearer")),
+        ("cached_at", Some(&*cached_at)),
+        ("expires_on", Some(&*expires_on)),
+        (
+            "extended_expires_on",
+            extended_expires_on.as_deref().or(Some(&*expires_on)),
+        ),
+        ("refresh_on", refresh_on.as_deref()),
+    ];
+    let mut place = None;
+    for (position, json) in document.entries(Section::AccessToken).enumerate() {
+        let Some(entry) = AccessToken::parse(json) else {
+            continue;
+        };
+        if entry.home_account_id() != new.home_account_id
+            || !same_cloud(entry.environment(), &new.environment)
+        {
+            continue;
+        }
+        let replaced = entry.is_plain_bearer()
+            && entry.client_id().eq_ignore_ascii_case(&new.client_id)
+            && entry.realm().eq_ignore_ascii_case(&new.realm)
+            && entry.target().intersects(&target);
+        if replaced && is_newer(&entry, new, &target) {
+            // A peer asked later than we did; what it got stays.
+            return;
+        }
+        let same_scopes = entry.target().contains(target.scopes())
+            && target.contains(entry.target().scopes())
+            && entry.environment().eq_ignore_ascii_case(&new.environment);
+        if replaced && same_scopes && place.is_none() {
+            place = Some((position, json));
+        } else if replaced || entry.expires_on() < new.cached_at {
+            edits.remove(Section::AccessToken, position);
+        }
+    }
+    if let Some((position, json)) = place {
+        return change(Section::AccessToken, position, json, &members, edits);
+    }
+    let key = key::access_token(
+        &new.home_account_id,
+        &new.environment,
+        &new.client_id,
+        &new.realm,
+        &new.target,
+    );
+    add(document, Section::AccessToken, key, &members, edits);
+}
+
+/// Whether an entry does all that the new token does and was asked for after it.
+fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> bool {
+    entry
+        .cached_at()
+        .is_some_and(|cached_at| cached_at > new.cached_at)
+        && entry.expires_on() > new.cached_at
+        && entry.target().contains(target.scopes())
+}
+
+fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edits: &mut Edits) {
+    let of_account: Vec<_> = document
+        .entries(Section::Account)
+        .enumerate()
+        .filter_map(|(position, json)| Some((position, json, Account::parse(json)?)))
+        .filter(|(_, _, entry)| {
+            entry.home_account_id() == new.home_account_id
+                && same_cloud(entry.environment(), &new.environment)
+        })
+        .collect();
+    // What the ID token leaves out, the account's entries for other tenants may know.
+    let known_name = of_account.iter().find_map(|(_, _, entry)| entry.username());
+    let source = of_account
+        .iter()
+        .find_map(|(_, _, entry)| entry.account_source());
+    let ours = of_account.iter().find(|(_, _, entry)| {
+        entry.environment().eq_ignore_ascii_case(&new.environment)
+            && entry.realm().eq_ignore_ascii_case(&new.realm)
+    });
+    let own_name = ours.and_then(|(_, _, entry)| entry.username());
+    let name = identity
+        .username
+        .as_deref()
+        .or(own_name.as_deref())
+        .or(known_name.as_deref());
+    let local_id = identity.local_account_id.as_deref();
+    if let Some((position, json, _)) = ours {
+        let known = [("local_account_id", local_id), ("username", name)];
+        let known: Vec<_> = known
+            .into_iter()
+            .filter(|(_, text)| text.is_some())
+            .collect();
+        return change(Section::Account, *position, json, &known, edits);
+    }
+    let members = [
+        ("home_account_id", Some(&*new.home_account_id)),
+        ("environment", Some(&*new.environment)),
+        ("realm", Some(&*new.realm)),
+        ("local_account_id", local_id),
+        ("username", name),
+        ("authority_type", Some("MSSTS")),
+        ("account_source", source.as_deref()),
+    ];
+    let key = key::account(&new.home_account_id, &new.environment, &new.realm);
+    add(document, Section::Account, key, &members, edits);
+}
+
+fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, edits: &mut Edits) {
+    let members = [
+        ("credential_type", Some("IdToken")),
+        ("secret", Some(identity.id_token.expose_secret())),
+        ("home_account_id", Some(&*new.home_account_id)),
+        ("environment", Some(&*new.environment)),
+        ("realm", Some(&*new.realm)),
+        ("client_id", Some(&*new.client_id)),
+    ];
+    let is_ours = |entry: &Members<'_>| {
+        let is = |name, text: &str| {
+            entry
+                .text(name)
+                .is_some_and(|known| known.eq_ignore_ascii_case(text))
+        };
+        entry
+            .text("home_account_id")
+            .is_some_and(|id| id == new.home_account_id)
+            && is("environment", &new.environment)
+            && is("client_id", &new.client_id)
+            && is("realm", &new.realm)
+    };
+    let key = key::id_token(
+        &new.home_account_id,
+        &new.environment,
+        &new.client_id,
+        &new.realm,
+    );
+    change_or_add(document, Section::IdToken, key, &members, is_ours, edits);
+}
+
+fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) {
+    let mut members = vec![
+        ("client_id", Some(&*new.client_id)),
+        ("environment", Some(&*new.environment)),
+    ];
+    members.extend(
+        new.family_id
+            .as_deref()
+            .map(|family| ("family_id", Some(family))),
+    );
+    let is_ours = |entry: &Members<'_>| {
+        let is = |name, text: &str| {
+            entry
+                .text(name)
+                .is_some_and(|known| known.eq_ignore_ascii_case(text))
+        };
+        is("environment", &new.environment) && is("client_id", &new.client_id)
+    };
+    let key = key::app_metadata(&new.environment, &new.client_id);
+    change_or_add(
+        document,
+        Section::AppMetadata,
+        key,
+        &members,
+        is_ours,
+        edits,
+    );
+}
+
+type MemberTexts<'a> = [(&'a str, Option<&'a str>)];
+
+fn change_or_add(
+    document: &Document,
+    section: Section,
+    key: String,
+    members: &MemberTexts<'_>,
+    is_ours: impl Fn(&Members<'_>) -> bool,
+    edits: &mut Edits,
+) {
+    let ours = document
+        .entries(section)
+        .enumerate()
+        .find(|(_, json)| Members::parse(json).is_some_and(|entry| is_ours(&entry)));
+    match ours {
+        Some((position, json)) => change(section, position, json, members, edits),
+        None => add(document, section, key, members, edits),
+    }
+}
+
+fn change(
+    section: Section,
+    position: usize,
+    json: &str,
+    members: &MemberTexts<'_>,
+    edits: &mut Edits,
+) {
+    if let Some(entry) = Members::parse(json).and_then(|entry| entry.with(members)) {
+        edits.replace(section, position, entry);
+    }
+}
+
+/// Adds an entry under its key, or, where another entry stands there although its members say that
+/// it is something else, under a longer one: nothing of others is overwritten.
+fn add(
+    document: &Document,
+    section: Section,
+    mut key: String,
+    members: &MemberTexts<'_>,
+    edits: &mut Edits,
+) {
+    while document.keys(section).any(|taken| taken == key) {
+        key.push('-');
+    }
+    edits.add(section, key, new_entry(members));
+}

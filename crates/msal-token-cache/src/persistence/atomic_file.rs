@@ -1,0 +1,194 @@
+//! Replacing a file as a whole: a reader sees the old content or the new, whenever we die.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+
+use super::safe_open::open_folder;
+use crate::{Error, Result};
+
+/// What the names of our temporaries end with; nobody else's do.
+const SUFFIX: &str = ".msal-token-cache-tmp";
+
+/// How the content came into the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// By renaming a complete temporary over it.
+    Renamed,
+    /// In place, because the file cannot be replaced: a file mounted on its own, for example.
+    InPlace,
+}
+
+/// Replaces the content of `path`, which is not a link, and returns the new file's status.
+///
+/// The caller holds the lock: temporaries that are found belong to writers that have died.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(Written, FileStat)> {
+    let (folder, name) = split(path)?;
+    let folder = open_folder(folder)?;
+    sweep(&folder, name);
+    let temporary = Temporary::write(&folder, name, content)
+        .map_err(|error| Error::io("writing a temporary beside", path, error))?;
+    match temporary.rename_over(name) {
+        Ok(file) => {
+            // Peers reload when the file is younger than their last look at it, so its time is
+            // that of the replacement, not that of the writing. Without it they see it later.
+            let _ = futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
+            let stat = fstat(&file).map_err(|errno| Error::io("looking at", path, errno))?;
+            Ok((Written::Renamed, stat))
+        }
+        Err(Errno::EBUSY | Errno::EXDEV) => {
+            let stat = overwrite(&folder, name, content)
+                .map_err(|error| Error::io("writing in place to", path, error))?;
+            Ok((Written::InPlace, stat))
+        }
+        Err(errno) => Err(Error::io("replacing", path, errno)),
+    }
+}
+
+fn split(path: &Path) -> Result<(&Path, &str)> {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return Err(Error::io("writing", path, Errno::EISDIR)),
+    };
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some(name) => Ok((folder, name)),
+        None => Err(Error::io("writing", path, Errno::EINVAL)),
+    }
+}
+
+/// A file that is not in place yet; it goes away unless it is renamed.
+struct Temporary<'a> {
+    folder: &'a OwnedFd,
+    file: File,
+    /// `None` while the file has no name (`O_TMPFILE`): then it goes with its descriptor, also
+    /// when we are killed.
+    name: Option<PathBuf>,
+    base: &'a str,
+}
+
+impl<'a> Temporary<'a> {
+    fn write(folder: &'a OwnedFd, base: &'a str, content: &[u8]) -> io::Result<Self> {
+        let temporary = Self::create(folder, base)?;
+        // The mode at creation went through the umask.
+        fchmod(&temporary.file, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        (&temporary.file).write_all(content)?;
+        temporary.file.sync_all()?;
+        Ok(temporary)
+    }
+
+    fn create(folder: &'a OwnedFd, base: &'a str) -> nix::Result<Self> {
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        #[cfg(target_os = "linux")]
+        match openat(
+            folder,
+            ".",
+            OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC,
+            mode,
+        ) {
+            Ok(fd) => {
+                return Ok(Self {
+                    folder,
+                    file: fd.into(),
+                    name: None,
+                    base,
+                });
+            }
+            // The file system, or a kernel before 3.11, has no unnamed files.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {}
+            Err(errno) => return Err(errno),
+        }
+        let name = temporary_name(base);
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        let file = openat(folder, &name, flags | OFlag::O_NOFOLLOW, mode)?.into();
+        Ok(Self {
+            folder,
+            file,
+            name: Some(name),
+            base,
+        })
+    }
+
+    /// The file, once it stands at `target`.
+    fn rename_over(mut self, target: &str) -> nix::Result<File> {
+        let file = self.file.try_clone().map_err(|_| Errno::EMFILE)?;
+        let name = if let Some(name) = &self.name {
+            name.clone()
+        } else {
+            let name = temporary_name(self.base);
+            let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(
+                AT_FDCWD,
+                &*unnamed,
+                self.folder,
+                &name,
+                AtFlags::AT_SYMLINK_FOLLOW,
+            )?;
+            self.name.insert(name).clone()
+        };
+        renameat(self.folder, &name, self.folder, target)?;
+        self.name = None;
+        Ok(file)
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = unlinkat(self.folder, name, UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+fn temporary_name(base: &str) -> PathBuf {
+    format!("{base}.{:016x}{SUFFIX}", fastrand::u64(..)).into()
+}
+
+/// Removes what writers left that died between naming their temporary and renaming it.
+fn sweep(folder: &OwnedFd, base: &str) {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let Ok(mut entries) = Dir::openat(folder, ".", flags, Mode::empty()) else {
+        return;
+    };
+    let names: Vec<_> = entries
+        .iter()
+        .flatten()
+        .map(|entry| entry.file_name().to_owned())
+        .collect();
+    for name in names {
+        let is_ours = name.to_str().is_ok_and(|name| {
+            name.strip_prefix(base)
+                .is_some_and(|rest| rest.starts_with('.'))
+                && name.ends_with(SUFFIX)
+        });
+        let is_file = || {
+            fstatat(folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits())
+        };
+        if is_ours && is_file() {
+            let _ = unlinkat(folder, name.as_c_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// Writes over the file itself. The room is reserved first, so that a full disk is met before the
+/// old content is touched; being killed in the middle is not survived.
+fn overwrite(folder: &OwnedFd, name: &str, content: &[u8]) -> io::Result<FileStat> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = File::from(openat(folder, name, flags, Mode::empty())?);
+    #[cfg(target_os = "linux")]
+    nix::fcntl::posix_fallocate(&file, 0, i64::try_from(content.len()).unwrap_or(i64::MAX))?;
+    file.write_all_at(content, 0)?;
+    file.set_len(content.len() as u64)?;
+    file.sync_all()?;
+    Ok(fstat(&file)?)
+}

@@ -1,0 +1,251 @@
+use std::fmt;
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::stat::{FileStat, fstat, lstat};
+use zeroize::Zeroizing;
+
+use super::atomic_file::{self, Written};
+use super::safe_open::{self, Owner};
+use super::{Loaded, Persistence, Stamp, StoreLock};
+use crate::lock::FileLock;
+use crate::{Error, ErrorKind, Result};
+
+/// A cache in a file, in plain text, as the other MSALs keep it on Linux.
+///
+/// Readers take no lock. A writer holds `<path>.lockfile` in a way that every other MSAL respects,
+/// and replaces the file as a whole. The file is readable for its owner only.
+///
+/// # Limitations
+///
+/// Where a file cannot be replaced because it is a mount of its own (a container's single-file
+/// bind mount), it is written in place, and being killed in that moment tears it. On file systems
+/// without `flock` only the existence of the lock file keeps others out, and one that was left
+/// behind by a crash has to be deleted by hand.
+pub struct FilePersistence {
+    path: PathBuf,
+    max_bytes: u64,
+    lock_timeout: Duration,
+    warned: Once,
+}
+
+/// The size up to which reading and parsing take less time than a change of thread.
+const QUICK_BYTES: i128 = 256 * 1024;
+
+impl FilePersistence {
+    /// A cache at this path; nothing is opened yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            max_bytes: 16 * 1024 * 1024,
+            lock_timeout: Duration::from_secs(12),
+            warned: Once::default(),
+        }
+    }
+
+    /// Sets the size in bytes beyond which the file is not read; 16 MiB by default.
+    pub fn with_max_bytes(mut self, max_bytes: u64) -> Self {
+        self.max_bytes = max_bytes;
+        self
+    }
+
+    /// Sets how long a writer waits for another one; 12 s by default.
+    pub fn with_lock_timeout(mut self, lock_timeout: Duration) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Where the file is, as given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".lockfile");
+        path.into()
+    }
+
+    fn too_large(&self) -> Error {
+        let text = format!(
+            "{} is larger than {} bytes; it was not read (FilePersistence::with_max_bytes sets the limit)",
+            self.location(),
+            self.max_bytes
+        );
+        Error::new(ErrorKind::TooLarge, text)
+    }
+
+    /// Reads a file of this status to its end, but never beyond the limit.
+    fn read(&self, mut file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
+        let length = u64::try_from(length).unwrap_or(0);
+        if length > self.max_bytes {
+            return Err(self.too_large());
+        }
+        // One byte more than expected, so that a file that grew shows it without a reallocation.
+        let mut bytes = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(0) + 1]);
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("reading", &self.path, error)),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
+    fn check_readable(&self, stat: &FileStat) -> Result<()> {
+        match Owner::of(stat) {
+            Owner::Us => {}
+            Owner::AnotherForRoot => self.warned.once(Warning::Owner, || {
+                tracing::warn!(path = %self.path.display(), "reading another user's token cache as root");
+            }),
+            Owner::Another => {
+                let text = format!("{} belongs to another user", self.location());
+                return Err(Error::new(ErrorKind::Insecure, text));
+            }
+        }
+        if safe_open::open_to_others(stat) {
+            self.warned.once(Warning::Mode, || {
+                tracing::warn!(
+                    path = %self.path.display(),
+                    "others than the owner may read the token cache, until it is saved again"
+                );
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Only the owner may write, and only where nobody else can put another file in its place.
+fn check_writable(path: &Path) -> Result<()> {
+    let insecure = |why: &str| {
+        let text = format!("{} is not written, because {why}", path.display());
+        Err(Error::new(ErrorKind::Insecure, text))
+    };
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        match nix::sys::stat::stat(folder) {
+            Ok(stat) if safe_open::writable_by_others(&stat) => {
+                return insecure("every user can write to its folder");
+            }
+            Ok(_) => {}
+            Err(Errno::ENOENT) => std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(|error| Error::io("creating the folder", folder, error))?,
+            Err(errno) => return Err(Error::io("looking at the folder", folder, errno)),
+        }
+    }
+    match lstat(path) {
+        Ok(stat) => {
+            safe_open::regular(path, &stat)?;
+            if Owner::of(&stat) == Owner::Us {
+                Ok(())
+            } else {
+                insecure("it belongs to another user")
+            }
+        }
+        Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(Error::io("looking at", path, errno)),
+    }
+}
+
+impl Persistence for FilePersistence {
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        match nix::sys::stat::stat(&self.path) {
+            Ok(stat) => Ok(Some(Stamp::of(&stat))),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(errno) => Err(Error::io("looking at", &self.path, errno)),
+        }
+    }
+
+    fn load(&self) -> Result<Option<Loaded>> {
+        let path = safe_open::resolve(&self.path)?;
+        let Some((file, before)) = safe_open::open_for_reading(&path)? else {
+            return Ok(None);
+        };
+        self.check_readable(&before)?;
+        let bytes = self.read(&file, before.st_size)?;
+        let after = fstat(&file).map_err(|errno| Error::io("looking at", &path, errno))?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > self.max_bytes) {
+            return Err(self.too_large());
+        }
+        let stamp = Stamp::of(&after);
+        if Stamp::of(&before) != stamp || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
+            let text = format!("{} changed while it was read", self.location());
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
+        Ok(Some(Loaded { bytes, stamp }))
+    }
+
+    fn loads_quickly(&self, stamp: &Stamp) -> bool {
+        stamp.file_length() <= QUICK_BYTES
+    }
+
+    fn lock(&self) -> Result<Box<dyn StoreLock>> {
+        let path = safe_open::resolve(&self.path)?;
+        check_writable(&path)?;
+        Ok(Box::new(FileLock::acquire(
+            &self.lock_path(),
+            self.lock_timeout,
+        )?))
+    }
+
+    fn save(&self, content: &[u8]) -> Result<Stamp> {
+        let path = safe_open::resolve(&self.path)?;
+        check_writable(&path)?;
+        let (written, stat) = atomic_file::replace(&path, content)?;
+        if written == Written::InPlace {
+            self.warned.once(Warning::InPlace, || {
+                tracing::warn!(
+                    path = %self.path.display(),
+                    "the token cache cannot be replaced and is written in place"
+                );
+            });
+        }
+        Ok(Stamp::of(&stat))
+    }
+}
+
+impl fmt::Debug for FilePersistence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FilePersistence")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is worth one warning.
+#[derive(Clone, Copy)]
+enum Warning {
+    Owner = 1,
+    Mode = 2,
+    InPlace = 4,
+}
+
+/// The warnings that were given.
+#[derive(Default)]
+struct Once(AtomicU8);
+
+impl Once {
+    fn once(&self, warning: Warning, warn: impl FnOnce()) {
+        let warning = warning as u8;
+        if self.0.fetch_or(warning, Ordering::Relaxed) & warning == 0 {
+            warn();
+        }
+    }
+}

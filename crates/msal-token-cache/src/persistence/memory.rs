@@ -1,0 +1,141 @@
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use zeroize::Zeroizing;
+
+use super::{Loaded, Persistence, Stamp, StoreLock};
+use crate::Result;
+
+/// A store in this process's memory: for tests, and for programs that keep the cache elsewhere.
+///
+/// Clones share the content.
+///
+/// ```
+/// use msal_token_cache::{MemoryPersistence, TokenCache};
+///
+/// # fn main() -> msal_token_cache::Result<()> {
+/// let cache = TokenCache::new(MemoryPersistence::holding("{}"));
+/// assert_eq!(cache.snapshot()?.accounts().count(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryPersistence(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    content: Mutex<Content>,
+    writer: Mutex<bool>,
+    free: Condvar,
+}
+
+#[derive(Default)]
+struct Content {
+    bytes: Option<Zeroizing<Vec<u8>>>,
+    version: i128,
+}
+
+impl MemoryPersistence {
+    /// A store without content.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A store with this content.
+    pub fn holding(content: impl Into<Vec<u8>>) -> Self {
+        let store = Self::new();
+        store.replace(content.into());
+        store
+    }
+
+    /// The content, if there is any.
+    pub fn content(&self) -> Option<Zeroizing<Vec<u8>>> {
+        lock(&self.0.content).bytes.clone()
+    }
+
+    fn replace(&self, bytes: Vec<u8>) -> Stamp {
+        let mut content = lock(&self.0.content);
+        content.bytes = Some(Zeroizing::new(bytes));
+        content.version += 1;
+        content.stamp()
+    }
+}
+
+impl Content {
+    fn stamp(&self) -> Stamp {
+        Stamp::new([self.version, 0, 0, 0, 0])
+    }
+}
+
+/// No invariant spans a panic here, so a poisoned lock is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Persistence for MemoryPersistence {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        let content = lock(&self.0.content);
+        Ok(content.bytes.as_ref().map(|_| content.stamp()))
+    }
+
+    fn load(&self) -> Result<Option<Loaded>> {
+        let content = lock(&self.0.content);
+        let bytes = content.bytes.clone();
+        Ok(bytes.map(|bytes| Loaded {
+            bytes,
+            stamp: content.stamp(),
+        }))
+    }
+
+    fn loads_quickly(&self, _stamp: &Stamp) -> bool {
+        true
+    }
+
+    fn lock(&self) -> Result<Box<dyn StoreLock>> {
+        let mut taken = lock(&self.0.writer);
+        while *taken {
+            taken = self
+                .0
+                .free
+                .wait(taken)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken = true;
+        Ok(Box::new(Writer(Arc::clone(&self.0))))
+    }
+
+    fn save(&self, content: &[u8]) -> Result<Stamp> {
+        Ok(self.replace(content.to_vec()))
+    }
+}
+
+struct Writer(Arc<Shared>);
+
+impl StoreLock for Writer {
+    fn is_held(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        *lock(&self.0.writer) = false;
+        self.0.free.notify_one();
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
+}
+
+impl fmt::Debug for MemoryPersistence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryPersistence")
+    }
+}

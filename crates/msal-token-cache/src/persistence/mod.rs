@@ -1,0 +1,117 @@
+//! Where the bytes of a cache are kept.
+
+#[cfg(unix)]
+mod atomic_file;
+#[cfg(unix)]
+mod file;
+mod memory;
+#[cfg(unix)]
+mod safe_open;
+mod stamp;
+
+use std::fmt;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+#[cfg(unix)]
+pub use file::FilePersistence;
+pub use memory::MemoryPersistence;
+#[cfg(unix)]
+pub(crate) use safe_open::open_for_reading;
+pub use stamp::Stamp;
+
+use crate::Result;
+
+/// A store for the bytes of one cache.
+///
+/// Object-safe and open: a program may keep its cache where it likes. Every function may block.
+pub trait Persistence: fmt::Debug + Send + Sync {
+    /// Where the store is, for messages: a path, or a name that the user can find it by.
+    fn location(&self) -> String;
+
+    /// What tells whether the content has changed; `None` where there is no content. Two contents
+    /// never have the same stamp. Called once per request for a token, so it must be fast.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be found out about.
+    fn stamp(&self) -> Result<Option<Stamp>>;
+
+    /// Reads the content without a lock, with the stamp that belongs to it; `None` where there is
+    /// no content.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    fn load(&self) -> Result<Option<Loaded>>;
+
+    /// Whether loading the content of this stamp takes so little time that an async caller may do
+    /// it in place.
+    fn loads_quickly(&self, stamp: &Stamp) -> bool;
+
+    /// Waits until no other program writes, and keeps others from writing until the lock goes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) if somebody else held it for too long.
+    fn lock(&self) -> Result<Box<dyn StoreLock>>;
+
+    /// Replaces the content, as a whole or not at all, and returns its stamp. Only called under
+    /// the lock.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be written; the content is what it was.
+    fn save(&self, content: &[u8]) -> Result<Stamp>;
+}
+
+/// The right to write a store; released when dropped.
+pub trait StoreLock: fmt::Debug + Send {
+    /// Whether the lock still keeps others out: a peer may have deleted its file.
+    fn is_held(&self) -> bool;
+}
+
+/// The content of a store and the stamp that belongs to it.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The content, in memory that is overwritten when it goes.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// The stamp of this content.
+    pub stamp: Stamp,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("len", &self.bytes.len())
+            .field("stamp", &self.stamp)
+            .finish()
+    }
+}
+
+impl<T: Persistence + ?Sized> Persistence for Arc<T> {
+    fn location(&self) -> String {
+        (**self).location()
+    }
+
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        (**self).stamp()
+    }
+
+    fn load(&self) -> Result<Option<Loaded>> {
+        (**self).load()
+    }
+
+    fn loads_quickly(&self, stamp: &Stamp) -> bool {
+        (**self).loads_quickly(stamp)
+    }
+
+    fn lock(&self) -> Result<Box<dyn StoreLock>> {
+        (**self).lock()
+    }
+
+    fn save(&self, content: &[u8]) -> Result<Stamp> {
+        (**self).save(content)
+    }
+}

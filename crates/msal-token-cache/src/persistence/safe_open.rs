@@ -1,0 +1,119 @@
+//! The one place that opens files of the cache: what is opened is looked at before it is trusted.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
+use nix::unistd::{Uid, geteuid};
+
+use crate::{Error, ErrorKind, Result};
+
+/// Opens a regular file for reading; `None` if there is none.
+///
+/// Never blocks, on a FIFO for example, and never follows a link: [`resolve`] does that first.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Option<(File, FileStat)>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::ELOOP) => return Err(not_regular(path, "a symbolic link")),
+        Err(errno) => return Err(Error::io("opening", path, errno)),
+    };
+    let stat = fstat(&file).map_err(|errno| Error::io("looking at", path, errno))?;
+    regular(path, &stat)?;
+    Ok(Some((File::from(file), stat)))
+}
+
+/// Opens a folder, to do something in it without going through its path again.
+pub(crate) fn open_folder(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty()).map_err(|errno| Error::io("opening the folder", path, errno))
+}
+
+/// An error unless this is a regular file.
+pub(crate) fn regular(path: &Path, stat: &FileStat) -> Result<()> {
+    match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFREG => Ok(()),
+        SFlag::S_IFDIR => Err(not_regular(path, "a folder")),
+        SFlag::S_IFLNK => Err(not_regular(path, "a symbolic link")),
+        SFlag::S_IFIFO => Err(not_regular(path, "a FIFO")),
+        _ => Err(not_regular(path, "a device or socket")),
+    }
+}
+
+fn not_regular(path: &Path, what: &str) -> Error {
+    let text = format!("{} is {what}, not a regular file", path.display());
+    Error::new(ErrorKind::Insecure, text)
+}
+
+/// The file that a path means: itself, or the target of a symbolic link when link and target are
+/// ours and nobody else can put another file there.
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
+    let link = match lstat(path) {
+        Ok(stat) => stat,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(path.to_owned()),
+        Err(errno) => return Err(Error::io("looking at", path, errno)),
+    };
+    if SFlag::from_bits_truncate(link.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFLNK {
+        return Ok(path.to_owned());
+    }
+    let refuse = |why: &str| {
+        let text = format!(
+            "{} is a symbolic link that is not followed, because {why}; put the file itself there",
+            path.display()
+        );
+        Err(Error::new(ErrorKind::Insecure, text))
+    };
+    let us = geteuid();
+    if Uid::from_raw(link.st_uid) != us {
+        return refuse("it belongs to another user");
+    }
+    let Ok(target) = path.canonicalize() else {
+        return refuse("its target cannot be found");
+    };
+    match stat(&target) {
+        Ok(stat) if Uid::from_raw(stat.st_uid) == us => {}
+        _ => return refuse("its target belongs to another user"),
+    }
+    let folders = target.ancestors().skip(1).chain(path.parent());
+    for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
+        match stat(folder) {
+            Ok(stat) if !writable_by_others(&stat) => {}
+            _ => return refuse("others can write to a folder on the way"),
+        }
+    }
+    Ok(target)
+}
+
+/// Whether users other than the owner may put files into a folder or take them out.
+pub(crate) fn writable_by_others(folder: &FileStat) -> bool {
+    let mode = Mode::from_bits_truncate(folder.st_mode);
+    mode.contains(Mode::S_IWOTH) && !mode.contains(Mode::S_ISVTX)
+}
+
+/// The mode's bits that let others than the owner at the file.
+pub(crate) fn open_to_others(file: &FileStat) -> bool {
+    Mode::from_bits_truncate(file.st_mode).intersects(Mode::S_IRWXG | Mode::S_IRWXO)
+}
+
+/// Who owns a file, compared with who we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    Us,
+    /// Somebody else, and we are root, who may read it.
+    AnotherForRoot,
+    Another,
+}
+
+impl Owner {
+    pub(crate) fn of(stat: &FileStat) -> Self {
+        match geteuid() {
+            us if us == Uid::from_raw(stat.st_uid) => Self::Us,
+            us if us.is_root() => Self::AnotherForRoot,
+            _ => Self::Another,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::time::SystemTime;
+
+use token_credential::Secret;
+
+use super::{Members, Target};
+
+/// An entry of the `AccessToken` section.
+///
+/// Whether it may be handed out is for whoever asks to decide, with the accessors here: the
+/// section also holds tokens that belong to a proof-of-possession key or to another's session.
+pub struct AccessToken<'s> {
+    members: Members<'s>,
+    secret: Secret,
+    home_account_id: Cow<'s, str>,
+    environment: Cow<'s, str>,
+    client_id: Cow<'s, str>,
+    realm: Cow<'s, str>,
+    target: Target<'s>,
+    expires_on: SystemTime,
+}
+
+/// Members that bind a token to more than account, client, tenant and scopes.
+const BINDING: [&str; 6] = [
+    "key_id",
+    "kid",
+    "keyid",
+    "ext_cache_key",
+    "ext",
+    "user_assertion_hash",
+];
+
+impl<'s> AccessToken<'s> {
+    pub(crate) fn parse(json: &'s str) -> Option<Self> {
+        let members = Members::parse(json)?;
+        Some(Self {
+            secret: members.secret("secret")?,
+            home_account_id: members.non_empty("home_account_id")?,
+            environment: members.non_empty("environment")?,
+            client_id: members.non_empty("client_id")?,
+            realm: members.non_empty("realm")?,
+            target: members.text("target")?.into(),
+            expires_on: members.time("expires_on")?,
+            members,
+        })
+    }
+
+    /// Whose token it is: `uid.utid` of the account's home tenant.
+    pub fn home_account_id(&self) -> &str {
+        &self.home_account_id
+    }
+
+    /// The host of the authority that issued it.
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The application it was issued to.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The tenant it is good in.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The scopes it is good for.
+    pub fn target(&self) -> &Target<'s> {
+        &self.target
+    }
+
+    /// How it is presented; `Bearer` when the entry does not say.
+    pub fn token_type(&self) -> Cow<'s, str> {
+        self.members
+            .non_empty("token_type")
+            .unwrap_or(Cow::Borrowed("Bearer"))
+    }
+
+    /// Whether it is a plain bearer token: of this credential type, presented as it is, and bound
+    /// neither to a key nor to an extended cache key nor to an on-behalf-of assertion.
+    pub fn is_plain_bearer(&self) -> bool {
+        self.members
+            .text("credential_type")
+            .is_some_and(|kind| kind == "AccessToken")
+            && self.token_type().eq_ignore_ascii_case("Bearer")
+            && !BINDING.iter().any(|name| self.members.has(name))
+    }
+
+    /// When it was put here.
+    pub fn cached_at(&self) -> Option<SystemTime> {
+        self.members.time("cached_at")
+    }
+
+    /// When it ceases to be good.
+    pub fn expires_on(&self) -> SystemTime {
+        self.expires_on
+    }
+
+    /// From when on it should be refreshed, if the server said so.
+    pub fn refresh_on(&self) -> Option<SystemTime> {
+        self.members.time("refresh_on")
+    }
+
+    /// The token.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for AccessToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("home_account_id", &self.home_account_id)
+            .field("environment", &self.environment)
+            .field("client_id", &self.client_id)
+            .field("realm", &self.realm)
+            .field("target", &self.target)
+            .field("expires_on", &self.expires_on)
+            .finish_non_exhaustive()
+    }
+}

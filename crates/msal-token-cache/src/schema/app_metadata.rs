@@ -1,0 +1,47 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use super::Members;
+
+/// An entry of the `AppMetadata` section: what is known about an application.
+pub struct AppMetadata<'s> {
+    members: Members<'s>,
+    environment: Cow<'s, str>,
+    client_id: Cow<'s, str>,
+}
+
+impl<'s> AppMetadata<'s> {
+    pub(crate) fn parse(json: &'s str) -> Option<Self> {
+        let members = Members::parse(json)?;
+        Some(Self {
+            environment: members.non_empty("environment")?,
+            client_id: members.non_empty("client_id")?,
+            members,
+        })
+    }
+
+    /// The host of the authority that said so.
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The application.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The family of applications that it belongs to, if it does.
+    pub fn family_id(&self) -> Option<Cow<'s, str>> {
+        self.members.non_empty("family_id")
+    }
+}
+
+impl fmt::Debug for AppMetadata<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppMetadata")
+            .field("environment", &self.environment)
+            .field("client_id", &self.client_id)
+            .field("family_id", &self.family_id())
+            .finish()
+    }
+}

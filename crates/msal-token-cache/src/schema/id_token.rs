@@ -1,0 +1,64 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use token_credential::Secret;
+
+use super::Members;
+
+/// An entry of the `IdToken` section.
+pub struct IdToken<'s> {
+    secret: Secret,
+    home_account_id: Cow<'s, str>,
+    environment: Cow<'s, str>,
+    client_id: Cow<'s, str>,
+    realm: Cow<'s, str>,
+}
+
+impl<'s> IdToken<'s> {
+    pub(crate) fn parse(json: &'s str) -> Option<Self> {
+        let members = Members::parse(json)?;
+        Some(Self {
+            secret: members.secret("secret")?,
+            home_account_id: members.non_empty("home_account_id")?,
+            environment: members.non_empty("environment")?,
+            client_id: members.non_empty("client_id")?,
+            realm: members.non_empty("realm")?,
+        })
+    }
+
+    /// Whose token it is: `uid.utid` of the account's home tenant.
+    pub fn home_account_id(&self) -> &str {
+        &self.home_account_id
+    }
+
+    /// The host of the authority that issued it.
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The application it was issued to.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The tenant that issued it.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The token, a JSON Web Token.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for IdToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdToken")
+            .field("home_account_id", &self.home_account_id)
+            .field("environment", &self.environment)
+            .field("client_id", &self.client_id)
+            .field("realm", &self.realm)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,22 @@
+//! The entries of the unified MSAL cache schema, as the other MSALs write them.
+//!
+//! An entry borrows from the snapshot it was read from and is decoded when it is asked for. One
+//! that lacks what makes it usable is passed over by every query, and kept in the file.
+
+mod access_token;
+mod account;
+mod app_metadata;
+mod id_token;
+mod members;
+mod refresh_token;
+mod target;
+mod time;
+
+pub use access_token::AccessToken;
+pub use account::Account;
+pub use app_metadata::AppMetadata;
+pub use id_token::IdToken;
+pub(crate) use members::{Members, new_entry};
+pub use refresh_token::RefreshToken;
+pub use target::Target;
+pub(crate) use time::seconds_text;

@@ -1,0 +1,85 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::time::SystemTime;
+
+use token_credential::Secret;
+
+use super::Members;
+
+/// An entry of the `RefreshToken` section.
+///
+/// A refresh token belongs to an account and an application, not to a tenant or to scopes.
+pub struct RefreshToken<'s> {
+    members: Members<'s>,
+    secret: Secret,
+    home_account_id: Cow<'s, str>,
+    environment: Cow<'s, str>,
+    client_id: Cow<'s, str>,
+}
+
+/// Members that bind a token to another's session.
+const BINDING: [&str; 3] = ["user_assertion_hash", "ext", "ext_cache_key"];
+
+impl<'s> RefreshToken<'s> {
+    pub(crate) fn parse(json: &'s str) -> Option<Self> {
+        let members = Members::parse(json)?;
+        Some(Self {
+            secret: members.secret("secret")?,
+            home_account_id: members.non_empty("home_account_id")?,
+            environment: members.non_empty("environment")?,
+            client_id: members.non_empty("client_id")?,
+            members,
+        })
+    }
+
+    /// Whose token it is: `uid.utid` of the account's home tenant.
+    pub fn home_account_id(&self) -> &str {
+        &self.home_account_id
+    }
+
+    /// The host of the authority that issued it.
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The application it was issued to.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The family of applications that may redeem it, if it was issued to one.
+    pub fn family_id(&self) -> Option<Cow<'s, str>> {
+        self.members.non_empty("family_id")
+    }
+
+    /// Whether it belongs to more than an account and an application: to an on-behalf-of
+    /// assertion or an extended cache key.
+    pub fn is_partitioned(&self) -> bool {
+        BINDING.iter().any(|name| self.members.is_set(name))
+    }
+
+    /// When it was last replaced, if the writer said so.
+    pub fn last_modification_time(&self) -> Option<SystemTime> {
+        self.members.time("last_modification_time")
+    }
+
+    /// When it ceases to be good, if the writer said so.
+    pub fn expires_on(&self) -> Option<SystemTime> {
+        self.members.time("expires_on")
+    }
+
+    /// The token.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for RefreshToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshToken")
+            .field("home_account_id", &self.home_account_id)
+            .field("environment", &self.environment)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+use std::fmt;
+use std::sync::OnceLock;
+
+use zeroize::Zeroizing;
+
+use crate::document::{Document, NotADocument, Section};
+use crate::index::Index;
+use crate::schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken};
+
+/// A cache as it was at one moment; it never changes.
+///
+/// Entries borrow from it and come in document order. An entry that lacks what makes it usable is
+/// passed over; it is still there, and a later write keeps it.
+pub struct Snapshot {
+    document: Document,
+    index: OnceLock<Index>,
+}
+
+impl Snapshot {
+    pub(crate) fn empty() -> Self {
+        Self {
+            document: Document::empty(),
+            index: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn parse(text: Zeroizing<String>) -> Result<Self, NotADocument> {
+        Ok(Self {
+            document: Document::parse(text)?,
+            index: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The accounts, each as often as it is known in a tenant.
+    pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
+        self.document
+            .entries(Section::Account)
+            .filter_map(Account::parse)
+    }
+
+    /// The refresh tokens.
+    pub fn refresh_tokens(&self) -> impl Iterator<Item = RefreshToken<'_>> {
+        self.document
+            .entries(Section::RefreshToken)
+            .filter_map(RefreshToken::parse)
+    }
+
+    /// The access tokens.
+    pub fn access_tokens(&self) -> impl Iterator<Item = AccessToken<'_>> {
+        self.document
+            .entries(Section::AccessToken)
+            .filter_map(AccessToken::parse)
+    }
+
+    /// The access tokens of an account. Reads only that account's entries; the first such call on
+    /// a snapshot looks over all of them once.
+    pub fn access_tokens_of(&self, home_account_id: &str) -> impl Iterator<Item = AccessToken<'_>> {
+        let index = self.index.get_or_init(|| Index::of(&self.document));
+        index
+            .of_account(home_account_id)
+            .iter()
+            .filter_map(|position| self.document.entry(Section::AccessToken, *position))
+            .filter_map(AccessToken::parse)
+    }
+
+    /// The ID tokens.
+    pub fn id_tokens(&self) -> impl Iterator<Item = IdToken<'_>> {
+        self.document
+            .entries(Section::IdToken)
+            .filter_map(IdToken::parse)
+    }
+
+    /// What is known about applications.
+    pub fn app_metadata(&self) -> impl Iterator<Item = AppMetadata<'_>> {
+        self.document
+            .entries(Section::AppMetadata)
+            .filter_map(AppMetadata::parse)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = |section| self.document.entries(section).len();
+        f.debug_struct("Snapshot")
+            .field("accounts", &entries(Section::Account))
+            .field("refresh_tokens", &entries(Section::RefreshToken))
+            .field("access_tokens", &entries(Section::AccessToken))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::document::{Edits, Section};
+use crate::schema::Members;
+use crate::{Error, ErrorKind, Result, Snapshot, same_cloud};
+
+/// Edits on top of the latest content of a cache, while the lock is held.
+///
+/// What is not edited is kept as it was found, byte for byte.
+pub struct Transaction {
+    base: Arc<Snapshot>,
+    current: Arc<Snapshot>,
+}
+
+impl Transaction {
+    pub(crate) fn on(base: Arc<Snapshot>) -> Self {
+        Self {
+            current: Arc::clone(&base),
+            base,
+        }
+    }
+
+    /// The content with the edits so far.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.current
+    }
+
+    /// Whether the edits changed anything.
+    pub(crate) fn is_changed(&self) -> bool {
+        !Arc::ptr_eq(&self.current, &self.base)
+    }
+
+    /// Removes an account in a cloud with all its tokens, as a sign-out does: also those entries
+    /// that no query would show because something else is wrong with them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if the edited text would not be a cache any more.
+    pub fn remove_account(&mut self, home_account_id: &str, environment: &str) -> Result<()> {
+        let mut edits = Edits::default();
+        for section in [
+            Section::AccessToken,
+            Section::RefreshToken,
+            Section::IdToken,
+            Section::Account,
+        ] {
+            for (position, json) in self.current.document().entries(section).enumerate() {
+                let Some(members) = Members::parse(json) else {
+                    continue;
+                };
+                if members
+                    .text("home_account_id")
+                    .is_some_and(|id| id == home_account_id)
+                    && members
+                        .text("environment")
+                        .is_some_and(|host| same_cloud(&host, environment))
+                {
+                    edits.remove(section, position);
+                }
+            }
+        }
+        self.apply(&edits)
+    }
+
+    /// Puts edits of the current content on top of it.
+    pub(crate) fn apply(&mut self, edits: &Edits) -> Result<()> {
+        let document = self.current.document();
+        if let Some(section) = edits
+            .sections()
+            .find(|section| document.is_malformed(*section))
+        {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "the section {} of the cache is not an object",
+                    section.name()
+                ),
+            ));
+        }
+        if edits.sections().next().is_some() {
+            let edited = Snapshot::parse(document.edited(edits)).map_err(|error| {
+                Error::new(
+                    ErrorKind::Corrupt,
+                    format!("the edited cache would be {error}"),
+                )
+            })?;
+            self.current = Arc::new(edited);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("current", &self.current)
+            .finish_non_exhaustive()
+    }
+}
