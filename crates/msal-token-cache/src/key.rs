@@ -23,6 +23,25 @@ pub(crate) fn access_token(
     .to_lowercase()
 }
 
+/// The key of a refresh token.
+pub(crate) fn refresh_token(
+    home_account_id: &str,
+    environment: &str,
+    client_id: &str,
+    target: &str,
+) -> String {
+    [
+        home_account_id,
+        environment,
+        "refreshtoken",
+        client_id,
+        "",
+        target,
+    ]
+    .join("-")
+    .to_lowercase()
+}
+
 /// The key of an ID token.
 pub(crate) fn id_token(
     home_account_id: &str,
@@ -69,6 +88,15 @@ mod tests {
                 "A/.default b"
             ),
             "uid.utid-login.microsoftonline.com-accesstoken-client-tenant-a/.default b"
+        );
+        assert_eq!(
+            refresh_token(
+                "Uid.Utid",
+                "login.microsoftonline.com",
+                "Client",
+                "A/.default"
+            ),
+            "uid.utid-login.microsoftonline.com-refreshtoken-client--a/.default"
         );
         assert_eq!(
             id_token("Uid.Utid", "login.microsoftonline.com", "Client", "Tenant"),

@@ -69,7 +69,7 @@ pub use merge::Merged;
 #[cfg(unix)]
 pub use persistence::FilePersistence;
 pub use persistence::{Loaded, MemoryPersistence, Persistence, Stamp, StoreLock};
-pub use redemption::{Identity, Redemption};
+pub use redemption::{Identity, RedeemedToken, Redemption};
 pub use schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};
 pub use snapshot::Snapshot;
 pub use transaction::Transaction;

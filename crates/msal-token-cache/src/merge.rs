@@ -48,37 +48,62 @@ impl Transaction {
 
 /// Rotates the redeemed refresh token in its entry. `false` if there is no such entry any more.
 fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits) -> bool {
-    let entries = document.entries(Section::RefreshToken).enumerate();
-    let theirs: Vec<_> = entries
+    let of_account: Vec<_> = document
+        .entries(Section::RefreshToken)
+        .enumerate()
         .filter_map(|(position, json)| Some((position, json, RefreshToken::parse(json)?)))
         .filter(|(_, _, entry)| {
-            entry.home_account_id() == new.home_account_id
-                && entry.environment().eq_ignore_ascii_case(&new.environment)
-                && entry.client_id().eq_ignore_ascii_case(&new.client_id)
+            entry.home_account_id() == new.redeemed.home_account_id
+                && entry
+                    .environment()
+                    .eq_ignore_ascii_case(&new.redeemed.environment)
                 && !entry.is_partitioned()
         })
         .collect();
-    if let Some(rotated) = &new.refresh_token {
-        let redeemed = |(_, _, entry): &&(usize, &str, RefreshToken<'_>)| {
-            entry.secret().expose_secret() == new.redeemed.expose_secret()
-        };
-        // An entry that holds another secret by now was rotated by somebody else: both are good.
-        if let Some((position, json, _)) = theirs.iter().find(redeemed) {
-            let now = seconds_text(new.cached_at);
-            let mut changes = vec![
-                ("secret", Some(rotated.expose_secret())),
-                ("last_modification_time", Some(&*now)),
-            ];
-            // Without `foci` in the answer the entry keeps the family it has.
-            changes.extend(
-                new.family_id
-                    .as_deref()
-                    .map(|family| ("family_id", Some(family))),
-            );
-            change(Section::RefreshToken, *position, json, &changes, edits);
-        }
+    let of_client = |client_id: &str| {
+        let client_id = client_id.to_owned();
+        of_account
+            .iter()
+            .filter(move |(_, _, entry)| entry.client_id().eq_ignore_ascii_case(&client_id))
+    };
+    if of_client(&new.redeemed.client_id).next().is_none() {
+        return false;
     }
-    !theirs.is_empty()
+    let Some(rotated) = &new.refresh_token else {
+        return true;
+    };
+    let now = seconds_text(new.cached_at);
+    let mut rotation = vec![
+        ("secret", Some(rotated.expose_secret())),
+        ("last_modification_time", Some(&*now)),
+    ];
+    // Without `foci` in the answer the entry keeps the family it has.
+    rotation.extend(
+        new.family_id
+            .as_deref()
+            .map(|family| ("family_id", Some(family))),
+    );
+    // An entry that holds another secret by now was rotated by somebody else: both are good.
+    let is_redeemed = |(_, _, entry): &&(usize, &str, RefreshToken<'_>)| {
+        entry.secret().expose_secret() == new.redeemed.secret.expose_secret()
+    };
+    if let Some((position, json, _)) = of_client(&new.client_id).find(is_redeemed) {
+        change(Section::RefreshToken, *position, json, &rotation, edits);
+    } else if of_client(&new.client_id).next().is_none() {
+        // Another application of the family redeemed it: the new token is that one's.
+        let mut members = vec![
+            ("credential_type", Some("RefreshToken")),
+            ("home_account_id", Some(&*new.redeemed.home_account_id)),
+            ("environment", Some(&*new.redeemed.environment)),
+            ("client_id", Some(&*new.client_id)),
+            ("target", Some(&*new.target)),
+        ];
+        members.extend(rotation);
+        let id = &new.redeemed.home_account_id;
+        let key = key::refresh_token(id, &new.redeemed.environment, &new.client_id, &new.target);
+        add(document, Section::RefreshToken, key, &members, edits);
+    }
+    true
 }
 
 fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) {
@@ -89,12 +114,12 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     let members = [
         ("credential_type", Some("AccessToken")),
         ("secret", Some(new.access_token.expose_secret())),
-        ("home_account_id", Some(&*new.home_account_id)),
-        ("environment", Some(&*new.environment)),
+        ("home_account_id", Some(&*new.redeemed.home_account_id)),
+        ("environment", Some(&*new.redeemed.environment)),
         ("client_id", Some(&*new.client_id)),
         ("target", Some(&*new.target)),
         ("realm", Some(&*new.realm)),
-        ("token_type", Some("Bearer")),
+        ("token_type", Some(&*new.token_type)),
         ("cached_at", Some(&*cached_at)),
         ("expires_on", Some(&*expires_on)),
         (
@@ -108,12 +133,13 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         let Some(entry) = AccessToken::parse(json) else {
             continue;
         };
-        if entry.home_account_id() != new.home_account_id
-            || !same_cloud(entry.environment(), &new.environment)
+        if entry.home_account_id() != new.redeemed.home_account_id
+            || !same_cloud(entry.environment(), &new.redeemed.environment)
         {
             continue;
         }
-        let replaced = entry.is_plain_bearer()
+        let replaced = !entry.is_bound()
+            && entry.token_type().eq_ignore_ascii_case(&new.token_type)
             && entry.client_id().eq_ignore_ascii_case(&new.client_id)
             && entry.realm().eq_ignore_ascii_case(&new.realm)
             && entry.target().intersects(&target);
@@ -123,7 +149,9 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         }
         let same_scopes = entry.target().contains(target.scopes())
             && target.contains(entry.target().scopes())
-            && entry.environment().eq_ignore_ascii_case(&new.environment);
+            && entry
+                .environment()
+                .eq_ignore_ascii_case(&new.redeemed.environment);
         if replaced && same_scopes && place.is_none() {
             place = Some((position, json));
         } else if replaced || entry.expires_on() < new.cached_at {
@@ -134,8 +162,8 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         return change(Section::AccessToken, position, json, &members, edits);
     }
     let key = key::access_token(
-        &new.home_account_id,
-        &new.environment,
+        &new.redeemed.home_account_id,
+        &new.redeemed.environment,
         &new.client_id,
         &new.realm,
         &new.target,
@@ -158,8 +186,8 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
         .enumerate()
         .filter_map(|(position, json)| Some((position, json, Account::parse(json)?)))
         .filter(|(_, _, entry)| {
-            entry.home_account_id() == new.home_account_id
-                && same_cloud(entry.environment(), &new.environment)
+            entry.home_account_id() == new.redeemed.home_account_id
+                && same_cloud(entry.environment(), &new.redeemed.environment)
         })
         .collect();
     // What the ID token leaves out, the account's entries for other tenants may know.
@@ -168,7 +196,9 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
         .iter()
         .find_map(|(_, _, entry)| entry.account_source());
     let ours = of_account.iter().find(|(_, _, entry)| {
-        entry.environment().eq_ignore_ascii_case(&new.environment)
+        entry
+            .environment()
+            .eq_ignore_ascii_case(&new.redeemed.environment)
             && entry.realm().eq_ignore_ascii_case(&new.realm)
     });
     let own_name = ours.and_then(|(_, _, entry)| entry.username());
@@ -187,15 +217,19 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
         return change(Section::Account, *position, json, &known, edits);
     }
     let members = [
-        ("home_account_id", Some(&*new.home_account_id)),
-        ("environment", Some(&*new.environment)),
+        ("home_account_id", Some(&*new.redeemed.home_account_id)),
+        ("environment", Some(&*new.redeemed.environment)),
         ("realm", Some(&*new.realm)),
         ("local_account_id", local_id),
         ("username", name),
         ("authority_type", Some("MSSTS")),
         ("account_source", source.as_deref()),
     ];
-    let key = key::account(&new.home_account_id, &new.environment, &new.realm);
+    let key = key::account(
+        &new.redeemed.home_account_id,
+        &new.redeemed.environment,
+        &new.realm,
+    );
     add(document, Section::Account, key, &members, edits);
 }
 
@@ -203,8 +237,8 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
     let members = [
         ("credential_type", Some("IdToken")),
         ("secret", Some(identity.id_token.expose_secret())),
-        ("home_account_id", Some(&*new.home_account_id)),
-        ("environment", Some(&*new.environment)),
+        ("home_account_id", Some(&*new.redeemed.home_account_id)),
+        ("environment", Some(&*new.redeemed.environment)),
         ("realm", Some(&*new.realm)),
         ("client_id", Some(&*new.client_id)),
     ];
@@ -216,14 +250,14 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
         };
         entry
             .text("home_account_id")
-            .is_some_and(|id| id == new.home_account_id)
-            && is("environment", &new.environment)
+            .is_some_and(|id| id == new.redeemed.home_account_id)
+            && is("environment", &new.redeemed.environment)
             && is("client_id", &new.client_id)
             && is("realm", &new.realm)
     };
     let key = key::id_token(
-        &new.home_account_id,
-        &new.environment,
+        &new.redeemed.home_account_id,
+        &new.redeemed.environment,
         &new.client_id,
         &new.realm,
     );
@@ -233,7 +267,7 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
 fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) {
     let mut members = vec![
         ("client_id", Some(&*new.client_id)),
-        ("environment", Some(&*new.environment)),
+        ("environment", Some(&*new.redeemed.environment)),
     ];
     members.extend(
         new.family_id
@@ -246,9 +280,9 @@ fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) 
                 .text(name)
                 .is_some_and(|known| known.eq_ignore_ascii_case(text))
         };
-        is("environment", &new.environment) && is("client_id", &new.client_id)
+        is("environment", &new.redeemed.environment) && is("client_id", &new.client_id)
     };
-    let key = key::app_metadata(&new.environment, &new.client_id);
+    let key = key::app_metadata(&new.redeemed.environment, &new.client_id);
     change_or_add(
         document,
         Section::AppMetadata,

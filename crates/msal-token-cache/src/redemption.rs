@@ -4,18 +4,59 @@ use token_credential::Secret;
 
 use crate::RefreshToken;
 
+/// The entry of a refresh token that is being redeemed: enough to find it again later.
+#[derive(Clone, Debug)]
+pub struct RedeemedToken {
+    pub(crate) home_account_id: String,
+    pub(crate) environment: String,
+    pub(crate) client_id: String,
+    pub(crate) secret: Secret,
+}
+
+impl RedeemedToken {
+    /// Whose token it is: `uid.utid` of the account's home tenant.
+    pub fn home_account_id(&self) -> &str {
+        &self.home_account_id
+    }
+
+    /// The host of the authority that issued it.
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The application it was issued to.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The token.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl From<&RefreshToken<'_>> for RedeemedToken {
+    fn from(entry: &RefreshToken<'_>) -> Self {
+        Self {
+            home_account_id: entry.home_account_id().to_owned(),
+            environment: entry.environment().to_owned(),
+            client_id: entry.client_id().to_owned(),
+            secret: entry.secret().clone(),
+        }
+    }
+}
+
 /// What came of redeeming a refresh token, ready to be merged into a cache.
 ///
 /// It holds what is known for sure: the answer has been checked against the account that it was
 /// asked for. [`Transaction::merge`](crate::Transaction::merge) takes it.
 #[derive(Clone, Debug)]
 pub struct Redemption {
-    pub(crate) home_account_id: String,
-    pub(crate) environment: String,
+    pub(crate) redeemed: RedeemedToken,
     pub(crate) client_id: String,
-    pub(crate) redeemed: Secret,
     pub(crate) realm: String,
     pub(crate) target: String,
+    pub(crate) token_type: String,
     pub(crate) access_token: Secret,
     pub(crate) cached_at: SystemTime,
     pub(crate) expires_on: SystemTime,
@@ -52,10 +93,10 @@ impl Identity {
 }
 
 impl Redemption {
-    /// The bearer token that redeeming `refresh_token` at `cached_at` gave, good in the tenant
-    /// `realm` for the scopes `target` until `expires_on`.
+    /// The bearer token that redeeming `redeemed` under its own client at `cached_at` gave, good
+    /// in the tenant `realm` for the scopes `target` until `expires_on`.
     pub fn new(
-        refresh_token: &RefreshToken<'_>,
+        redeemed: RedeemedToken,
         realm: impl Into<String>,
         target: impl Into<String>,
         access_token: Secret,
@@ -63,12 +104,11 @@ impl Redemption {
         expires_on: SystemTime,
     ) -> Self {
         Self {
-            home_account_id: refresh_token.home_account_id().to_owned(),
-            environment: refresh_token.environment().to_owned(),
-            client_id: refresh_token.client_id().to_owned(),
-            redeemed: refresh_token.secret().clone(),
+            client_id: redeemed.client_id.clone(),
+            redeemed,
             realm: realm.into(),
             target: target.into(),
+            token_type: "Bearer".to_owned(),
             access_token,
             cached_at,
             expires_on,
@@ -78,6 +118,18 @@ impl Redemption {
             family_id: None,
             identity: None,
         }
+    }
+
+    /// Sets the application that redeemed the token, where that is another of its family.
+    pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = client_id.into();
+        self
+    }
+
+    /// Sets the type of the access token; without it, it is `Bearer`.
+    pub fn with_token_type(mut self, token_type: impl Into<String>) -> Self {
+        self.token_type = token_type.into();
+        self
     }
 
     /// Sets until when the token may be used while the server cannot be reached.
@@ -110,57 +162,52 @@ impl Redemption {
         self
     }
 
-    /// Whose token it is.
-    pub fn home_account_id(&self) -> &str {
-        &self.home_account_id
+    /// The refresh token that was redeemed.
+    pub fn redeemed(&self) -> &RedeemedToken {
+        &self.redeemed
     }
 
-    /// The host of the authority that issued it.
-    pub fn environment(&self) -> &str {
-        &self.environment
-    }
-
-    /// The application it was issued to.
+    /// The application that the access token was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The tenant it is good in.
+    /// The tenant that the access token is good in.
     pub fn realm(&self) -> &str {
         &self.realm
     }
 
-    /// The scopes it is good for, separated by blanks.
+    /// The scopes that the access token is good for, separated by blanks.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The token.
+    /// How the access token is presented.
+    pub fn token_type(&self) -> &str {
+        &self.token_type
+    }
+
+    /// The access token.
     pub fn access_token(&self) -> &Secret {
         &self.access_token
     }
 
-    /// When it was asked for.
+    /// When the access token was asked for.
     pub fn cached_at(&self) -> SystemTime {
         self.cached_at
     }
 
-    /// When it ceases to be good.
+    /// When the access token ceases to be good.
     pub fn expires_on(&self) -> SystemTime {
         self.expires_on
     }
 
-    /// From when on it should be refreshed, if the server said so.
+    /// From when on the access token should be refreshed, if the server said so.
     pub fn refresh_on(&self) -> Option<SystemTime> {
         self.refresh_on
     }
 
-    /// The refresh token that was redeemed.
-    pub fn redeemed(&self) -> &Secret {
-        &self.redeemed
-    }
-
-    /// The refresh token that replaces it, if the server sent one.
+    /// The refresh token that replaces the redeemed one, if the server sent one.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
     }
