@@ -24,7 +24,7 @@ pub(super) struct Lingering<T> {
     ended: bool,
 }
 
-/// Whether anything came back since a request was last written to.
+/// Whether a connection has brought anything since a request was last written to it.
 #[derive(Clone, Default)]
 pub(super) struct Answered(Arc<AtomicBool>);
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
+use rustls::RootCertStore;
 use rustls::client::ClientConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{RootCertStore, version};
 use rustls_platform_verifier::Verifier;
 
 use super::{TransportError, TransportErrorKind};
@@ -97,7 +97,7 @@ fn build_config(extra: &[CertificateDer<'static>]) -> Result<ClientConfig, rustl
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier::new_with_extra_roots(extra.iter().cloned(), Arc::clone(&provider))?;
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
+        .with_safe_default_protocol_versions()?
         .dangerous() // rustls' word for any verifier but its own; this one is the platform's
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();

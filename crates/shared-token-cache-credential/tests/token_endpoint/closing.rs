@@ -53,27 +53,31 @@ async fn answer_until_the_end(stream: &mut Stream, ends: &mpsc::UnboundedSender<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_ends_every_connection_in_order() {
-    let (server, mut ends) = server_reporting_ends().await;
-    let endpoint = server.endpoint();
-    // At the same time, so that there are three connections.
-    let (a, b, c) = tokio::join!(
-        endpoint.send(request(&server.url())),
-        endpoint.send(request(&server.url())),
-        endpoint.send(request(&server.url())),
-    );
-    for reply in [a, b, c] {
-        reply.unwrap();
-    }
-    let connections = server.handshakes();
-    assert!(connections > 1, "{connections}");
+    let mut fastest = Duration::MAX; // on a busy machine any single one may be slow
+    for _ in 0..5 {
+        let (server, mut ends) = server_reporting_ends().await;
+        let endpoint = server.endpoint();
+        // At the same time, so that there are several connections.
+        let (a, b, c) = tokio::join!(
+            endpoint.send(request(&server.url())),
+            endpoint.send(request(&server.url())),
+            endpoint.send(request(&server.url())),
+        );
+        for reply in [a, b, c] {
+            reply.unwrap();
+        }
+        let connections = server.handshakes();
+        assert!(connections > 1, "{connections}");
 
-    timeout(Duration::from_millis(100), endpoint.close())
-        .await
-        .expect("the server ends its side at once");
-    for _ in 0..connections {
-        let end = timeout(Duration::from_millis(100), ends.recv()).await;
-        assert_eq!(end.unwrap(), Some(End::InOrder));
+        let start = Instant::now();
+        timeout(PATIENCE, endpoint.close()).await.unwrap();
+        for _ in 0..connections {
+            let end = timeout(PATIENCE, ends.recv()).await;
+            assert_eq!(end.unwrap(), Some(End::InOrder));
+        }
+        fastest = fastest.min(start.elapsed());
     }
+    assert!(fastest < Duration::from_millis(100), "{fastest:?}");
 }
 
 #[tokio::test]
@@ -191,7 +195,7 @@ async fn close_waits_for_a_peer_that_stays_only_so_long() {
     endpoint.close().await;
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(90), "{took:?}");
-    assert!(took < Duration::from_millis(300), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test]
@@ -228,7 +232,7 @@ async fn a_dropped_close_still_closes() {
     let error = endpoint.send(request(&server.url())).await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Closed);
     assert_eq!(sending.await.unwrap().unwrap().status(), 200);
-    let end = timeout(Duration::from_millis(200), reported.recv()).await;
+    let end = timeout(PATIENCE, reported.recv()).await;
     assert_eq!(end.unwrap(), Some(End::InOrder));
 }
 
@@ -241,7 +245,7 @@ async fn dropping_the_last_clone_ends_the_connections() {
     endpoint.send(request(&server.url())).await.unwrap();
     assert_eq!(server.handshakes(), 1);
     drop(endpoint);
-    let end = timeout(Duration::from_millis(200), ends.recv()).await;
+    let end = timeout(PATIENCE, ends.recv()).await;
     assert_eq!(end.unwrap(), Some(End::InOrder));
 }
 

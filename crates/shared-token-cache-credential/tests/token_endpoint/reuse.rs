@@ -62,13 +62,26 @@ async fn an_idle_connection_that_the_server_ended_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_dropped_request_leaves_the_endpoint_usable() {
-    let asked = Arc::new(Notify::new());
+async fn an_answer_longer_than_it_said_is_not_taken_for_the_next() {
+    let twice = [OK, b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n"].concat();
+    let server = RawServer::answering(twice).await;
+    let endpoint = server.endpoint();
+    for _ in 0..20 {
+        let reply = timeout(PATIENCE, endpoint.send(request(&server.url()))).await;
+        assert_eq!(reply.unwrap().unwrap().status(), 200);
+    }
+    assert_eq!(server.handshakes(), 20);
+}
+
+#[tokio::test]
+async fn a_dropped_request_ends_its_connection_and_leaves_the_endpoint_usable() {
+    let (asked, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let requests = Arc::new(AtomicUsize::new(0));
     let server = RawServer::start(Identity::Good, {
-        let (asked, requests) = (Arc::clone(&asked), Arc::clone(&requests));
+        let (asked, ended) = (Arc::clone(&asked), Arc::clone(&ended));
         move |mut stream| {
-            let (asked, requests) = (Arc::clone(&asked), Arc::clone(&requests));
+            let (asked, ended) = (Arc::clone(&asked), Arc::clone(&ended));
+            let requests = Arc::clone(&requests);
             async move {
                 while read_request(&mut stream).await?.is_some() {
                     asked.notify_one();
@@ -77,6 +90,7 @@ async fn a_dropped_request_leaves_the_endpoint_usable() {
                         stream.write_all(OK).await?;
                     }
                 }
+                ended.notify_one();
                 Ok(())
             }
         }
@@ -84,19 +98,17 @@ async fn a_dropped_request_leaves_the_endpoint_usable() {
     .await;
     let endpoint = server.endpoint();
 
-    let mut first = Box::pin(endpoint.send(request(&server.url())));
+    let mut first = endpoint.send(request(&server.url()));
     tokio::select! {
         biased;
         reply = &mut first => panic!("{reply:?}"),
         () = asked.notified() => {}
     }
     drop(first);
+    timeout(PATIENCE, ended.notified()).await.unwrap();
 
-    let reply = timeout(PATIENCE, endpoint.send(request(&server.url())))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(reply.status(), 200);
+    let reply = timeout(PATIENCE, endpoint.send(request(&server.url()))).await;
+    assert_eq!(reply.unwrap().unwrap().status(), 200);
     assert_eq!(server.handshakes(), 2);
 }
 
@@ -158,7 +170,7 @@ fn every_runtime_has_connections_of_its_own() {
     assert_eq!(server.handshakes(), 3);
 
     servers
-        .block_on(async { timeout(Duration::from_secs(1), endpoint.close()).await })
+        .block_on(async { timeout(PATIENCE, endpoint.close()).await })
         .unwrap();
     drop(runtimes);
 }
