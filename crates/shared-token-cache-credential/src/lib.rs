@@ -1,5 +1,5 @@
 //! Placeholder.
 mod token_endpoint;
 pub use token_endpoint::{
-    TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
+    HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
 };

@@ -1,15 +1,22 @@
 //! How to talk to a token endpoint: one request out, one whole answer back. What to ask and what
 //! an answer means is not decided here.
 
+mod connector;
 mod error;
+mod failure;
+mod hyper;
+mod linger;
+mod pool;
 mod reply;
 mod request;
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use self::hyper::HyperTokenEndpoint;
 pub use error::{TransportError, TransportErrorKind};
 pub use reply::TokenReply;
 pub use request::TokenRequest;

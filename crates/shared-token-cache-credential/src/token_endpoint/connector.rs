@@ -1,0 +1,88 @@
+//! One new connection: name resolution, TCP, TLS.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper_rustls::{DefaultServerNameResolver, HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use super::linger::Lingering;
+use super::tls::TrustRoots;
+
+/// Until when there must be a connection, TLS included: hyper's own limit ends with TCP, and a
+/// peer that accepts and says nothing would use up the whole deadline of the call.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Stream = TokioIo<Lingering<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
+
+/// Makes the connections of one pool.
+#[derive(Clone)]
+pub(super) struct Connector {
+    tcp: HttpConnector,
+    roots: Arc<TrustRoots>,
+    closing: CancellationToken,
+}
+
+impl Connector {
+    /// A connector that gives up when `closing` is cancelled.
+    pub(super) fn new(roots: Arc<TrustRoots>, closing: CancellationToken) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // Shared out among the addresses of the host, so that a dead one leaves time for the next.
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        Self {
+            tcp,
+            roots,
+            closing,
+        }
+    }
+
+    async fn connect(self, uri: Uri) -> Result<Stream, BoxError> {
+        let config = self.roots.client_config().await?;
+        let resolver = Arc::new(DefaultServerNameResolver::default());
+        let mut https = HttpsConnector::new(self.tcp, config, true, resolver);
+        poll_fn(|cx| https.poll_ready(cx)).await?;
+        let stream = https.call(uri).await?;
+        Ok(TokioIo::new(Lingering::new(TokioIo::new(stream))))
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let closing = self.closing.clone();
+        let connect = self.clone().connect(uri);
+        Box::pin(async move {
+            let in_time = timeout(CONNECT_TIMEOUT, connect);
+            match closing.run_until_cancelled(in_time).await {
+                Some(Ok(stream)) => stream,
+                Some(Err(_)) => Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("nothing within {} s", CONNECT_TIMEOUT.as_secs()),
+                )
+                .into()),
+                // Only a connection that no call waits for gets here.
+                None => Err(io::Error::other("the endpoint was closed").into()),
+            }
+        })
+    }
+}

@@ -1,0 +1,184 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use hyper::http::uri::Scheme;
+use hyper::{Request, Response, Uri};
+use zeroize::Zeroizing;
+
+use super::pool::Pools;
+use super::tls::TrustRoots;
+use super::{TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind, failure};
+
+/// The largest body that is read; an answer with tokens is about 5 KiB.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// The wire over a pool of HTTP/1.1 connections, always TLS. Clones share the pool.
+///
+/// Trusts what the platform trusts. The trust roots are loaded, once in a process, when the first
+/// connection needs them. An idle connection is kept for 90 s; a new one, TLS included, must stand
+/// within 10 s. There is no other deadline: the caller drops the future at its own.
+///
+/// Works on a tokio runtime with its I/O and time drivers enabled (else tokio panics); on several
+/// runtimes, each has connections of its own.
+///
+/// # Limitations
+///
+/// Form and body are overwritten in memory when they are dropped, but for the buffers that hyper
+/// and rustls read and write through.
+///
+/// ```
+/// use shared_token_cache_credential::{HyperTokenEndpoint, TransportErrorKind};
+///
+/// # fn main() {
+/// let endpoint = HyperTokenEndpoint::new();
+/// let error = HyperTokenEndpoint::with_extra_root_certificates(b"not PEM").unwrap_err();
+/// assert_eq!(error.kind(), TransportErrorKind::Setup);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct HyperTokenEndpoint(Arc<Pools>);
+
+impl HyperTokenEndpoint {
+    /// An endpoint that trusts the platform's roots. Opens and loads nothing yet.
+    pub fn new() -> Self {
+        Self(Arc::new(Pools::new(TrustRoots::default())))
+    }
+
+    /// An endpoint that trusts the certificates in `pem` besides the platform's roots: for a
+    /// proxy that ends TLS, or a server of one's own. With them it works on a machine that has no
+    /// roots, too.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportErrorKind::Setup`] if this is not PEM, holds no certificate, or one that cannot
+    /// be a root.
+    pub fn with_extra_root_certificates(pem: &[u8]) -> Result<Self, TransportError> {
+        Ok(Self(Arc::new(Pools::new(TrustRoots::with_extra(pem)?))))
+    }
+}
+
+impl Default for HyperTokenEndpoint {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for HyperTokenEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperTokenEndpoint").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for HyperTokenEndpoint {
+    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+        // Declared first, so that it goes last: behind the response and its connection.
+        let call = self.0.call()?;
+        let (host, request) = encode(&request)?;
+        let response = call
+            .client()
+            .request(request)
+            .await
+            .map_err(|error| failure::no_answer(&host, error))?;
+        read(&host, response).await
+    }
+
+    /// Ends every connection, for all clones.
+    ///
+    /// Awaits the calls under way, however long; then each connection sends its `close_notify`
+    /// and FIN and has 100 ms for the peer to do so, all at the same time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes nothing back: no call can begin, and the connections end by
+    /// themselves with the calls that use them. A second `close` awaits the same.
+    async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// The request, and the host for the text of errors.
+fn encode(request: &TokenRequest) -> Result<(String, Request<Full<Bytes>>), TransportError> {
+    let setup = |text: &str| TransportError::new(TransportErrorKind::Setup, text);
+    let uri: Uri = request
+        .url()
+        .parse()
+        .map_err(|error: hyper::http::uri::InvalidUri| {
+            setup("the address of the token endpoint is not a URL").with_source(error)
+        })?;
+    let host = match uri.host() {
+        Some(host) if uri.scheme() == Some(&Scheme::HTTPS) => host.to_owned(),
+        _ => return Err(setup("the address of the token endpoint is not https://")),
+    };
+    let request = Request::post(uri)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(ACCEPT, "application/json")
+        .header(
+            USER_AGENT,
+            concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
+        )
+        .body(Full::new(Bytes::from_owner(request.body())))
+        .map_err(|error| setup("the request cannot be written").with_source(error))?;
+    Ok((host, request))
+}
+
+/// Reads the whole answer. Whatever is left of one that is refused goes with its connection.
+async fn read(host: &str, response: Response<Incoming>) -> Result<TokenReply, TransportError> {
+    let unreadable = |text: String| TransportError::new(TransportErrorKind::Unreadable, text);
+    let too_large = || {
+        unreadable(format!(
+            "the answer of {host} is larger than {MAX_BODY} bytes"
+        ))
+    };
+
+    let (head, mut incoming) = response.into_parts();
+    let mut encodings = head.headers.get_all(CONTENT_ENCODING).iter();
+    if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(unreadable(format!(
+            "the answer of {host} has a content encoding, though none was asked for"
+        )));
+    }
+
+    // Zero unless the server said the length.
+    let announced = usize::try_from(incoming.size_hint().lower())
+        .ok()
+        .filter(|announced| *announced <= MAX_BODY)
+        .ok_or_else(too_large)?;
+    let mut body = Zeroizing::new(Vec::with_capacity(announced));
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| failure::no_body(host, error))?;
+        let Some(data) = frame.data_ref() else {
+            continue; // trailers
+        };
+        if body.len() + data.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        append(&mut body, data);
+    }
+
+    let reply = TokenReply::new(head.status.as_u16(), std::mem::take(&mut *body));
+    let retry_after = head
+        .headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok());
+    Ok(match retry_after {
+        Some(retry_after) => reply.with_retry_after(retry_after),
+        None => reply,
+    })
+}
+
+/// `extend_from_slice` that leaves no copy behind when it has to grow.
+fn append(body: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    let len = body.len() + data.len();
+    if len > body.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(len.next_power_of_two()));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(data);
+}

@@ -1,0 +1,258 @@
+//! What `close` ends, what it lets finish, and when it returns.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::raw_server::{Identity, OK, RawServer, Stream, read_request};
+use super::{PATIENCE, request};
+
+/// How the client's side of a connection ended.
+#[derive(Debug, PartialEq)]
+enum End {
+    /// With `close_notify`, then FIN.
+    InOrder,
+    Abrupt,
+}
+
+/// A server that answers, and reports the end of every connection when `end` has let it see that.
+async fn server_reporting_ends() -> (RawServer, mpsc::UnboundedReceiver<End>) {
+    let (ends, reported) = mpsc::unbounded_channel();
+    let server = RawServer::start(Identity::Good, move |mut stream| {
+        let ends = ends.clone();
+        async move {
+            answer_until_the_end(&mut stream, &ends).await;
+            stream.shutdown().await
+        }
+    })
+    .await;
+    (server, reported)
+}
+
+async fn answer_until_the_end(stream: &mut Stream, ends: &mpsc::UnboundedSender<End>) {
+    loop {
+        match read_request(stream).await {
+            Ok(Some(_)) => stream.write_all(OK).await.unwrap(),
+            end => {
+                // rustls reports a FIN without close_notify as an error; what is below TLS must
+                // have ended as well.
+                let fin = stream.get_mut().0.read(&mut [0]).await;
+                let in_order = end.is_ok() && matches!(fin, Ok(0));
+                let _ = ends.send(if in_order { End::InOrder } else { End::Abrupt });
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn close_ends_every_connection_in_order() {
+    let mut fastest = Duration::MAX; // on a busy machine any single one may be slow
+    for _ in 0..5 {
+        let (server, mut ends) = server_reporting_ends().await;
+        let endpoint = server.endpoint();
+        // At the same time, so that there are several connections.
+        let (a, b, c) = tokio::join!(
+            endpoint.send(request(&server.url())),
+            endpoint.send(request(&server.url())),
+            endpoint.send(request(&server.url())),
+        );
+        for reply in [a, b, c] {
+            reply.unwrap();
+        }
+        let connections = server.handshakes();
+        assert!(connections > 1, "{connections}");
+
+        let start = Instant::now();
+        timeout(PATIENCE, endpoint.close()).await.unwrap();
+        for _ in 0..connections {
+            let end = timeout(PATIENCE, ends.recv()).await;
+            assert_eq!(end.unwrap(), Some(End::InOrder));
+        }
+        fastest = fastest.min(start.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(100), "{fastest:?}");
+}
+
+#[tokio::test]
+async fn close_holds_for_all_clones_and_may_be_called_again() {
+    let (server, _ends) = server_reporting_ends().await;
+    let endpoint = server.endpoint();
+    let clone = endpoint.clone();
+    endpoint.send(request(&server.url())).await.unwrap();
+    tokio::join!(endpoint.close(), clone.close());
+    endpoint.close().await;
+    for endpoint in [endpoint, clone] {
+        let error = endpoint.send(request(&server.url())).await.unwrap_err();
+        assert_eq!(error.kind(), TransportErrorKind::Closed);
+        assert_eq!(error.to_string(), "the token endpoint was closed");
+    }
+    assert_eq!(server.handshakes(), 1);
+}
+
+#[tokio::test]
+async fn close_lets_a_request_under_way_finish() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let server = RawServer::start(Identity::Good, {
+        let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+        move |mut stream| {
+            let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+            async move {
+                read_request(&mut stream).await?;
+                asked.notify_one();
+                go_on.notified().await;
+                stream.write_all(OK).await?;
+                // Without "connection: close": it is for the client to end it.
+                assert_eq!(read_request(&mut stream).await?, None);
+                stream.shutdown().await
+            }
+        }
+    })
+    .await;
+    let endpoint = server.endpoint();
+    let sending = tokio::spawn({
+        let (endpoint, request) = (endpoint.clone(), request(&server.url()));
+        async move { endpoint.send(request).await }
+    });
+    asked.notified().await;
+
+    let mut closing = pin!(endpoint.close());
+    let early = timeout(Duration::from_millis(300), &mut closing).await;
+    assert!(early.is_err(), "close returned over a request under way");
+    let error = endpoint.send(request(&server.url())).await.unwrap_err();
+    assert_eq!(error.kind(), TransportErrorKind::Closed);
+
+    go_on.notify_one();
+    timeout(PATIENCE, closing).await.unwrap();
+    assert_eq!(sending.await.unwrap().unwrap().status(), 200);
+}
+
+/// No connection exists yet, so only the count of calls can hold `close`.
+#[tokio::test]
+async fn close_lets_a_request_finish_that_still_connects() {
+    let (accepted, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (server, mut ends) = server_reporting_ends().await;
+    let address = server.url();
+    // Holds every connection back, then passes it on.
+    let gate = RawServer::start_tcp({
+        let (accepted, go_on) = (Arc::clone(&accepted), Arc::clone(&go_on));
+        let target = address
+            .trim_start_matches("https://")
+            .split('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        move |mut client| {
+            let (accepted, go_on) = (Arc::clone(&accepted), Arc::clone(&go_on));
+            let target = target.clone();
+            async move {
+                accepted.notify_one();
+                go_on.notified().await;
+                let mut server = tokio::net::TcpStream::connect(target).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+                Ok(())
+            }
+        }
+    })
+    .await;
+    let endpoint = server.endpoint();
+    let sending = tokio::spawn({
+        let (endpoint, request) = (endpoint.clone(), request(&gate.url()));
+        async move { endpoint.send(request).await }
+    });
+    accepted.notified().await;
+
+    let mut closing = pin!(endpoint.close());
+    let early = timeout(Duration::from_millis(300), &mut closing).await;
+    assert!(early.is_err(), "close returned over a request under way");
+    go_on.notify_one();
+    timeout(PATIENCE, closing).await.unwrap();
+    assert_eq!(sending.await.unwrap().unwrap().status(), 200);
+    assert_eq!(
+        timeout(PATIENCE, ends.recv()).await.unwrap(),
+        Some(End::InOrder)
+    );
+}
+
+#[tokio::test]
+async fn close_waits_for_a_peer_that_stays_only_so_long() {
+    let server = RawServer::start(Identity::Good, |mut stream| async move {
+        read_request(&mut stream).await?;
+        stream.write_all(OK).await?;
+        sleep(PATIENCE).await; // ends nothing
+        Ok(())
+    })
+    .await;
+    let endpoint = server.endpoint();
+    endpoint.send(request(&server.url())).await.unwrap();
+    let start = Instant::now();
+    endpoint.close().await;
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(90), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_close_still_closes() {
+    let asked = Arc::new(Notify::new());
+    let (ends, mut reported) = mpsc::unbounded_channel();
+    let server = RawServer::start(Identity::Good, {
+        let asked = Arc::clone(&asked);
+        move |mut stream| {
+            let (asked, ends) = (Arc::clone(&asked), ends.clone());
+            async move {
+                read_request(&mut stream).await?;
+                asked.notify_one();
+                sleep(Duration::from_millis(100)).await;
+                stream.write_all(OK).await?;
+                answer_until_the_end(&mut stream, &ends).await;
+                Ok(())
+            }
+        }
+    })
+    .await;
+    let endpoint = server.endpoint();
+    let sending = tokio::spawn({
+        let (endpoint, request) = (endpoint.clone(), request(&server.url()));
+        async move { endpoint.send(request).await }
+    });
+    asked.notified().await;
+
+    assert!(
+        timeout(Duration::from_millis(10), endpoint.close())
+            .await
+            .is_err()
+    );
+    let error = endpoint.send(request(&server.url())).await.unwrap_err();
+    assert_eq!(error.kind(), TransportErrorKind::Closed);
+    assert_eq!(sending.await.unwrap().unwrap().status(), 200);
+    let end = timeout(PATIENCE, reported.recv()).await;
+    assert_eq!(end.unwrap(), Some(End::InOrder));
+}
+
+#[tokio::test]
+async fn dropping_the_last_clone_ends_the_connections() {
+    let (server, mut ends) = server_reporting_ends().await;
+    let endpoint = server.endpoint();
+    endpoint.send(request(&server.url())).await.unwrap();
+    drop(endpoint.clone());
+    endpoint.send(request(&server.url())).await.unwrap();
+    assert_eq!(server.handshakes(), 1);
+    drop(endpoint);
+    let end = timeout(PATIENCE, ends.recv()).await;
+    assert_eq!(end.unwrap(), Some(End::InOrder));
+}
+
+#[test]
+fn close_needs_no_runtime() {
+    let endpoint = HyperTokenEndpoint::new();
+    let mut closing = endpoint.close();
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(closing.as_mut().poll(&mut context), Poll::Ready(()));
+}

@@ -1,0 +1,212 @@
+//! A TLS server below HTTP: it sends the bytes it is told to, or fails to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use shared_token_cache_credential::HyperTokenEndpoint;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+pub(super) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+pub(super) type Stream = TlsStream<TcpStream>;
+
+/// What the certificate of a server says.
+#[derive(Clone, Copy)]
+pub(super) enum Identity {
+    Good,
+    Expired,
+    NotYetValid,
+    OtherHost,
+}
+
+/// A server with a root of its own; it ends when it is dropped.
+pub(super) struct RawServer {
+    address: SocketAddr,
+    root_pem: String,
+    connections: Arc<AtomicUsize>,
+    handshakes: Arc<AtomicUsize>,
+    accepting: JoinHandle<()>,
+}
+
+impl RawServer {
+    /// Hands every connection whose handshake succeeds to `serve`.
+    pub(super) async fn start<F, S>(identity: Identity, serve: S) -> Self
+    where
+        S: Fn(Stream) -> F + Clone + Send + 'static,
+        F: Future<Output = io::Result<()>> + Send,
+    {
+        let (root_pem, config) = certify(identity);
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let handshakes = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&handshakes);
+        let mut server = Self::start_tcp(move |tcp| {
+            let (acceptor, counter, serve) = (acceptor.clone(), counter.clone(), serve.clone());
+            async move {
+                let stream = acceptor.accept(tcp).await?;
+                counter.fetch_add(1, Ordering::SeqCst);
+                serve(stream).await
+            }
+        })
+        .await;
+        server.root_pem = root_pem;
+        server.handshakes = handshakes;
+        server
+    }
+
+    /// Answers every request with these bytes, and keeps the connection.
+    pub(super) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+        let answer: Arc<[u8]> = answer.into().into();
+        Self::start(Identity::Good, move |mut stream| {
+            let answer = Arc::clone(&answer);
+            async move {
+                while read_request(&mut stream).await?.is_some() {
+                    stream.write_all(&answer).await?;
+                    stream.flush().await?;
+                }
+                stream.shutdown().await
+            }
+        })
+        .await
+    }
+
+    /// Answers one request on each connection with these bytes, then ends it.
+    pub(super) async fn answering_once(answer: impl Into<Vec<u8>>) -> Self {
+        let answer: Arc<[u8]> = answer.into().into();
+        Self::start(Identity::Good, move |mut stream| {
+            let answer = Arc::clone(&answer);
+            async move {
+                read_request(&mut stream).await?;
+                stream.write_all(&answer).await?;
+                stream.shutdown().await
+            }
+        })
+        .await
+    }
+
+    /// Hands every connection to `serve` before any TLS.
+    pub(super) async fn start_tcp<F, S>(serve: S) -> Self
+    where
+        S: Fn(TcpStream) -> F + Send + 'static,
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&connections);
+        let accepting = tokio::spawn(async move {
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                counter.fetch_add(1, Ordering::SeqCst);
+                // What a connection's end looks like here is for the client's side to tell.
+                tokio::spawn(serve(tcp));
+            }
+        });
+        Self {
+            address,
+            root_pem: certify(Identity::Good).0,
+            connections,
+            handshakes: Arc::default(),
+            accepting,
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("https://{}/tenant/oauth2/v2.0/token", self.address)
+    }
+
+    pub(super) fn root_pem(&self) -> &[u8] {
+        self.root_pem.as_bytes()
+    }
+
+    /// An endpoint that trusts this server.
+    pub(super) fn endpoint(&self) -> HyperTokenEndpoint {
+        HyperTokenEndpoint::with_extra_root_certificates(self.root_pem()).unwrap()
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections got so far that a request could be sent.
+    pub(super) fn handshakes(&self) -> usize {
+        self.handshakes.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for RawServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Reads one request, head and body; `None` if the client ended the connection in order.
+pub(super) async fn read_request(stream: &mut Stream) -> io::Result<Option<String>> {
+    let mut read = Vec::new();
+    loop {
+        if let Some(request) = whole(&read) {
+            return Ok(Some(request));
+        }
+        if stream.read_buf(&mut read).await? == 0 {
+            assert!(read.is_empty(), "half a request");
+            return Ok(None);
+        }
+    }
+}
+
+fn whole(read: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(read).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .expect("a length in every request");
+    (body.len() == length.parse::<usize>().unwrap()).then(|| text.to_owned())
+}
+
+/// A new root, and what a server needs that it vouches for.
+fn certify(identity: Identity) -> (String, ServerConfig) {
+    static ROOTS: AtomicUsize = AtomicUsize::new(0);
+
+    let mut root = CertificateParams::new([]).unwrap();
+    let name = format!("root {}", ROOTS.fetch_add(1, Ordering::SeqCst));
+    root.distinguished_name.push(DnType::CommonName, name);
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root_key = KeyPair::generate().unwrap();
+    let root_pem = root.self_signed(&root_key).unwrap().pem();
+
+    let host = match identity {
+        Identity::OtherHost => "login.example",
+        _ => "127.0.0.1",
+    };
+    let mut leaf = CertificateParams::new([host.to_owned()]).unwrap();
+    match identity {
+        Identity::Expired => leaf.not_after = date_time_ymd(2020, 1, 1),
+        Identity::NotYetValid => leaf.not_before = date_time_ymd(2999, 1, 1),
+        Identity::Good | Identity::OtherHost => {}
+    }
+    let leaf_key = KeyPair::generate().unwrap();
+    let leaf = leaf
+        .signed_by(&leaf_key, &Issuer::new(root, root_key))
+        .unwrap();
+
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![leaf.der().clone()],
+                PrivateKeyDer::try_from(leaf_key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+    (root_pem, config)
+}
