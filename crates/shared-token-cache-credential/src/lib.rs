@@ -1,5 +1,55 @@
-//! Placeholder.
+//! Azure access tokens for async services, from the sign-in that the developer's tools already
+//! hold.
+//!
+//! Microsoft's developer tools keep their sign-in in a token cache on the developer's machine.
+//! [`SharedTokenCacheCredential`] reads that cache: a cached access token is there in
+//! microseconds, and otherwise one cached refresh token is redeemed and the result written back,
+//! where the other tools find it.
+//!
+//! ```no_run
+//! use shared_token_cache_credential::{SharedTokenCacheCredential, TokenRequestOptions};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> token_credential::Result<()> {
+//! let credential = SharedTokenCacheCredential::builder().build()?;
+//! let scopes = ["https://management.azure.com/.default"];
+//! let token = credential.get_token(&scopes, &TokenRequestOptions::default()).await?;
+//! println!("good until {:?}", token.expires_on());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it promises
+//!
+//! - It never hands out the wrong token: account, cloud, tenant, application and scopes of a
+//!   cached token are compared with what was asked, and an answer for another account is refused.
+//! - It never damages the cache: see [`msal_token_cache`].
+//! - It never makes the caller wait for what is known: a cached token takes no lock and no
+//!   request.
+
+mod access;
+mod account;
+mod answer;
+mod authority;
+mod builder;
+mod candidates;
+mod credential;
+mod lifecycle;
+mod overlay;
+mod persistence_options;
+mod redeem;
+mod refusal;
+mod request;
+mod store;
 mod token_endpoint;
+
+pub use builder::SharedTokenCacheCredentialBuilder;
+pub use credential::SharedTokenCacheCredential;
+pub use persistence_options::TokenCachePersistenceOptions;
+pub use token_credential::{
+    AccessToken, AccessTokenInfo, Error, ErrorKind, Result, Secret, TokenCredential,
+    TokenRequestOptions,
+};
 pub use token_endpoint::{
     HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
 };

@@ -29,8 +29,9 @@ impl Target<'_> {
         scopes.into_iter().all(|scope| self.has(scope))
     }
 
-    /// Whether they have a scope in common, not counting those that every sign-in asks for.
-    pub(crate) fn intersects(&self, other: &Target<'_>) -> bool {
+    /// Whether they have a scope in common, not counting those that every sign-in asks for:
+    /// `openid`, `profile`, `offline_access` and `email`.
+    pub fn intersects(&self, other: &Target<'_>) -> bool {
         self.scopes()
             .filter(|scope| {
                 !SIGN_IN_SCOPES

@@ -1,0 +1,234 @@
+//! Which cached access token may be handed out. Pure: it reads a snapshot and decides.
+
+use std::time::{Duration, SystemTime};
+
+use msal_token_cache::{AccessToken, Redemption, Snapshot, Target};
+use token_credential::{AccessTokenInfo, Secret};
+
+use crate::account::{Chosen, redeemable};
+use crate::authority::Authority;
+use crate::overlay::Overlay;
+
+/// The application in whose name the original class signs in: the Azure CLI.
+const OWN_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+/// The tenant of all personal accounts.
+const PERSONAL_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+/// The tenant in which personal accounts use Azure.
+const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
+
+/// A token with less time left than this is not worth handing out: the caller's request may reach
+/// the resource too late. The same five minutes as in every MSAL.
+const MARGIN: Duration = Duration::from_secs(300);
+/// A token with this much time left is better than none.
+const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
+/// Nothing that Entra issues lives longer; an entry that says so is wrong.
+pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How far another writer's clock may be ahead of ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(300);
+/// From this lifetime on a token is refreshed at half of it when the server named no time.
+const HALF_LIFE_FROM: Duration = Duration::from_secs(2 * 3600);
+
+/// Which tokens of the chosen account will do, whatever their scopes.
+#[derive(Debug)]
+pub(crate) struct Terms<'a> {
+    authority: &'a Authority,
+    home_account_id: &'a str,
+    /// Applications in the order in which their tokens are preferred.
+    client_ids: Vec<String>,
+    realms: Vec<&'a str>,
+    now: SystemTime,
+}
+
+/// What a look-up found.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    /// A token to hand out.
+    Hit(AccessTokenInfo),
+    /// None, or one that is better than nothing.
+    Miss(Option<AccessTokenInfo>),
+}
+
+/// What is asked of a token, wherever it is kept.
+struct Offer<'o> {
+    environment: &'o str,
+    client_id: &'o str,
+    realm: &'o str,
+    token_type: &'o str,
+    target: &'o Target<'o>,
+    cached_at: Option<SystemTime>,
+    expires_on: SystemTime,
+    refresh_on: Option<SystemTime>,
+    secret: &'o Secret,
+}
+
+impl<'a> Terms<'a> {
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        authority: &'a Authority,
+        chosen: &'a Chosen,
+        now: SystemTime,
+    ) -> Self {
+        let mut client_ids: Vec<String> = Vec::new();
+        let mut know = |client_id: &str| {
+            if !client_ids
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(client_id))
+            {
+                client_ids.push(client_id.to_owned());
+            }
+        };
+        for token in redeemable(snapshot, authority, now) {
+            if token.home_account_id() == chosen.home_account_id {
+                know(token.client_id());
+            }
+        }
+        know(OWN_CLIENT_ID);
+        for app in snapshot.app_metadata() {
+            if authority.knows(app.environment()) && app.family_id().is_some() {
+                know(app.client_id());
+            }
+        }
+        let mut realms = vec!["organizations", "common"];
+        match chosen.home_tenant() {
+            Some(home) if home.eq_ignore_ascii_case(PERSONAL_TENANT) => {
+                realms = vec![
+                    PERSONAL_TENANT,
+                    PERSONAL_PASSTHROUGH_TENANT,
+                    "organizations",
+                ];
+            }
+            home => realms.extend(home),
+        }
+        Self {
+            authority,
+            home_account_id: &chosen.home_account_id,
+            client_ids,
+            realms,
+            now,
+        }
+    }
+
+    /// Looks for a token that is good for all of these scopes.
+    pub(crate) fn find(&self, snapshot: &Snapshot, overlay: &Overlay, scopes: &[&str]) -> Found {
+        let kept = overlay.of_account(self.home_account_id);
+        let mut best = Best::default();
+        for token in snapshot.access_tokens_of(self.home_account_id) {
+            if token.is_bound() || kept.iter().any(|kept| supersedes(kept, &token)) {
+                continue;
+            }
+            let offer = Offer {
+                environment: token.environment(),
+                client_id: token.client_id(),
+                realm: token.realm(),
+                token_type: &token.token_type(),
+                target: token.target(),
+                cached_at: token.cached_at(),
+                expires_on: token.expires_on(),
+                refresh_on: token.refresh_on(),
+                secret: token.secret(),
+            };
+            self.consider(&offer, scopes, &mut best);
+        }
+        for kept in &kept {
+            let offer = Offer {
+                environment: kept.redeemed().environment(),
+                client_id: kept.client_id(),
+                realm: kept.realm(),
+                token_type: kept.token_type(),
+                target: &Target::from(kept.target()),
+                cached_at: Some(kept.cached_at()),
+                expires_on: kept.expires_on(),
+                refresh_on: kept.refresh_on(),
+                secret: kept.access_token(),
+            };
+            self.consider(&offer, scopes, &mut best);
+        }
+        match best.hit {
+            Some((_, hit)) => Found::Hit(hit),
+            None => Found::Miss(best.last_resort.map(|(_, token)| token)),
+        }
+    }
+
+    fn consider(&self, offer: &Offer<'_>, scopes: &[&str], best: &mut Best) {
+        let Some(rank) = self.rank(offer, scopes) else {
+            return;
+        };
+        let left = offer
+            .expires_on
+            .duration_since(self.now)
+            .unwrap_or_default();
+        let place = if left > MARGIN {
+            &mut best.hit
+        } else if left >= LAST_RESORT_MARGIN {
+            &mut best.last_resort
+        } else {
+            return;
+        };
+        let is_better = place
+            .as_ref()
+            .is_none_or(|(known, token)| (rank, token.expires_on()) < (*known, offer.expires_on));
+        if is_better {
+            *place = Some((rank, offer.to_info()));
+        }
+    }
+
+    /// The place of the token's application in the order of preference, if the token will do.
+    fn rank(&self, offer: &Offer<'_>, scopes: &[&str]) -> Option<usize> {
+        let will_do = self.authority.knows(offer.environment)
+            && offer.token_type.eq_ignore_ascii_case("Bearer")
+            && self
+                .realms
+                .iter()
+                .any(|realm| realm.eq_ignore_ascii_case(offer.realm))
+            && offer.expires_on <= self.now + LONGEST_LIFE
+            && offer
+                .cached_at
+                .is_none_or(|cached_at| cached_at <= self.now + CLOCK_SKEW)
+            && offer.target.contains(scopes.iter().copied());
+        if !will_do {
+            return None;
+        }
+        self.client_ids
+            .iter()
+            .position(|client_id| client_id.eq_ignore_ascii_case(offer.client_id))
+    }
+}
+
+/// The best of what was considered, with the rank of its application.
+#[derive(Default)]
+struct Best {
+    hit: Option<(usize, AccessTokenInfo)>,
+    last_resort: Option<(usize, AccessTokenInfo)>,
+}
+
+impl Offer<'_> {
+    fn to_info(&self) -> AccessTokenInfo {
+        let info = AccessTokenInfo::new(self.secret.clone(), self.expires_on)
+            .with_token_type(self.token_type);
+        match self
+            .refresh_on
+            .or_else(|| half_life(self.cached_at?, self.expires_on))
+        {
+            Some(refresh_on) => info.with_refresh_on(refresh_on),
+            None => info,
+        }
+    }
+}
+
+/// From when on a token should be refreshed for which the server named no such time.
+pub(crate) fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime> {
+    let life = expires_on.duration_since(cached_at).ok()?;
+    // Whole seconds, as everything in the cache.
+    (life >= HALF_LIFE_FROM).then(|| cached_at + Duration::from_secs(life.as_secs() / 2))
+}
+
+/// Whether a token that could not be written yet stands in for an entry: the one that it would
+/// replace. After a claims challenge the resource has refused that one.
+fn supersedes(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
+    entry.client_id().eq_ignore_ascii_case(kept.client_id())
+        && entry.realm().eq_ignore_ascii_case(kept.realm())
+        && entry.target().intersects(&Target::from(kept.target()))
+        && entry
+            .cached_at()
+            .is_none_or(|cached_at| cached_at <= kept.cached_at())
+}

@@ -1,0 +1,271 @@
+//! What a token endpoint's answer means. Pure: it judges an answer against what was asked, and
+//! never shows any of the body.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use msal_token_cache::{Identity, RedeemedToken, Redemption};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use token_credential::{Error, ErrorKind, Secret};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::access::LONGEST_LIFE;
+use crate::refusal::{Refusal, is_transient};
+use crate::request::Request;
+use crate::token_endpoint::TokenReply;
+
+/// What was asked, and of whom.
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a Request,
+    /// The tenant in the address.
+    pub(crate) tenant: &'a str,
+    pub(crate) token: &'a RedeemedToken,
+    pub(crate) client_id: &'a str,
+    /// When the request was sent.
+    pub(crate) at: SystemTime,
+}
+
+/// Why an answer holds no token for us.
+#[derive(Debug)]
+pub(crate) enum NoToken {
+    /// The endpoint says why.
+    Refused(Box<Refusal>),
+    /// There was no answer, none that a token endpoint gives, or one that must not be used.
+    Failed(Error),
+}
+
+/// Reads the answer to a redemption.
+pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, NoToken> {
+    let status = reply.status();
+    let unusable = |why: &str| {
+        let text = format!("the token endpoint's answer (HTTP {status}) {why}");
+        let error = Error::new(ErrorKind::AuthenticationFailed, text);
+        NoToken::Failed(error.with_transient(is_transient(status)))
+    };
+    let body = reply.body();
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let members: Members = serde_json::from_slice(body).map_err(|_| {
+        unusable("is not a JSON object; a proxy or a sign-in page may stand in between")
+    })?;
+    if members.has("error") {
+        return Err(NoToken::Refused(Box::new(Refusal::read(reply, &members.0))));
+    }
+    if !(200..300).contains(&status) {
+        return Err(unusable("says neither yes nor why not"));
+    }
+    let access_token = members
+        .text("access_token")
+        .ok_or_else(|| unusable("has no access_token"))?;
+    if !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(unusable("has an access_token that no header can carry"));
+    }
+    let expires_on = members
+        .expires_on(asked.at)
+        .ok_or_else(|| unusable("does not say when the token expires"))?
+        .min(asked.at + LONGEST_LIFE);
+
+    let client_info = members.client_info().map_err(unusable)?;
+    if let Some(info) = &client_info
+        && !info.is_for(asked.token.home_account_id())
+    {
+        return Err(unusable("is for another account; nothing was stored"));
+    }
+    let id_token = members
+        .text("id_token")
+        .and_then(|token| Some((token, IdClaims::decode(token)?)));
+    let tid = id_token
+        .as_ref()
+        .and_then(|(_, claims)| claims.tid.as_deref());
+    if is_guid(asked.tenant) && tid.is_some_and(|tid| !tid.eq_ignore_ascii_case(asked.tenant)) {
+        return Err(unusable("is for another tenant; nothing was stored"));
+    }
+
+    let realm = realm(asked.tenant, tid, client_info.as_ref());
+    let target = asked.request.target(members.text("scope"));
+    let mut redemption = Redemption::new(
+        asked.token.clone(),
+        realm,
+        target,
+        Secret::new(access_token),
+        asked.at,
+        expires_on,
+    )
+    .with_client_id(asked.client_id);
+    if let Some(token_type) = members.text("token_type") {
+        redemption = redemption.with_token_type(token_type);
+    }
+    if let Some(seconds) = members.seconds("ext_expires_in") {
+        redemption = redemption.with_extended_expires_on(after(asked.at, seconds));
+    }
+    if let Some(seconds) = members.seconds("refresh_in") {
+        redemption = redemption.with_refresh_on(after(asked.at, seconds));
+    }
+    if let Some(refresh_token) = members.text("refresh_token") {
+        redemption = redemption.with_refresh_token(Secret::new(refresh_token));
+    }
+    if let Some(family_id) = members.text("foci") {
+        redemption = redemption.with_family_id(family_id);
+    }
+    if let Some((token, claims)) = id_token {
+        let identity = Identity::new(
+            Secret::new(token),
+            claims.oid.or(claims.sub),
+            claims.preferred_username.or(claims.upn),
+        );
+        redemption = redemption.with_identity(identity);
+    }
+    Ok(redemption)
+}
+
+/// The tenant that the token is good in, as far as anything says so.
+fn realm<'a>(
+    tenant: &'a str,
+    tid: Option<&'a str>,
+    client_info: Option<&'a ClientInfo>,
+) -> &'a str {
+    if is_guid(tenant) {
+        return tenant;
+    }
+    let is_home = matches!(tenant, "organizations" | "common");
+    let home = client_info
+        .filter(|_| is_home)
+        .and_then(|info| info.utid.as_deref());
+    tid.filter(|tid| !tid.is_empty()).or(home).unwrap_or(tenant)
+}
+
+fn is_guid(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12]
+        && text
+            .bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+fn after(time: SystemTime, seconds: u64) -> SystemTime {
+    time + Duration::from_secs(seconds).min(LONGEST_LIFE)
+}
+
+/// The members of an answer; what they hold is overwritten when they go.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Members(Map<String, Value>);
+
+impl Members {
+    /// Whether a member is there and says something.
+    fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some()
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// A number of seconds, as a number or a text; nothing that is not a time.
+    fn seconds(&self, name: &str) -> Option<u64> {
+        match self.0.get(name)? {
+            Value::Number(number) => number
+                .as_u64()
+                .or_else(|| number.as_f64().map(whole_seconds)),
+            Value::String(text) => text
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|n| n.is_finite())
+                .map(whole_seconds),
+            _ => None,
+        }
+    }
+
+    fn expires_on(&self, asked_at: SystemTime) -> Option<SystemTime> {
+        match self.seconds("expires_on") {
+            Some(seconds) => UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(1 << 40))),
+            None => Some(after(asked_at, self.seconds("expires_in")?)),
+        }
+    }
+
+    /// Whose token it is, if the answer says so. What is there and says nothing is an error: the
+    /// answer could be anybody's.
+    fn client_info(&self) -> Result<Option<ClientInfo>, &'static str> {
+        match self.0.get("client_info") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => decode_base64(text)
+                .and_then(|json| serde_json::from_slice(&json).ok())
+                .map(Some)
+                .ok_or("names an account that cannot be read; nothing was stored"),
+            Some(_) => Err("names an account in no known way; nothing was stored"),
+        }
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        for (_, value) in &mut self.0 {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast saturates"
+)]
+fn whole_seconds(number: f64) -> u64 {
+    number as u64
+}
+
+/// The account that an answer is for, as far as it says so.
+#[derive(Deserialize)]
+struct ClientInfo {
+    uid: Option<String>,
+    utid: Option<String>,
+}
+
+impl ClientInfo {
+    /// Whether it names this account; one that names nobody is for whoever asked.
+    fn is_for(&self, home_account_id: &str) -> bool {
+        let Self {
+            uid: Some(user),
+            utid: Some(tenant),
+        } = self
+        else {
+            return true;
+        };
+        format!("{user}.{tenant}").eq_ignore_ascii_case(home_account_id)
+    }
+}
+
+/// What we read of an ID token. Its signature is not checked: it came over the same connection as
+/// the access token itself (`OpenID` Connect Core section 3.1.3.7).
+#[derive(Deserialize)]
+struct IdClaims {
+    tid: Option<String>,
+    oid: Option<String>,
+    sub: Option<String>,
+    preferred_username: Option<String>,
+    upn: Option<String>,
+}
+
+impl IdClaims {
+    fn decode(token: &str) -> Option<Self> {
+        let payload = decode_base64(token.split('.').nth(1)?)?;
+        serde_json::from_slice(&payload).ok()
+    }
+}
+
+fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    // Some senders pad, some leave bits behind the last byte.
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    GeneralPurpose::new(&URL_SAFE, config)
+        .decode(text)
+        .ok()
+        .map(Zeroizing::new)
+}

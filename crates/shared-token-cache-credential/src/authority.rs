@@ -1,0 +1,214 @@
+use std::fmt;
+
+use msal_token_cache::{is_known_cloud, same_cloud};
+use token_credential::{Error, ErrorKind, Result};
+
+/// Who issues the tokens: the host of a cloud, reached over https.
+///
+/// It comes from the program or its environment, never from a file or the network: whoever names
+/// the host gets the refresh token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authority {
+    host: String,
+    /// `None` is 443.
+    port: Option<u16>,
+}
+
+impl Authority {
+    pub(crate) const DEFAULT: &str = "login.microsoftonline.com";
+
+    /// Reads `https://host[:port]` or `host`; slashes at the end do not count.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let invalid = |why: &str| {
+            let text: String = text.escape_debug().take(200).collect();
+            Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "the authority \"{text}\" {why}; write it as https://login.microsoftonline.com"
+                ),
+            ))
+        };
+        let address = match text.split_once("://") {
+            Some((scheme, address)) if scheme.eq_ignore_ascii_case("https") => address,
+            Some(_) => return invalid("is not https"),
+            None if text.contains(':') => return invalid("has a port and no scheme"),
+            None => text,
+        };
+        let address = address.trim_end_matches('/');
+        let (host, port) = match address.split_once(':') {
+            None => (address, None),
+            Some((host, port)) => match port.parse() {
+                Ok(443) => (host, None),
+                Ok(port) if port > 0 && !port_text_is_odd(address) => (host, Some(port)),
+                _ => return invalid("has a port that is none"),
+            },
+        };
+        if !is_host(host) {
+            return invalid("is not a host, or more than a host");
+        }
+        if port.is_some() && is_known_cloud(host) {
+            return invalid("is a known cloud at another port");
+        }
+        Ok(Self {
+            host: host.to_ascii_lowercase(),
+            port,
+        })
+    }
+
+    /// The address that tokens of this tenant come from.
+    pub(crate) fn token_endpoint(&self, tenant: &str) -> String {
+        format!("https://{self}/{tenant}/oauth2/v2.0/token")
+    }
+
+    /// Whether an entry's `environment` names this authority's cloud. Some writers add the port of
+    /// a host of one's own.
+    pub(crate) fn knows(&self, environment: &str) -> bool {
+        same_cloud(&self.host, environment)
+            || (self.port.is_some() && self.to_string().eq_ignore_ascii_case(environment))
+    }
+}
+
+/// The host, with the port where there is one.
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// Letters, digits, hyphens and dots: no user, path, query, fragment or blank gets through.
+fn is_host(host: &str) -> bool {
+    (1..=253).contains(&host.len())
+        && host.split('.').all(|label| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        })
+}
+
+/// `str::parse` takes a sign and leading zeros, a port has neither.
+fn port_text_is_odd(address: &str) -> bool {
+    address
+        .split_once(':')
+        .is_some_and(|(_, port)| port.starts_with(['+', '0']))
+}
+
+/// Checks a tenant: a GUID, a domain name, or a word like `organizations`.
+pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if (1..=255).contains(&tenant.len())
+        && tenant.bytes().all(allowed)
+        && !matches!(tenant, "." | "..")
+    {
+        return Ok(());
+    }
+    let shown: String = tenant.escape_debug().take(200).collect();
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!(
+            "\"{shown}\" is no tenant: give its id or a domain name, of letters, digits, '.' and '-'"
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_is_a_host_and_nothing_else() {
+        for (text, shown) in [
+            ("login.microsoftonline.com", "login.microsoftonline.com"),
+            (
+                "https://login.microsoftonline.com",
+                "login.microsoftonline.com",
+            ),
+            (
+                "HTTPS://LOGIN.microsoftonline.com//",
+                "login.microsoftonline.com",
+            ),
+            (
+                "https://login.microsoftonline.com:443/",
+                "login.microsoftonline.com",
+            ),
+            ("https://localhost:8443", "localhost:8443"),
+            ("https://127.0.0.1:8443", "127.0.0.1:8443"),
+        ] {
+            assert_eq!(
+                Authority::parse(text)
+                    .map(|a| a.to_string())
+                    .ok()
+                    .as_deref(),
+                Some(shown)
+            );
+        }
+        for text in [
+            "",
+            " login.microsoftonline.com",
+            "login.microsoftonline.com ",
+            "http://login.microsoftonline.com",
+            "ftp://login.microsoftonline.com",
+            "localhost:8080",
+            "https://",
+            "https://user@login.microsoftonline.com",
+            "https://user:pw@login.microsoftonline.com",
+            "https://login.microsoftonline.com/tenant",
+            "https://login.microsoftonline.com?x",
+            "https://login.microsoftonline.com#x",
+            "https://login.microsoftonline.com:8443",
+            "https://login.microsoftonline.com:",
+            "https://localhost:0",
+            "https://localhost:0443",
+            "https://localhost:+443",
+            "https://localhost:65536",
+            "https://[::1]:443",
+            "https://login\u{430}.microsoftonline.com",
+            "https://login.microsoftonline.com\n",
+            "https://a..b",
+            "https://-a.b",
+            "login.microsoftonline.com\\@evil.example",
+        ] {
+            let error = Authority::parse(text).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text:?}");
+            assert!(!error.to_string().contains('\n'));
+        }
+    }
+
+    #[test]
+    fn an_authority_knows_the_aliases_of_its_cloud() {
+        let public = Authority::parse("login.microsoftonline.com").expect("an authority");
+        assert!(public.knows("login.windows.net"));
+        assert!(!public.knows("login.microsoftonline.us"));
+        let own = Authority::parse("https://localhost:8443").expect("an authority");
+        assert!(own.knows("localhost"));
+        assert!(own.knows("LOCALHOST:8443"));
+        assert!(!own.knows("localhost:8444"));
+    }
+
+    #[test]
+    fn a_tenant_cannot_leave_its_place_in_the_address() {
+        for tenant in [
+            "organizations",
+            "contoso.onmicrosoft.com",
+            "9188040d-6c67-4c5b-b112-36a304b66dad",
+        ] {
+            assert!(check_tenant(tenant).is_ok());
+        }
+        for tenant in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "../evil?x=1#",
+            "a b",
+            "a\r\n",
+            "t\u{e9}nant",
+            &"a".repeat(256),
+        ] {
+            let error = check_tenant(tenant).expect_err(tenant);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{tenant:?}");
+        }
+    }
+}

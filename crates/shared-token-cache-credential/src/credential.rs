@@ -1,0 +1,228 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use msal_token_cache::Clock;
+use token_credential::{
+    AccessToken, AccessTokenInfo, Error, ErrorKind, Result, TokenCredential, TokenRequestOptions,
+};
+
+use crate::access::{Found, Terms};
+use crate::account::{Chosen, Filter};
+use crate::authority::Authority;
+use crate::builder::SharedTokenCacheCredentialBuilder;
+use crate::lifecycle::Lifecycle;
+use crate::request::Request;
+use crate::store::{Store, View};
+use crate::token_endpoint::TokenEndpoint;
+
+/// Azure access tokens from the sign-in that the developer's tools already hold.
+///
+/// It reads the token cache that Microsoft's developer tools share. A cached access token is
+/// handed out as it is; otherwise a cached refresh token is redeemed, and the result goes back
+/// into the cache, where the other tools find it. Clones are cheap and share all state.
+///
+/// ```no_run
+/// use shared_token_cache_credential::{SharedTokenCacheCredential, TokenRequestOptions};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> token_credential::Result<()> {
+/// let credential = SharedTokenCacheCredential::builder().username("ada@contoso.com").build()?;
+/// let scopes = ["https://management.azure.com/.default"];
+/// let token = credential.get_token(&scopes, &TokenRequestOptions::default()).await?;
+/// println!("good until {:?}", token.expires_on());
+/// credential.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Limitations
+///
+/// The tenant of a call is checked and otherwise ignored: tokens are for the account's home
+/// tenant. Plain-text caches only, and so Linux only, for now.
+#[derive(Clone)]
+pub struct SharedTokenCacheCredential(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) authority: Authority,
+    pub(crate) filter: Filter,
+    pub(crate) nocae: Arc<Store>,
+    pub(crate) cae: Arc<Store>,
+    pub(crate) endpoint: Arc<dyn TokenEndpoint>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timeout: Duration,
+    pub(crate) lifecycle: Lifecycle,
+}
+
+impl SharedTokenCacheCredential {
+    /// A credential under construction.
+    pub fn builder() -> SharedTokenCacheCredentialBuilder {
+        SharedTokenCacheCredentialBuilder::default()
+    }
+
+    /// Whether the shared cache of this platform can be read.
+    pub const fn supported() -> bool {
+        cfg!(target_os = "linux")
+    }
+
+    /// Gets an access token for `scopes`.
+    ///
+    /// A token with more than five minutes left comes from memory or the cache: no request, no
+    /// lock, and no runtime is needed. Otherwise a refresh token is redeemed, in a task of the
+    /// current tokio runtime, within the builder's `timeout`; when that fails, a cached token with
+    /// at least 30 seconds left is served.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidArgument`]: the scopes, claims or tenant, before anything is read; or
+    ///   a redemption is needed and there is no tokio runtime.
+    /// - [`ErrorKind::CredentialUnavailable`]: there is no cache, no account, or not one that is
+    ///   meant; the text names the place and the next step.
+    /// - [`ErrorKind::AuthenticationFailed`]: the redemption was refused or got no answer
+    ///   ([`Error::oauth`], [`Error::is_transient`]), or the credential is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. A redemption that has begun goes on by itself, and its token is in the cache
+    /// for the next call.
+    pub async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: &TokenRequestOptions,
+    ) -> Result<AccessToken> {
+        Ok(self.get_token_info(scopes, options).await?.into())
+    }
+
+    /// Gets an access token for `scopes` with all that is known about it.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_token`](Self::get_token).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_token`](Self::get_token).
+    pub async fn get_token_info(
+        &self,
+        scopes: &[&str],
+        options: &TokenRequestOptions,
+    ) -> Result<AccessTokenInfo> {
+        let request = Request::new(scopes, options)?;
+        if options.tenant_id().is_some_and(|tenant| !tenant.is_empty()) {
+            tracing::debug!("the tenant of a call is ignored: tokens are for the home tenant");
+        }
+        let inner = &self.0;
+        let store = inner.store(&request);
+        let view = inner.view(store).await?;
+        // Also before a redemption: without an account there is nothing to redeem.
+        let found = inner.find(store, &view, &request)?;
+        match found {
+            Found::Hit(token) if !request.has_claims() => Ok(token),
+            // Boxed, so that a hit does not carry a redemption's state along.
+            _ => Box::pin(self.miss(request)).await,
+        }
+    }
+
+    /// Redeems in a task of its own: a caller that goes away takes nothing with it.
+    async fn miss(&self, request: Request) -> Result<AccessTokenInfo> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
+            let text = "no token is cached, and redeeming one needs a tokio runtime: call from \
+                        within one";
+            Error::new(ErrorKind::InvalidArgument, text).with_source(error)
+        })?;
+        let under_way = self.0.lifecycle.begin()?;
+        let inner = Arc::clone(&self.0);
+        let task = runtime.spawn(async move {
+            let redeemed = inner
+                .lifecycle
+                .unless_cut(Arc::clone(&inner).redeem(request))
+                .await;
+            drop(under_way);
+            redeemed
+        });
+        let failed = |text: &str| Error::new(ErrorKind::AuthenticationFailed, text);
+        match task.await {
+            Ok(Some(redeemed)) => redeemed,
+            Ok(None) => Err(failed("the credential was closed during the call")),
+            Err(error) => Err(failed("the redemption's task ended early").with_source(error)),
+        }
+    }
+
+    /// Ends what the credential holds open: no redemption begins any more, those under way finish
+    /// within five seconds or are cut off, and every connection ends. Idempotent, and for all
+    /// clones. Cached tokens are still handed out afterwards.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    ///
+    /// # Cancel safety
+    ///
+    /// The credential stays closed when this is dropped; call it again to wait for the rest.
+    pub async fn close(&self) -> Result<()> {
+        self.0.lifecycle.close().await;
+        self.0.endpoint.close().await;
+        Ok(())
+    }
+}
+
+impl Inner {
+    pub(crate) fn store(&self, request: &Request) -> &Arc<Store> {
+        if request.enable_cae() {
+            &self.cae
+        } else {
+            &self.nocae
+        }
+    }
+
+    pub(crate) async fn view(&self, store: &Store) -> Result<Arc<View>> {
+        store
+            .view(&self.authority, &self.filter, &*self.clock)
+            .await
+    }
+
+    pub(crate) fn chosen<'v>(&self, store: &Store, view: &'v View) -> Result<&'v Chosen> {
+        store.chosen(view, &self.authority, &self.filter)
+    }
+
+    /// Looks for a cached token, whether or not it may be handed out for a call with claims.
+    pub(crate) fn find(&self, store: &Store, view: &View, request: &Request) -> Result<Found> {
+        let chosen = self.chosen(store, view)?;
+        let terms = Terms::new(&view.snapshot, &self.authority, chosen, self.clock.now());
+        let scopes: Vec<_> = request.scopes().collect();
+        Ok(terms.find(&view.snapshot, &store.overlay, &scopes))
+    }
+}
+
+#[async_trait]
+impl TokenCredential for SharedTokenCacheCredential {
+    async fn get_token_info(
+        &self,
+        scopes: &[&str],
+        options: &TokenRequestOptions,
+    ) -> Result<AccessTokenInfo> {
+        Self::get_token_info(self, scopes, options).await
+    }
+
+    // One boxed future, not the default's two.
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: &TokenRequestOptions,
+    ) -> Result<AccessToken> {
+        Self::get_token(self, scopes, options).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        Self::close(self).await
+    }
+}
+
+impl fmt::Debug for SharedTokenCacheCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTokenCacheCredential")
+            .field("authority", &self.0.authority.to_string())
+            .finish_non_exhaustive()
+    }
+}

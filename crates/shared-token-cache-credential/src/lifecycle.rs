@@ -1,0 +1,58 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use token_credential::{Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// How long calls under way may go on after a close.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Counts what is under way, so that closing can wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    closed: Mutex<bool>,
+    under_way: TaskTracker,
+    cut: CancellationToken,
+}
+
+impl Lifecycle {
+    /// Begins a call that lasts until the token goes.
+    pub(crate) fn begin(&self) -> Result<TaskTrackerToken> {
+        // Looked at and counted under one lock, so that no call slips in behind a close.
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
+            return Err(Error::new(
+                ErrorKind::AuthenticationFailed,
+                "the credential is closed",
+            ));
+        }
+        Ok(self.under_way.token())
+    }
+
+    /// Counts work that a call under way leaves behind.
+    pub(crate) fn continued(&self) -> TaskTrackerToken {
+        self.under_way.token()
+    }
+
+    /// The work's result; `None` if closing has cut it off.
+    pub(crate) async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.cut.run_until_cancelled(work).await
+    }
+
+    /// Lets nothing new begin and waits for what is under way; what outlasts the grace is cut off.
+    pub(crate) async fn close(&self) {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.under_way.close();
+        // Without anything under way no timer is needed, and so no runtime.
+        if !self.under_way.is_empty()
+            && tokio::time::timeout(GRACE, self.under_way.wait())
+                .await
+                .is_err()
+        {
+            self.cut.cancel();
+            self.under_way.wait().await;
+        }
+    }
+}

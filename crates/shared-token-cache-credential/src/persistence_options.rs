@@ -1,0 +1,41 @@
+/// Which of the shared caches to use, and whether it may be in plain text.
+///
+/// Without these options the credential uses the default cache, in plain text where the platform
+/// has no encrypted store. With them plain text has to be allowed.
+///
+/// ```
+/// use shared_token_cache_credential::TokenCachePersistenceOptions;
+///
+/// let options = TokenCachePersistenceOptions::default()
+///     .with_name("my-tool.cache")
+///     .with_allow_unencrypted_storage(true);
+/// ```
+#[derive(Clone, Debug)]
+pub struct TokenCachePersistenceOptions {
+    pub(crate) name: String,
+    pub(crate) allow_unencrypted_storage: bool,
+}
+
+impl TokenCachePersistenceOptions {
+    /// Sets the name of the cache; `msal.cache` by default. Tokens for callers that can handle
+    /// Continuous Access Evaluation are in `<name>.cae`, the others in `<name>.nocae`.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Says whether the cache may be in plain text where the platform has no encrypted store.
+    pub fn with_allow_unencrypted_storage(mut self, allow: bool) -> Self {
+        self.allow_unencrypted_storage = allow;
+        self
+    }
+}
+
+impl Default for TokenCachePersistenceOptions {
+    fn default() -> Self {
+        Self {
+            name: "msal.cache".to_owned(),
+            allow_unencrypted_storage: false,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use msal_token_cache::{RedeemedToken, Redemption};
+use token_credential::{AccessTokenInfo, Error, ErrorKind, OAuthError, Result, Secret};
+
+use crate::access::{Found, half_life};
+use crate::answer::{self, Asked, NoToken};
+use crate::candidates::candidates;
+use crate::credential::Inner;
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::store::{Store, View};
+use crate::token_endpoint::{TokenRequest, TransportError, TransportErrorKind};
+
+/// The tenant to redeem at: it stands for the home tenant of whoever the refresh token belongs to.
+const TENANT: &str = "organizations";
+/// How long a caller waits for its token to be in the shared cache, too.
+const PERSIST_WAIT: Duration = Duration::from_millis(250);
+
+impl Inner {
+    /// Gets a token by redeeming a refresh token; what is still good serves when that fails.
+    pub(crate) async fn redeem(self: Arc<Self>, request: Request) -> Result<AccessTokenInfo> {
+        let store = self.store(&request);
+        // Another call, or another program, may have been faster.
+        let view = self.view(store).await?;
+        let last_resort = match self.find(store, &view, &request)? {
+            // The resource has just refused what is cached.
+            _ if request.has_claims() => None,
+            Found::Hit(token) => return Ok(token),
+            Found::Miss(last_resort) => last_resort,
+        };
+        let exchange = tokio::time::timeout(self.timeout, self.exchange(store, &view, &request));
+        let redeemed = exchange.await.unwrap_or_else(|_| Err(self.timed_out()));
+        match (redeemed, last_resort) {
+            (Ok(redemption), _) => {
+                let redemption = Arc::new(redemption);
+                self.keep(store, &redemption).await;
+                Ok(info(&redemption))
+            }
+            (Err(error), Some(token)) => {
+                tracing::debug!(%error, "the redemption failed");
+                tracing::warn!(
+                    transient = error.is_transient(),
+                    oauth_error = error.oauth().map(OAuthError::error),
+                    "a redemption failed; the cached token serves until it expires"
+                );
+                Ok(token)
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Tries the account's refresh tokens in turn, each under the applications that may use it.
+    async fn exchange(&self, store: &Store, view: &View, request: &Request) -> Result<Redemption> {
+        let chosen = self.chosen(store, view)?;
+        let username = chosen.username.as_deref();
+        let mut reported: Option<Box<Refusal>> = None;
+        for candidate in candidates(&view.snapshot, &self.authority, chosen, self.clock.now()) {
+            for client_id in &candidate.client_ids {
+                match self
+                    .try_one(store, &candidate.token, client_id, request)
+                    .await
+                {
+                    Ok(redemption) => return Ok(redemption),
+                    Err(NoToken::Failed(error)) => return Err(error),
+                    Err(NoToken::Refused(refusal)) if !refusal.lets_others_try() => {
+                        return Err(refusal.into_error(username));
+                    }
+                    Err(NoToken::Refused(refusal)) => {
+                        let is_more = |old: &Refusal| refusal.actionable() > old.actionable();
+                        if reported.as_deref().is_none_or(is_more) {
+                            reported = Some(refusal);
+                        }
+                    }
+                }
+            }
+        }
+        Err(match reported {
+            Some(refusal) => refusal.into_error(username),
+            None => self.nothing_to_redeem(username),
+        })
+    }
+
+    /// Redeems one refresh token under one application.
+    async fn try_one(
+        &self,
+        store: &Store,
+        token: &RedeemedToken,
+        client_id: &str,
+        request: &Request,
+    ) -> Result<Redemption, NoToken> {
+        let at = self.clock.now();
+        let secret = store.overlay.rotated(token.secret(), at);
+        let mut form = TokenRequest::new(self.authority.token_endpoint(TENANT))
+            .with_field("grant_type", Secret::new("refresh_token"))
+            .with_field(
+                "refresh_token",
+                secret.unwrap_or_else(|| token.secret().clone()),
+            )
+            .with_field("scope", Secret::new(request.scope_field()))
+            .with_field("client_id", Secret::new(client_id))
+            .with_field("client_info", Secret::new("1"));
+        if let Some(claims) = request.claims_field() {
+            form = form.with_field("claims", Secret::new(claims));
+        }
+        let reply = self.endpoint.send(form).await;
+        let reply = reply.map_err(|error| NoToken::Failed(self.unreachable(error)))?;
+        answer::read(
+            &reply,
+            &Asked {
+                request,
+                tenant: TENANT,
+                token,
+                client_id,
+                at,
+            },
+        )
+    }
+
+    /// Keeps the result in memory at once, and in the shared cache as soon as that can be done;
+    /// the caller waits for that only for a moment.
+    async fn keep(self: &Arc<Self>, store: &Arc<Store>, redemption: &Arc<Redemption>) {
+        store.overlay.keep(Arc::clone(redemption));
+        let (inner, store) = (Arc::clone(self), Arc::clone(store));
+        let redemption = Arc::clone(redemption);
+        let continued = self.lifecycle.continued();
+        let persist = tokio::spawn(async move {
+            inner.lifecycle.unless_cut(store.persist(redemption)).await;
+            drop(continued);
+        });
+        // A write that takes longer goes on by itself.
+        let _ = tokio::time::timeout(PERSIST_WAIT, persist).await;
+    }
+
+    fn nothing_to_redeem(&self, username: Option<&str>) -> Error {
+        let text = format!(
+            "the token cache holds no refresh token of {} for {}: sign in again",
+            username.unwrap_or("the account"),
+            self.authority
+        );
+        Error::new(ErrorKind::CredentialUnavailable, text)
+    }
+
+    fn unreachable(&self, error: TransportError) -> Error {
+        let transient = matches!(
+            error.kind(),
+            TransportErrorKind::Connect
+                | TransportErrorKind::Lost
+                | TransportErrorKind::Interrupted
+        );
+        let text = format!("no answer from {}: {error}", self.authority);
+        Error::new(ErrorKind::AuthenticationFailed, text)
+            .with_transient(transient)
+            .with_source(error)
+    }
+
+    fn timed_out(&self) -> Error {
+        let text = format!(
+            "no answer from {} within {:?} (the builder's timeout sets the limit)",
+            self.authority, self.timeout
+        );
+        Error::new(ErrorKind::AuthenticationFailed, text).with_transient(true)
+    }
+}
+
+fn info(redemption: &Redemption) -> AccessTokenInfo {
+    let info = AccessTokenInfo::new(redemption.access_token().clone(), redemption.expires_on())
+        .with_token_type(redemption.token_type());
+    let refresh_on = redemption
+        .refresh_on()
+        .or_else(|| half_life(redemption.cached_at(), redemption.expires_on()));
+    match refresh_on {
+        Some(refresh_on) => info.with_refresh_on(refresh_on),
+        None => info,
+    }
+}

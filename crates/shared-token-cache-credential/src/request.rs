@@ -1,0 +1,252 @@
+//! What a caller asked for, checked and put into the form that the rest works with.
+
+use serde_json::{Map, Value};
+use token_credential::{Error, ErrorKind, Result, TokenRequestOptions};
+
+/// What every redemption asks for besides the caller's scopes: a rotated refresh token and an ID
+/// token that names tenant and user.
+const ADDED_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
+
+/// A checked call.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    scopes: Vec<String>,
+    claims: Option<String>,
+    enable_cae: bool,
+}
+
+impl Request {
+    pub(crate) fn new(scopes: &[&str], options: &TokenRequestOptions) -> Result<Self> {
+        check_scopes(scopes)?;
+        if let Some(tenant) = options.tenant_id().filter(|tenant| !tenant.is_empty()) {
+            crate::authority::check_tenant(tenant)?;
+        }
+        let claims = options.claims().filter(|claims| !claims.is_empty());
+        if let Some(claims) = claims {
+            parse_claims(claims)?;
+        }
+        Ok(Self {
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            claims: claims.map(str::to_owned),
+            enable_cae: options.enable_cae(),
+        })
+    }
+
+    /// The scopes in the caller's order.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().map(String::as_str)
+    }
+
+    /// Whether a resource has just refused a token: then no cached one will do.
+    pub(crate) fn has_claims(&self) -> bool {
+        self.claims.is_some()
+    }
+
+    /// Whether the caller can handle Continuous Access Evaluation.
+    pub(crate) fn enable_cae(&self) -> bool {
+        self.enable_cae
+    }
+
+    /// The value of the form's `scope`.
+    pub(crate) fn scope_field(&self) -> String {
+        let mut scopes: Vec<&str> = Vec::new();
+        for scope in self.scopes().chain(ADDED_SCOPES) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        scopes.join(" ")
+    }
+
+    /// The value of the form's `claims`: the caller's, and with Continuous Access Evaluation the
+    /// client capability `cp1`.
+    pub(crate) fn claims_field(&self) -> Option<String> {
+        if !self.enable_cae {
+            return self.claims.clone();
+        }
+        let claims = self
+            .claims
+            .as_deref()
+            .and_then(|claims| parse_claims(claims).ok());
+        Some(with_capability(claims.unwrap_or_default()).to_string())
+    }
+
+    /// The scopes that a token is good for which the server issued for `granted`: what it said,
+    /// and what it was asked for.
+    pub(crate) fn target(&self, granted: Option<&str>) -> String {
+        let mut target: Vec<&str> = granted.unwrap_or_default().split_whitespace().collect();
+        for scope in self.scopes() {
+            if !target.iter().any(|known| known.eq_ignore_ascii_case(scope)) {
+                target.push(scope);
+            }
+        }
+        target.join(" ")
+    }
+}
+
+fn check_scopes(scopes: &[&str]) -> Result<()> {
+    let invalid = |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text));
+    if scopes.is_empty() {
+        return invalid(
+            "a token needs at least one scope, https://management.azure.com/.default for example",
+        );
+    }
+    if scopes.iter().any(|scope| scope.is_empty()) {
+        return invalid("a scope is empty");
+    }
+    if scopes
+        .iter()
+        .any(|scope| scope.contains(|c: char| c.is_whitespace() || c.is_control()))
+    {
+        return invalid(
+            "a scope has a blank or a control character: pass several scopes one by one",
+        );
+    }
+    Ok(())
+}
+
+fn parse_claims(claims: &str) -> Result<Map<String, Value>> {
+    let invalid = |why: &str| Error::new(ErrorKind::InvalidArgument, format!("the claims {why}"));
+    let claims: Map<String, Value> =
+        serde_json::from_str(claims).map_err(|_| invalid("are not a JSON object"))?;
+    match claims.get("access_token") {
+        None | Some(Value::Null | Value::Object(_)) => Ok(claims),
+        Some(_) => Err(invalid("have an access_token that is not an object")),
+    }
+}
+
+/// Adds `cp1` to `access_token.xms_cc.values`; whatever the caller put there stays.
+fn with_capability(mut claims: Map<String, Value>) -> Value {
+    let access_token = object_at(&mut claims, "access_token");
+    if let Some(values) = access_token
+        .and_then(|access_token| object_at(access_token, "xms_cc"))
+        .map(|capability| {
+            capability
+                .entry("values")
+                .or_insert(Value::Array(Vec::new()))
+        })
+        .and_then(Value::as_array_mut)
+        .filter(|values| !values.iter().any(is_cp1))
+    {
+        values.push("cp1".into());
+    }
+    Value::Object(claims)
+}
+
+fn is_cp1(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|value| value.eq_ignore_ascii_case("cp1"))
+}
+
+/// The object under a name; null or nothing there becomes an empty one.
+fn object_at<'a>(
+    map: &'a mut Map<String, Value>,
+    name: &str,
+) -> Option<&'a mut Map<String, Value>> {
+    let value = map.entry(name).or_insert(Value::Null);
+    if value.is_null() {
+        *value = Value::Object(Map::new());
+    }
+    value.as_object_mut()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(scopes: &[&str], options: &TokenRequestOptions) -> Request {
+        Request::new(scopes, options).expect("a good request")
+    }
+
+    #[test]
+    fn a_bad_call_is_an_invalid_argument() {
+        let plain = TokenRequestOptions::default;
+        for (scopes, options) in [
+            (&[][..], plain()),
+            (&[""], plain()),
+            (&["a", ""], plain()),
+            (&["a b"], plain()),
+            (&["a\u{a0}b"], plain()),
+            (&["a\n"], plain()),
+            (&["a\u{7f}"], plain()),
+            (&["a"], plain().with_tenant_id("../evil")),
+            (&["a"], plain().with_claims("nope")),
+            (&["a"], plain().with_claims("[]")),
+            (&["a"], plain().with_claims(r#"{"access_token":1}"#)),
+        ] {
+            let error = Request::new(scopes, &options).expect_err("a bad request");
+            assert_eq!(
+                error.kind(),
+                ErrorKind::InvalidArgument,
+                "{scopes:?} {options:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn empty_claims_and_tenant_are_absent() {
+        let options = TokenRequestOptions::default()
+            .with_claims("")
+            .with_tenant_id("");
+        assert!(!request(&["a"], &options).has_claims());
+    }
+
+    #[test]
+    fn the_three_scopes_are_added_once() {
+        let plain = TokenRequestOptions::default();
+        assert_eq!(
+            request(&["b", "a"], &plain).scope_field(),
+            "b a openid profile offline_access"
+        );
+        let doubled = request(&["profile", "a", "a"], &plain).scope_field();
+        assert_eq!(doubled, "profile a openid offline_access");
+    }
+
+    #[test]
+    fn the_capability_is_added_to_what_the_caller_sent() {
+        for (claims, expected) in [
+            ("", r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#),
+            (
+                r#"{"access_token":null}"#,
+                r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#,
+            ),
+            (
+                r#"{"access_token":{"nbf":{"value":"1"},"xms_cc":{"values":["xx"]}},"id_token":{"x":null}}"#,
+                r#"{"access_token":{"nbf":{"value":"1"},"xms_cc":{"values":["xx","cp1"]}},"id_token":{"x":null}}"#,
+            ),
+            (
+                r#"{"access_token":{"xms_cc":{"values":["CP1"]}}}"#,
+                r#"{"access_token":{"xms_cc":{"values":["CP1"]}}}"#,
+            ),
+        ] {
+            let options = TokenRequestOptions::default()
+                .with_claims(claims)
+                .with_enable_cae(true);
+            let field = request(&["a"], &options).claims_field().expect("claims");
+            let [field, expected]: [Value; 2] =
+                [&*field, expected].map(|json| serde_json::from_str(json).expect("JSON"));
+            assert_eq!(field, expected);
+        }
+    }
+
+    #[test]
+    fn without_cae_the_claims_go_out_as_they_came() {
+        let claims = r#"{"x" : "\u00e9"}"#;
+        let options = TokenRequestOptions::default().with_claims(claims);
+        assert_eq!(
+            request(&["a"], &options).claims_field().as_deref(),
+            Some(claims)
+        );
+    }
+
+    #[test]
+    fn a_target_is_what_was_granted_and_what_was_asked() {
+        let request = request(&["r/.default", "A"], &TokenRequestOptions::default());
+        assert_eq!(
+            request.target(Some("r/user_impersonation  a")),
+            "r/user_impersonation a r/.default"
+        );
+        assert_eq!(request.target(None), "r/.default A");
+    }
+}
