@@ -34,7 +34,8 @@ use crate::tls_identity::TlsIdentity;
 /// It redeems the refresh tokens that [`issue_refresh_token`](Self::issue_refresh_token) gave out,
 /// for the client that they were given to, at any tenant and for any scope, and answers with the
 /// members that Entra would send; [`push`](Self::push) makes the next answers something else.
-/// Every token that it issues is a [canary](crate::logs::canary).
+/// Every token that it issues is a [canary](crate::logs::canary), so a
+/// [log capture](crate::logs::capture) finds it.
 ///
 /// ```
 /// use test_support::{EntraError, FakeAccount, FakeEntra, Reply};

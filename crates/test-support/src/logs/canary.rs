@@ -12,6 +12,10 @@ const ID_LENGTH: usize = MARK.len() + 1 + 32;
 /// Shorter texts would be found by accident.
 const MIN_LENGTH: usize = 16;
 
+/// What every `client_info` begins with: `{"uid":` in base64url, cut where the id begins.
+const CLIENT_INFO: &str = "eyJ1aWQiOi";
+
+static CLIENT_INFO_FORMS: LazyLock<Vec<String>> = LazyLock::new(|| forms(CLIENT_INFO));
 static MARK_ENCODED: LazyLock<Vec<String>> = LazyLock::new(|| encoded(MARK));
 
 /// The names of the canaries by id.
@@ -70,7 +74,7 @@ pub fn remember(name: &str, secret: &str) {
 }
 
 /// The names of the secrets that occur in a text, an error's or a `Debug` output for example;
-/// `"part of a canary"` for one that was cut short.
+/// `"part of a canary"` for one that was cut short, `"client_info"` for anybody's.
 pub fn leaks_in(text: &str) -> Vec<String> {
     let mut names: Vec<String> = REMEMBERED
         .read()
@@ -79,6 +83,9 @@ pub fn leaks_in(text: &str) -> Vec<String> {
         .filter(|remembered| contains_any(text, &remembered.forms))
         .map(|remembered| remembered.name.clone())
         .collect();
+    if contains_any(text, &CLIENT_INFO_FORMS) {
+        names.push("client_info".to_owned());
+    }
     names.extend(plain_canaries(text));
     if contains_any(text, &MARK_ENCODED) {
         names.extend(encoded_canaries(text));

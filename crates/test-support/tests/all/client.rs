@@ -98,11 +98,7 @@ impl Client {
             .https_only()
             .enable_http1()
             .build();
-        Self(
-            legacy::Client::builder(TokioExecutor::new())
-                .retry_canceled_requests(false)
-                .build(connector),
-        )
+        Self(legacy::Client::builder(TokioExecutor::new()).build(connector))
     }
 
     pub(crate) async fn post(&self, url: &str, form: &[(&str, &str)]) -> Result<Answer, String> {

@@ -13,8 +13,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::client::{CLIENT_ID, Client, Fixture, SCOPES, connect, encode};
 
-/// Well above what loopback takes, well below what a user notices.
-const SOON: Duration = Duration::from_millis(100);
+/// Whether it happens; on a busy machine it may take its time.
+const SOON: Duration = Duration::from_secs(5);
+/// How fast it is when the machine lets it.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 #[tokio::test]
 async fn many_requests_one_handshake() {
@@ -46,13 +48,29 @@ async fn many_requests_one_handshake() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_with_goodbye_is_clean_and_seen_at_once() {
+async fn an_end_with_goodbye_is_clean() {
     let entra = FakeEntra::start();
     let mut connection = connect(&entra).await;
     assert!(!entra.wait_until_closed(Duration::from_millis(20)));
     connection.shutdown().await.unwrap();
     assert!(entra.wait_until_closed(SOON));
     assert_eq!((entra.open_connections(), entra.clean_ends()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_seen_at_once() {
+    let entra = FakeEntra::start();
+    let mut seen_after = Vec::new();
+    for _ in 0..10 {
+        let mut connection = connect(&entra).await;
+        connection.shutdown().await.unwrap();
+        let ended = Instant::now();
+        assert!(entra.wait_until_closed(SOON));
+        seen_after.push(ended.elapsed());
+    }
+    assert_eq!(entra.clean_ends(), 10);
+    seen_after.sort();
+    assert!(seen_after[4] < AT_ONCE, "{seen_after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +107,11 @@ async fn a_connection_counts_as_open_before_its_handshake() {
     let authority = entra.authority();
     let address = authority.strip_prefix("https://").unwrap();
     let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
-    assert!(!entra.wait_until_closed(Duration::from_millis(20)) || entra.connections() == 0);
+    let began = Instant::now();
+    while entra.connections() == 0 && began.elapsed() < SOON {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!((entra.connections(), entra.open_connections()), (1, 1));
     drop(tcp);
     assert!(entra.wait_until_closed(Duration::from_secs(5)));
     assert_eq!((entra.handshakes(), entra.clean_ends()), (0, 0));

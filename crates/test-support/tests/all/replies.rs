@@ -129,7 +129,7 @@ async fn every_refusal_has_entras_members() {
 async fn headers_and_status_are_as_told() {
     let f = Fixture::new();
     for retry_after in ["20", "Fri, 31 Dec 2100 23:59:59 GMT"] {
-        let busy = Reply::error(EntraError::Throttled).with_header("retry-after", retry_after);
+        let busy = Reply::error(EntraError::Throttled).with_header("Retry-After", retry_after);
         f.entra.push(busy);
         let answer = f.redeem().await;
         assert_eq!(answer.header("retry-after"), Some(retry_after));
