@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -17,7 +17,8 @@ const SOME_TIME: u64 = 1_700_000_000;
 /// their members, their order and layout.
 ///
 /// Entries and sections stand in the order of the calls. A key is composed from the entry's
-/// members when the text is made, so changing a member changes the key as it would in MSAL.
+/// members when the text is made, so changing a member changes the key as it would in MSAL. An
+/// entry takes the place of an earlier one with its key, as it would there too.
 ///
 /// ```
 /// use serde_json::json;
@@ -275,10 +276,6 @@ impl CacheBuilder {
     }
 
     /// The text.
-    ///
-    /// # Panics
-    ///
-    /// When two entries of a section have one key.
     pub fn to_json(&self) -> String {
         let mut text = Vec::new();
         let layout = PrettyFormatter::with_indent(b"    ");
@@ -336,19 +333,21 @@ impl CacheBuilder {
 
     fn sections(&self) -> Ordered<&str, Ordered<String, &Content>> {
         let mut sections: Vec<(&str, Ordered<String, &Content>)> = Vec::new();
-        let mut keys = BTreeSet::new();
+        let mut places = BTreeMap::new();
         for entry in &self.entries {
-            let section = entry.section.as_str();
+            let name = entry.section.as_str();
+            let section = sections.iter().position(|(known, _)| *known == name);
+            let section = section.unwrap_or_else(|| {
+                sections.push((name, Ordered(Vec::new())));
+                sections.len() - 1
+            });
+            let entries = &mut sections[section].1.0;
             let key = entry.key();
-            assert!(
-                keys.insert((section, key.clone())),
-                "two entries of {section} have the key {key}"
-            );
-            let item = (key, &entry.content);
-            match sections.iter_mut().find(|(name, _)| *name == section) {
-                Some((_, entries)) => entries.0.push(item),
-                None => sections.push((section, Ordered(vec![item]))),
-            }
+            let place = *places.entry((section, key.clone())).or_insert_with(|| {
+                entries.push((key, &entry.content));
+                entries.len() - 1
+            });
+            entries[place].1 = &entry.content;
         }
         Ordered(sections)
     }

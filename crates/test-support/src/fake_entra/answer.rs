@@ -1,18 +1,19 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::logs;
 
 /// A JSON answer before it becomes text, so that a script can change it.
 pub(super) struct Answer {
-    pub(super) status: u16,
+    pub(super) status: StatusCode,
     pub(super) members: Map<String, Value>,
     pub(super) id_token: Option<IdToken>,
 }
 
 impl Answer {
-    pub(super) fn new(status: u16, members: Map<String, Value>) -> Self {
+    pub(super) fn new(status: StatusCode, members: Map<String, Value>) -> Self {
         Self {
             status,
             members,

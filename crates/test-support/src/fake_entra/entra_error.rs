@@ -1,3 +1,4 @@
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -105,6 +106,7 @@ impl EntraError {
         if self == Self::MfaRequired {
             members.insert("claims".to_owned(), Value::String(mfa_claims()));
         }
+        let status = StatusCode::from_u16(status).expect("a status that HTTP has");
         Answer::new(status, members)
     }
 }

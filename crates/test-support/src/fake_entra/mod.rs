@@ -13,7 +13,7 @@ mod state;
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,16 +28,14 @@ use self::state::State;
 use crate::FakeAccount;
 use crate::tls_identity::TlsIdentity;
 
-/// How long a server may take to stop; it has nothing to wait for.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A token endpoint over TLS on loopback, on a thread and a runtime of its own: it serves blocking
 /// programs, and outlives the runtime of a test. Ends when dropped.
 ///
 /// It redeems the refresh tokens that [`issue_refresh_token`](Self::issue_refresh_token) gave out,
 /// for the client that they were given to, at any tenant and for any scope, and answers with the
 /// members that Entra would send; [`push`](Self::push) makes the next answers something else.
-/// Every token that it issues is a [canary](crate::logs::canary).
+/// Every token that it issues is a [canary](crate::logs::canary), so a
+/// [log capture](crate::logs::capture) finds it.
 ///
 /// ```
 /// use test_support::{EntraError, FakeAccount, FakeEntra, Reply};
@@ -59,7 +57,6 @@ pub struct FakeEntra {
     state: Arc<State>,
     /// Dropping it stops the server.
     stop: Option<oneshot::Sender<Infallible>>,
-    stopped: mpsc::Receiver<Infallible>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -72,22 +69,17 @@ impl FakeEntra {
         let identity = TlsIdentity::generate();
         let state = Arc::new(State::new(format!("https://localhost:{port}")));
         let (stop, stop_wanted) = oneshot::channel();
-        let (running, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("fake-entra".to_owned())
             .spawn({
                 let state = Arc::clone(&state);
-                move || {
-                    let _running = running;
-                    server::run(listener, identity.server_config, state, stop_wanted);
-                }
+                move || server::run(listener, identity.server_config, state, stop_wanted)
             })
             .expect("a thread can be started");
         Self {
             root_pem: identity.root_pem,
             state,
             stop: Some(stop),
-            stopped,
             thread: Some(thread),
         }
     }
@@ -180,11 +172,9 @@ impl FakeEntra {
 impl Drop for FakeEntra {
     fn drop(&mut self) {
         drop(self.stop.take());
-        let ended = self.stopped.recv_timeout(STOP_TIMEOUT);
-        if let (Err(mpsc::RecvTimeoutError::Disconnected), Some(thread)) =
-            (ended, self.thread.take())
-        {
-            // A panic in there has failed the test's requests already.
+        if let Some(thread) = self.thread.take() {
+            // Soon: all that thread ever waits for are sockets, timers and `stop`. A panic in
+            // there has failed the test's requests already.
             let _ = thread.join();
         }
     }

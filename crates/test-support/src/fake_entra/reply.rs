@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -26,8 +27,8 @@ use crate::guid;
 #[derive(Clone)]
 pub struct Reply {
     content: Content,
-    status: Option<u16>,
-    headers: Vec<(&'static str, String)>,
+    status: Option<StatusCode>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     edits: Vec<Edit>,
     body_limit: Option<usize>,
     delay: Duration,
@@ -63,7 +64,7 @@ pub(super) enum Ending {
 
 /// A reply with all decisions taken.
 pub(super) struct Rendered {
-    pub(super) status: u16,
+    pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) delay: Duration,
@@ -111,7 +112,7 @@ impl Reply {
     }
 
     /// A redirect, 301 to 308, to another address.
-    pub fn redirect(status: u16, location: impl Into<String>) -> Self {
+    pub fn redirect(status: u16, location: impl AsRef<str>) -> Self {
         Self::raw("text/html; charset=utf-8", "")
             .with_status(status)
             .with_header("location", location)
@@ -178,14 +179,24 @@ impl Reply {
     }
 
     /// Sets the status.
+    ///
+    /// # Panics
+    ///
+    /// When HTTP has no such status.
     pub fn with_status(mut self, status: u16) -> Self {
-        self.status = Some(status);
+        self.status = Some(StatusCode::from_u16(status).expect("a status"));
         self
     }
 
     /// Sets a header, in place of one that is there.
-    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    ///
+    /// # Panics
+    ///
+    /// When name or value are none that HTTP allows.
+    pub fn with_header(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        let name = name.parse().expect("a header's name");
+        let value = value.as_ref().parse().expect("a header's value");
+        self.headers.push((name, value));
         self
     }
 
@@ -220,7 +231,7 @@ impl Reply {
         self
     }
 
-    /// Whether the directory is to be asked.
+    /// The members to answer with, if there are any; `default` asks the directory.
     pub(super) fn answer(
         &self,
         context: &Context<'_>,
@@ -229,7 +240,9 @@ impl Reply {
         match &self.content {
             Content::Default => Some(default()),
             Content::Error(error) => Some(error.answer(context)),
-            Content::Json(Value::Object(members)) => Some(Answer::new(200, members.clone())),
+            Content::Json(Value::Object(members)) => {
+                Some(Answer::new(StatusCode::OK, members.clone()))
+            }
             Content::Json(_) | Content::Raw(..) => None,
         }
     }
@@ -240,8 +253,8 @@ impl Reply {
                 let status = answer.status;
                 (status, JSON, edited(answer, self.edits).to_string().into())
             }
-            (None, Content::Raw(content_type, body)) => (200, content_type, body),
-            (None, Content::Json(body)) => (200, JSON, body.to_string().into()),
+            (None, Content::Raw(content_type, body)) => (StatusCode::OK, content_type, body),
+            (None, Content::Json(body)) => (StatusCode::OK, JSON, body.to_string().into()),
             (None, Content::Default | Content::Error(_)) => {
                 unreachable!("these always have an answer")
             }
@@ -256,8 +269,7 @@ impl Reply {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CONTENT_LENGTH, body.len().into());
         for (name, value) in self.headers {
-            let value = value.parse().expect("a header's value in a test is valid");
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
         Rendered {
             status: self.status.unwrap_or(status),

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, IdToken, object};
@@ -136,9 +137,7 @@ impl Directory {
             members.insert("foci".to_owned(), json!("1"));
         }
         if request.field("client_info") == Some("1") {
-            let client_info = account.client_info();
-            logs::remember("client_info", &client_info);
-            members.insert("client_info".to_owned(), json!(client_info));
+            members.insert("client_info".to_owned(), json!(account.client_info()));
         }
         let id_token = scopes
             .contains(&"openid")
@@ -148,7 +147,7 @@ impl Directory {
         }
         Answer {
             id_token,
-            ..Answer::new(200, members)
+            ..Answer::new(StatusCode::OK, members)
         }
     }
 }

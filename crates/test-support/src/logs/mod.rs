@@ -2,7 +2,8 @@
 //!
 //! A secret that a test hands out is a *canary*: a text with a mark that occurs nowhere else, so
 //! that looking for it costs the same however many there are. [`canary`] makes one; [`remember`]
-//! takes a secret whose text is not the test's to choose. Lines are searched as they are written.
+//! takes a secret whose text is not the test's to choose; every `client_info` is found without
+//! either. Lines are searched as they are written.
 //!
 //! ```
 //! use test_support::logs;
