@@ -2,11 +2,13 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
 use tokio::sync::{Barrier, Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -140,24 +142,17 @@ async fn close_lets_a_request_under_way_finish() {
 async fn close_lets_a_request_finish_that_still_connects() {
     let (accepted, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (server, mut ends) = server_reporting_ends().await;
-    let address = server.url();
+    let target = server.address();
     // Holds every connection back, then passes it on.
     let gate = RawServer::start_tcp({
         let (accepted, go_on) = (Arc::clone(&accepted), Arc::clone(&go_on));
-        let target = address
-            .trim_start_matches("https://")
-            .split('/')
-            .next()
-            .unwrap()
-            .to_owned();
         move |mut client| {
             let (accepted, go_on) = (Arc::clone(&accepted), Arc::clone(&go_on));
-            let target = target.clone();
             async move {
                 accepted.notify_one();
                 go_on.notified().await;
-                let mut server = tokio::net::TcpStream::connect(target).await?;
-                tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+                let mut server = TcpStream::connect(target).await?;
+                copy_bidirectional(&mut client, &mut server).await?;
                 Ok(())
             }
         }
@@ -180,6 +175,70 @@ async fn close_lets_a_request_finish_that_still_connects() {
         timeout(PATIENCE, ends.recv()).await.unwrap(),
         Some(End::InOrder)
     );
+}
+
+/// A request that got another connection leaves the one behind that it had begun to make.
+#[tokio::test]
+async fn close_cuts_a_connection_that_is_still_being_made() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let server = RawServer::start(Identity::Good, {
+        let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+        move |mut stream| {
+            let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+            async move {
+                read_request(&mut stream).await?;
+                asked.notify_one();
+                go_on.notified().await;
+                stream.write_all(OK).await?;
+                read_request(&mut stream).await?;
+                stream.write_all(OK).await?;
+                stream.read_u8().await?;
+                Ok(())
+            }
+        }
+    })
+    .await;
+    // Passes the first connection on, and leaves the second waiting for its handshake.
+    let (steps, mut step) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
+    let gate = RawServer::start_tcp({
+        let target = server.address();
+        move |mut client| {
+            let (steps, first) = (steps.clone(), count.fetch_add(1, Ordering::SeqCst) == 0);
+            async move {
+                if first {
+                    let mut server = TcpStream::connect(target).await?;
+                    copy_bidirectional(&mut client, &mut server).await?;
+                } else {
+                    steps.send("began").unwrap();
+                    client.read_to_end(&mut Vec::new()).await?;
+                    steps.send("ended").unwrap();
+                }
+                Ok(())
+            }
+        }
+    })
+    .await;
+    let endpoint = server.endpoint();
+    let send = || {
+        let (endpoint, request) = (endpoint.clone(), request(&gate.url()));
+        tokio::spawn(async move { endpoint.send(request).await })
+    };
+    let first = send();
+    asked.notified().await;
+    let second = send();
+    assert_eq!(step.recv().await, Some("began"));
+    go_on.notify_one();
+    for sending in [first, second] {
+        assert_eq!(sending.await.unwrap().unwrap().status(), 200);
+    }
+    assert!(step.try_recv().is_err(), "it ended without close");
+
+    // Less than the 10 s after which it would have given up anyway.
+    let closed = timeout(Duration::from_secs(5), endpoint.close()).await;
+    closed.unwrap();
+    let ended = timeout(Duration::from_secs(5), step.recv()).await;
+    assert_eq!(ended.unwrap(), Some("ended"));
 }
 
 #[tokio::test]
