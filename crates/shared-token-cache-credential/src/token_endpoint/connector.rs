@@ -13,7 +13,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use super::linger::Lingering;
@@ -31,22 +30,16 @@ type Stream = TokioIo<Lingering<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
 pub(super) struct Connector {
     tcp: HttpConnector,
     roots: Arc<TrustRoots>,
-    closing: CancellationToken,
 }
 
 impl Connector {
-    /// A connector that gives up when `closing` is cancelled.
-    pub(super) fn new(roots: Arc<TrustRoots>, closing: CancellationToken) -> Self {
+    pub(super) fn new(roots: Arc<TrustRoots>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // Shared out among the addresses of the host, so that a dead one leaves time for the next.
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        Self {
-            tcp,
-            roots,
-            closing,
-        }
+        Self { tcp, roots }
     }
 
     async fn connect(self, uri: Uri) -> Result<Stream, BoxError> {
@@ -69,20 +62,12 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let closing = self.closing.clone();
         let connect = self.clone().connect(uri);
         Box::pin(async move {
-            let in_time = timeout(CONNECT_TIMEOUT, connect);
-            match closing.run_until_cancelled(in_time).await {
-                Some(Ok(stream)) => stream,
-                Some(Err(_)) => Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("nothing within {} s", CONNECT_TIMEOUT.as_secs()),
-                )
-                .into()),
-                // Only a connection that no call waits for gets here.
-                None => Err(io::Error::other("the endpoint was closed").into()),
-            }
+            timeout(CONNECT_TIMEOUT, connect).await.unwrap_or_else(|_| {
+                let text = format!("nothing within {} s", CONNECT_TIMEOUT.as_secs());
+                Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
+            })
         })
     }
 }

@@ -26,7 +26,8 @@ const MAX_IDLE_PER_HOST: usize = 4;
 /// An answer of a token endpoint has about 20 header lines and 2 KiB of them.
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD: usize = 64 * 1024;
-/// When a connection is cut that has not ended in order; its own shutdown takes less.
+/// When a connection is cut that has not ended in order, or has not come about; its own shutdown
+/// takes less.
 const CUT_AFTER: Duration = Duration::from_millis(200);
 
 /// The connections of one endpoint, in a pool for each runtime: a connection lives by the runtime
@@ -98,7 +99,6 @@ impl Pools {
 
     fn open(&self, runtime: &Handle) -> Pool {
         let closing = CancellationToken::new();
-        let connector = Connector::new(Arc::clone(&self.roots), closing.clone());
         let client = Client::builder(Tasks {
             runtime: runtime.clone(),
             tracker: self.connections.clone(),
@@ -109,7 +109,7 @@ impl Pools {
         .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
         .http1_max_headers(MAX_HEADERS)
         .http1_max_buf_size(MAX_HEAD)
-        .build(connector);
+        .build(Connector::new(Arc::clone(&self.roots)));
         Pool {
             client,
             runtime: AbortOnDropHandle::new(runtime.spawn(pending())),
@@ -167,5 +167,23 @@ where
             }
         };
         self.tracker.spawn_on(bounded, &self.runtime);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_of_a_runtime_goes_with_it() {
+        let pools = Pools::new(TrustRoots::default());
+        for _ in 0..3 {
+            let runtime = runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                drop(pools.call().unwrap());
+                drop(pools.call().unwrap());
+            });
+            assert_eq!(pools.lock().as_ref().map(HashMap::len), Some(1));
+        }
     }
 }

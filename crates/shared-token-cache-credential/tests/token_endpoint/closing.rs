@@ -2,12 +2,14 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, mpsc};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
+use tokio::sync::{Barrier, Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::raw_server::{Identity, OK, RawServer, Stream, read_request};
@@ -21,13 +23,23 @@ enum End {
     Abrupt,
 }
 
-/// A server that answers, and reports the end of every connection when `end` has let it see that.
+/// A server that answers, and reports the end of every connection.
 async fn server_reporting_ends() -> (RawServer, mpsc::UnboundedReceiver<End>) {
+    server_of_groups(1).await
+}
+
+/// As before, but answers only when so many requests wait for it: on a connection each.
+async fn server_of_groups(size: usize) -> (RawServer, mpsc::UnboundedReceiver<End>) {
     let (ends, reported) = mpsc::unbounded_channel();
+    let group = Arc::new(Barrier::new(size));
     let server = RawServer::start(Identity::Good, move |mut stream| {
-        let ends = ends.clone();
+        let (ends, group) = (ends.clone(), Arc::clone(&group));
         async move {
-            answer_until_the_end(&mut stream, &ends).await;
+            while let Ok(Some(_)) = read_request(&mut stream).await {
+                group.wait().await;
+                stream.write_all(OK).await?;
+            }
+            report_end(&mut stream, &ends).await;
             stream.shutdown().await
         }
     })
@@ -35,29 +47,22 @@ async fn server_reporting_ends() -> (RawServer, mpsc::UnboundedReceiver<End>) {
     (server, reported)
 }
 
-async fn answer_until_the_end(stream: &mut Stream, ends: &mpsc::UnboundedSender<End>) {
-    loop {
-        match read_request(stream).await {
-            Ok(Some(_)) => stream.write_all(OK).await.unwrap(),
-            end => {
-                // rustls reports a FIN without close_notify as an error; what is below TLS must
-                // have ended as well.
-                let fin = stream.get_mut().0.read(&mut [0]).await;
-                let in_order = end.is_ok() && matches!(fin, Ok(0));
-                let _ = ends.send(if in_order { End::InOrder } else { End::Abrupt });
-                return;
-            }
-        }
-    }
+/// Reports how the client's side ended, which it has.
+async fn report_end(stream: &mut Stream, ends: &mpsc::UnboundedSender<End>) {
+    // An end of TLS without close_notify reads as an error, every time; below it there must be
+    // the FIN.
+    let tls = stream.read(&mut [0]).await;
+    let tcp = stream.get_mut().0.read(&mut [0]).await;
+    let in_order = matches!((tls, tcp), (Ok(0), Ok(0)));
+    let _ = ends.send(if in_order { End::InOrder } else { End::Abrupt });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_ends_every_connection_in_order() {
     let mut fastest = Duration::MAX; // on a busy machine any single one may be slow
     for _ in 0..5 {
-        let (server, mut ends) = server_reporting_ends().await;
+        let (server, mut ends) = server_of_groups(3).await;
         let endpoint = server.endpoint();
-        // At the same time, so that there are several connections.
         let (a, b, c) = tokio::join!(
             endpoint.send(request(&server.url())),
             endpoint.send(request(&server.url())),
@@ -66,12 +71,11 @@ async fn close_ends_every_connection_in_order() {
         for reply in [a, b, c] {
             reply.unwrap();
         }
-        let connections = server.handshakes();
-        assert!(connections > 1, "{connections}");
+        assert_eq!(server.handshakes(), 3);
 
         let start = Instant::now();
         timeout(PATIENCE, endpoint.close()).await.unwrap();
-        for _ in 0..connections {
+        for _ in 0..3 {
             let end = timeout(PATIENCE, ends.recv()).await;
             assert_eq!(end.unwrap(), Some(End::InOrder));
         }
@@ -138,24 +142,17 @@ async fn close_lets_a_request_under_way_finish() {
 async fn close_lets_a_request_finish_that_still_connects() {
     let (accepted, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (server, mut ends) = server_reporting_ends().await;
-    let address = server.url();
+    let target = server.address();
     // Holds every connection back, then passes it on.
     let gate = RawServer::start_tcp({
         let (accepted, go_on) = (Arc::clone(&accepted), Arc::clone(&go_on));
-        let target = address
-            .trim_start_matches("https://")
-            .split('/')
-            .next()
-            .unwrap()
-            .to_owned();
         move |mut client| {
             let (accepted, go_on) = (Arc::clone(&accepted), Arc::clone(&go_on));
-            let target = target.clone();
             async move {
                 accepted.notify_one();
                 go_on.notified().await;
-                let mut server = tokio::net::TcpStream::connect(target).await?;
-                tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+                let mut server = TcpStream::connect(target).await?;
+                copy_bidirectional(&mut client, &mut server).await?;
                 Ok(())
             }
         }
@@ -178,6 +175,70 @@ async fn close_lets_a_request_finish_that_still_connects() {
         timeout(PATIENCE, ends.recv()).await.unwrap(),
         Some(End::InOrder)
     );
+}
+
+/// A request that got another connection leaves the one behind that it had begun to make.
+#[tokio::test]
+async fn close_cuts_a_connection_that_is_still_being_made() {
+    let (asked, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let server = RawServer::start(Identity::Good, {
+        let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+        move |mut stream| {
+            let (asked, go_on) = (Arc::clone(&asked), Arc::clone(&go_on));
+            async move {
+                read_request(&mut stream).await?;
+                asked.notify_one();
+                go_on.notified().await;
+                stream.write_all(OK).await?;
+                read_request(&mut stream).await?;
+                stream.write_all(OK).await?;
+                stream.read_u8().await?;
+                Ok(())
+            }
+        }
+    })
+    .await;
+    // Passes the first connection on, and leaves the second waiting for its handshake.
+    let (steps, mut step) = mpsc::unbounded_channel();
+    let count = Arc::new(AtomicUsize::new(0));
+    let gate = RawServer::start_tcp({
+        let target = server.address();
+        move |mut client| {
+            let (steps, first) = (steps.clone(), count.fetch_add(1, Ordering::SeqCst) == 0);
+            async move {
+                if first {
+                    let mut server = TcpStream::connect(target).await?;
+                    copy_bidirectional(&mut client, &mut server).await?;
+                } else {
+                    steps.send("began").unwrap();
+                    client.read_to_end(&mut Vec::new()).await?;
+                    steps.send("ended").unwrap();
+                }
+                Ok(())
+            }
+        }
+    })
+    .await;
+    let endpoint = server.endpoint();
+    let send = || {
+        let (endpoint, request) = (endpoint.clone(), request(&gate.url()));
+        tokio::spawn(async move { endpoint.send(request).await })
+    };
+    let first = send();
+    asked.notified().await;
+    let second = send();
+    assert_eq!(step.recv().await, Some("began"));
+    go_on.notify_one();
+    for sending in [first, second] {
+        assert_eq!(sending.await.unwrap().unwrap().status(), 200);
+    }
+    assert!(step.try_recv().is_err(), "it ended without close");
+
+    // Less than the 10 s after which it would have given up anyway.
+    let closed = timeout(Duration::from_secs(5), endpoint.close()).await;
+    closed.unwrap();
+    let ended = timeout(Duration::from_secs(5), step.recv()).await;
+    assert_eq!(ended.unwrap(), Some("ended"));
 }
 
 #[tokio::test]
@@ -211,7 +272,8 @@ async fn a_dropped_close_still_closes() {
                 asked.notify_one();
                 sleep(Duration::from_millis(100)).await;
                 stream.write_all(OK).await?;
-                answer_until_the_end(&mut stream, &ends).await;
+                let _ = read_request(&mut stream).await;
+                report_end(&mut stream, &ends).await;
                 Ok(())
             }
         }
@@ -234,6 +296,20 @@ async fn a_dropped_close_still_closes() {
     assert_eq!(sending.await.unwrap().unwrap().status(), 200);
     let end = timeout(PATIENCE, reported.recv()).await;
     assert_eq!(end.unwrap(), Some(End::InOrder));
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_after_a_while() {
+    let (server, mut ends) = server_reporting_ends().await;
+    let endpoint = server.endpoint();
+    endpoint.send(request(&server.url())).await.unwrap();
+    tokio::time::pause(); // from here on a wait takes no time
+    sleep(Duration::from_secs(85)).await;
+    endpoint.send(request(&server.url())).await.unwrap();
+    assert_eq!(server.handshakes(), 1);
+    // The pool looks every 90 s for what has been idle for as long.
+    sleep(Duration::from_secs(185)).await;
+    assert_eq!(ends.recv().await, Some(End::InOrder));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod answers;
 mod closing;
 mod raw_server;
 mod reuse;
+mod secrets;
 mod setup;
 mod trust;
 

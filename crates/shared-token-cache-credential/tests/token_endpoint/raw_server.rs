@@ -123,6 +123,10 @@ impl RawServer {
         format!("https://{}/tenant/oauth2/v2.0/token", self.address)
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(super) fn root_pem(&self) -> &[u8] {
         self.root_pem.as_bytes()
     }
