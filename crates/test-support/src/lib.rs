@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the tests of this workspace share. Never published.
+
+pub mod python_peer;
