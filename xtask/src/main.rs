@@ -1,2 +1,56 @@
-//! Placeholder.
-fn main() {}
+//! The project's jobs, each one command:
+//!
+//! * `cargo xtask test [SUITE]...` sets up what the suites need and runs them, all by default;
+//! * `cargo xtask ci` checks format, lints, documentation, licences and dependencies, then tests.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a job reads and writes the project's files; it never touches a token cache"
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a job reports on the terminal"
+)]
+
+mod cargo_test;
+mod checks;
+mod command;
+mod python_peers;
+mod suites;
+
+use std::env;
+use std::error::Error;
+use std::process::ExitCode;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let job = match *arguments.as_slice() {
+        ["test", ref names @ ..] => at_the_root().and_then(|()| suites::run(names)),
+        ["ci"] => at_the_root()
+            .and_then(|()| checks::run_all())
+            .and_then(|()| suites::run(&[])),
+        _ => {
+            eprintln!("usage: cargo xtask test [SUITE]...\n       cargo xtask ci");
+            return ExitCode::from(2);
+        }
+    };
+    match job {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Goes to the root of the workspace, where every path of the jobs begins.
+fn at_the_root() -> Result {
+    Ok(env::set_current_dir(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/.."
+    ))?)
+}

@@ -17,6 +17,7 @@ mod clock;
 mod fake_entra;
 mod guid;
 pub mod logs;
+pub mod python_peer;
 mod tls_identity;
 
 pub use account::FakeAccount;

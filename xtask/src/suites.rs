@@ -1,0 +1,102 @@
+use std::env::consts::OS;
+
+use crate::Result;
+use crate::cargo_test::{self, Tally};
+use crate::command::cargo;
+use crate::python_peers::{self, Environment};
+
+struct Suite {
+    /// One word: it stands before the counts.
+    name: &'static str,
+    about: &'static str,
+    /// Where it can run, as in `std::env::consts::OS`.
+    platforms: &'static [&'static str],
+    run: fn() -> Result<Tally>,
+}
+
+const EVERYWHERE: &[&str] = &["linux", "macos", "windows"];
+
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "workspace",
+        about: "unit, integration and doc tests of the default members",
+        platforms: EVERYWHERE,
+        run: workspace,
+    },
+    Suite {
+        name: "xtask",
+        about: "the jobs' own tests",
+        platforms: EVERYWHERE,
+        run: || cargo_test::run(&mut cargo(&["test", "--package", "xtask"])),
+    },
+    Suite {
+        name: "python-plain",
+        about: "one store with Microsoft's Python packages as pip installs them",
+        platforms: &["linux"],
+        run: || python(Environment::Plain),
+    },
+    Suite {
+        name: "python-portalocker",
+        about: "one store with Microsoft's Python packages and portalocker, their other lock",
+        platforms: &["linux"],
+        run: || python(Environment::Portalocker),
+    },
+];
+
+/// Runs the suites of these names, or all of this platform, each to its end.
+///
+/// # Errors
+///
+/// A name is unknown; or a test failed, or a suite ran none.
+pub(crate) fn run(names: &[&str]) -> Result {
+    for name in names {
+        if !SUITES.iter().any(|suite| suite.name == *name) {
+            let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+            return Err(format!("no suite `{name}`: there are {}", known.join(", ")).into());
+        }
+    }
+    let mut bad = Vec::new();
+    for suite in SUITES {
+        if !names.is_empty() && !names.contains(&suite.name) {
+            continue;
+        }
+        println!("\n== {}: {}", suite.name, suite.about);
+        if !suite.platforms.contains(&OS) {
+            println!("not for {OS}");
+            continue;
+        }
+        let tally = (suite.run)().unwrap_or_else(|error| {
+            eprintln!("error: {error}");
+            Tally {
+                passed: 0,
+                failed: 1,
+            }
+        });
+        println!(
+            "{}: {} passed, {} failed",
+            suite.name, tally.passed, tally.failed
+        );
+        if tally.failed > 0 || tally.passed == 0 {
+            bad.push(suite.name);
+        }
+    }
+    if bad.is_empty() {
+        return Ok(());
+    }
+    Err(format!("failed, or ran no test: {}", bad.join(", ")).into())
+}
+
+fn workspace() -> Result<Tally> {
+    // `--all-targets` leaves the doc tests out.
+    let mut tally = cargo_test::run(&mut cargo(&["test", "--no-fail-fast", "--all-targets"]))?;
+    tally += cargo_test::run(&mut cargo(&["test", "--no-fail-fast", "--doc"]))?;
+    Ok(tally)
+}
+
+fn python(environment: Environment) -> Result<Tally> {
+    let interpreter = python_peers::interpreter(environment)?;
+    cargo_test::run(
+        cargo(&["test", "--package", "test-support", "--test", "python_peer"])
+            .env("PEER_PYTHON", interpreter),
+    )
+}
