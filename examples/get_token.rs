@@ -16,9 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use msal_token_cache::{FilePersistence, Snapshot, TokenCache, default_path};
-use shared_token_cache_credential::{
-    AccessToken, SharedTokenCacheCredential, TokenRequestOptions,
-};
+use shared_token_cache_credential::{AccessToken, SharedTokenCacheCredential, TokenRequestOptions};
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount, FakeEntra};
 
 const USAGE: &str = "usage: get_token [--scope SCOPE] [--username NAME] [--tenant ID] | --demo";
@@ -137,21 +135,38 @@ fn report(token: &AccessToken, before: &Snapshot, after: &Snapshot) {
             .find(|entry| entry.secret().expose_secret() == token.token().expose_secret())
             .map(|entry| entry.home_account_id().to_owned())
     };
-    let source = if holds(before).is_some() { "cache" } else { "redeemed" };
+    let source = if holds(before).is_some() {
+        "cache"
+    } else {
+        "redeemed"
+    };
     let account = holds(after).and_then(|id| {
-        let mut entries = after.accounts().filter(|entry| entry.home_account_id() == id);
+        let mut entries = after
+            .accounts()
+            .filter(|entry| entry.home_account_id() == id);
         entries.find_map(|entry| entry.username().map(|name| name.into_owned()))
     });
-    let left = token.expires_on().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-    println!("account:      {}", account.as_deref().unwrap_or("(no name is known)"));
+    let left = token
+        .expires_on()
+        .duration_since(SystemTime::now())
+        .unwrap_or(Duration::ZERO);
+    println!(
+        "account:      {}",
+        account.as_deref().unwrap_or("(no name is known)")
+    );
     println!("source:       {source}");
-    println!("expiry:       in {} min {} s", left.as_secs() / 60, left.as_secs() % 60);
+    println!(
+        "expiry:       in {} min {} s",
+        left.as_secs() / 60,
+        left.as_secs() % 60
+    );
 }
 
 fn describe(snapshot: &Snapshot) -> String {
     let now = SystemTime::now();
-    let (good, expired): (Vec<_>, Vec<_>) =
-        snapshot.access_tokens().partition(|entry| entry.expires_on() > now);
+    let (good, expired): (Vec<_>, Vec<_>) = snapshot
+        .access_tokens()
+        .partition(|entry| entry.expires_on() > now);
     format!(
         "{} account entries, {} refresh tokens, {} good and {} expired access tokens",
         snapshot.accounts().count(),
@@ -164,7 +179,9 @@ fn describe(snapshot: &Snapshot) -> String {
 fn change(before: &Snapshot, after: &Snapshot) -> &'static str {
     let refresh_tokens = |snapshot: &Snapshot| -> Vec<String> {
         let secrets = snapshot.refresh_tokens();
-        secrets.map(|entry| entry.secret().expose_secret().to_owned()).collect()
+        secrets
+            .map(|entry| entry.secret().expose_secret().to_owned())
+            .collect()
     };
     if refresh_tokens(before) == refresh_tokens(after) {
         "the refresh token is as before"
@@ -183,7 +200,12 @@ struct Arguments {
 impl Arguments {
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let scope = "https://management.azure.com/.default".to_owned();
-        let mut read = Self { demo: false, scope, username: None, tenant: None };
+        let mut read = Self {
+            demo: false,
+            scope,
+            username: None,
+            tenant: None,
+        };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(USAGE);
             match &*argument {

@@ -24,7 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             account.realm(),
             account.environment(),
             snapshot.access_tokens_of(id).count(),
-            snapshot.refresh_tokens().filter(|token| token.home_account_id() == id).count(),
+            snapshot
+                .refresh_tokens()
+                .filter(|token| token.home_account_id() == id)
+                .count(),
         );
     }
     if snapshot.accounts().next().is_none() {
