@@ -34,6 +34,16 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Err(format!("`{}` ended with {}", text(command), output.status).into())
 }
 
+/// Shows the command, runs it, and returns its exit status and all that it said.
+pub(crate) fn capture(command: &mut Command) -> Result<(Option<i32>, String)> {
+    show(command);
+    let output = command
+        .output()
+        .map_err(|error| cannot_start(command, &error))?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.code(), String::from_utf8(said)?))
+}
+
 /// Shows the command and runs it; every line of its output is shown as it comes, then handed on.
 pub(crate) fn stream(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result<ExitStatus> {
     show(command);

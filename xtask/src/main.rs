@@ -16,6 +16,7 @@
 mod cargo_test;
 mod checks;
 mod command;
+mod examples;
 mod python_peers;
 mod suites;
 

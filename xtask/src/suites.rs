@@ -3,6 +3,7 @@ use std::env::consts::OS;
 use crate::Result;
 use crate::cargo_test::{self, Tally};
 use crate::command::cargo;
+use crate::examples;
 use crate::python_peers::{self, Environment};
 
 struct Suite {
@@ -22,6 +23,12 @@ const SUITES: &[Suite] = &[
         about: "unit, integration and doc tests of the default members",
         platforms: EVERYWHERE,
         run: workspace,
+    },
+    Suite {
+        name: "examples",
+        about: "the examples, as a user runs them on a fresh machine",
+        platforms: &["linux"],
+        run: examples::run,
     },
     Suite {
         name: "xtask",
@@ -96,7 +103,13 @@ fn workspace() -> Result<Tally> {
 fn python(environment: Environment) -> Result<Tally> {
     let interpreter = python_peers::interpreter(environment)?;
     cargo_test::run(
-        cargo(&["test", "--package", "test-support", "--test", "python_peer"])
-            .env("PEER_PYTHON", interpreter),
+        cargo(&[
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--test",
+            "python_peer",
+        ])
+        .env("PEER_PYTHON", interpreter),
     )
 }

@@ -118,7 +118,9 @@ def token_event(who, scope, arguments, sign_in):
     if not arguments.no_family:
         response["foci"] = "1"
     if sign_in:
-        response["refresh_token"] = f"python-refresh-{who['username']}"
+        response["refresh_token"] = (
+            arguments.refresh_token or f"python-refresh-{who['username']}"
+        )
     return {
         "client_id": arguments.client_id,
         "scope": [scope],
@@ -335,6 +337,7 @@ def command_line():
     option("--first", type=int, default=0, help="the number of the first person")
     option("--accounts", type=int, default=1)
     option("--tokens", type=int, default=1, help="scopes for each account")
+    option("--refresh-token", help="what the sign-in got; by default made up for each account")
     option("--token-bytes", type=int, default=1500, help="least length of an access token")
     option("--expires-in", type=int, default=3600, help="seconds; negative: expired already")
     option("--no-family", action="store_true", help="refresh tokens without family_id")
