@@ -31,13 +31,16 @@ const MAX_BODY: usize = 1024 * 1024;
 /// Form and body are overwritten in memory when they are dropped, but for the buffers that hyper
 /// and rustls read and write through.
 ///
-/// ```
-/// use shared_token_cache_credential::{HyperTokenEndpoint, TransportErrorKind};
+/// ```no_run
+/// use shared_token_cache_credential::{
+///     HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError,
+/// };
 ///
-/// # fn main() {
+/// # async fn once(request: TokenRequest) -> Result<TokenReply, TransportError> {
 /// let endpoint = HyperTokenEndpoint::new();
-/// let error = HyperTokenEndpoint::with_extra_root_certificates(b"not PEM").unwrap_err();
-/// assert_eq!(error.kind(), TransportErrorKind::Setup);
+/// let reply = endpoint.send(request).await?;
+/// endpoint.close().await;
+/// # Ok(reply)
 /// # }
 /// ```
 #[derive(Clone)]
@@ -91,7 +94,8 @@ impl TokenEndpoint for HyperTokenEndpoint {
     /// Ends every connection, for all clones.
     ///
     /// Awaits the calls under way, however long; then each connection sends its `close_notify`
-    /// and FIN and has 100 ms for the peer to do so, all at the same time.
+    /// and FIN and has 100 ms for the peer to do so, all at the same time. Outside of a tokio
+    /// runtime that end is not awaited.
     ///
     /// # Cancel safety
     ///
