@@ -10,6 +10,17 @@ pub(crate) struct Tally {
     pub(crate) failed: u32,
 }
 
+impl Tally {
+    /// A run that names no failed test and yet fails, because it did not compile or a test program
+    /// died, is one failure.
+    fn of_a_run(mut self, success: bool) -> Self {
+        if !success && self.failed == 0 {
+            self.failed = 1;
+        }
+        self
+    }
+}
+
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
@@ -19,8 +30,7 @@ impl AddAssign for Tally {
 
 /// Runs a `cargo test` command and counts over all its test programs.
 ///
-/// An ignored test counts as failed, since nothing is skipped here; and so does a run that names
-/// no failed test and yet fails: it did not compile, or a test program died.
+/// An ignored test counts as failed, since nothing is skipped here.
 pub(crate) fn run(cargo_test: &mut Command) -> Result<Tally> {
     let mut tally = Tally::default();
     let status = command::stream(cargo_test, |line| {
@@ -28,11 +38,7 @@ pub(crate) fn run(cargo_test: &mut Command) -> Result<Tally> {
             tally += counts;
         }
     })?;
-    if !status.success() && tally.failed == 0 {
-        eprintln!("error: the run ended with {status} without naming a failed test");
-        tally.failed = 1;
-    }
-    Ok(tally)
+    Ok(tally.of_a_run(status.success()))
 }
 
 /// The counts in a line like `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; ..`.
@@ -87,13 +93,22 @@ mod tests {
 
     #[test]
     fn a_run_that_fails_without_a_failed_test_is_one_failure() {
-        let tally = run(&mut command::cargo(&["no-such-cargo-command"])).unwrap();
+        let passed = Tally {
+            passed: 3,
+            failed: 0,
+        };
+        assert_eq!(passed.of_a_run(true), passed);
         assert_eq!(
-            tally,
+            passed.of_a_run(false),
             Tally {
-                passed: 0,
+                passed: 3,
                 failed: 1
             }
         );
+        let failed = Tally {
+            passed: 3,
+            failed: 2,
+        };
+        assert_eq!(failed.of_a_run(false), failed);
     }
 }

@@ -88,10 +88,6 @@ fn verify(environment: Environment, python: &Path) -> Result {
     if found.trim() == wanted {
         return Ok(());
     }
-    let name = environment.name();
-    Err(format!(
-        "`target/peers/{name}` locks by {}, not by {wanted}",
-        found.trim()
-    )
-    .into())
+    let (name, found) = (environment.name(), found.trim());
+    Err(format!("`target/peers/{name}` locks by {found}, not by {wanted}: remove it").into())
 }
