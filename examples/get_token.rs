@@ -11,6 +11,7 @@
     reason = "a program for people, which takes the time"
 )]
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
@@ -144,7 +145,7 @@ fn report(token: &AccessToken, before: &Snapshot, after: &Snapshot) {
         let mut entries = after
             .accounts()
             .filter(|entry| entry.home_account_id() == id);
-        entries.find_map(|entry| entry.username().map(|name| name.into_owned()))
+        entries.find_map(|entry| entry.username().map(Cow::into_owned))
     });
     let left = token
         .expires_on()

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let id = account.home_account_id();
         println!(
             "{} in tenant {} of {}: {} access tokens, {} refresh tokens",
-            account.username().unwrap_or("(no name)".into()),
+            account.username().unwrap_or_else(|| "(no name)".into()),
             account.realm(),
             account.environment(),
             snapshot.access_tokens_of(id).count(),

@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Benchmarks of the crates of this workspace: none yet.
