@@ -1,1 +1,25 @@
-//! Placeholder.
+//! What this workspace's tests, examples and benches share: a token endpoint that behaves like
+//! Entra's, the people who sign in there, a clock that stands still, the texts of token caches,
+//! and a log capture that finds leaked secrets.
+//!
+//! Everything here fails by panicking, for that is what a test wants.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a helper of tests stands outside the doors that it tests, and fails loudly"
+)]
+
+mod account;
+mod cache_builder;
+mod clock;
+mod fake_entra;
+mod guid;
+pub mod logs;
+mod tls_identity;
+
+pub use account::FakeAccount;
+pub use cache_builder::{AccessTokenSpec, CacheBuilder};
+pub use clock::TestClock;
+pub use fake_entra::{EntraError, FakeEntra, Reply, SeenRequest};

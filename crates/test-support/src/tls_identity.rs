@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+
+/// A certificate for this machine's loopback names and the authority that vouches for it, both
+/// ECDSA P-256 and made for one server, so that nobody trusts a neighbour's by accident.
+pub(crate) struct TlsIdentity {
+    pub(crate) root_pem: String,
+    pub(crate) server_config: Arc<ServerConfig>,
+}
+
+impl TlsIdentity {
+    pub(crate) fn generate() -> Self {
+        let root_key = KeyPair::generate().unwrap();
+        let root = root_params();
+        let root_pem = root.self_signed(&root_key).unwrap().pem();
+        let issuer = Issuer::new(root, root_key);
+
+        let key = KeyPair::generate().unwrap();
+        let certificate = server_params().signed_by(&key, &issuer).unwrap();
+
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut server_config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        server_config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self {
+            root_pem,
+            server_config: Arc::new(server_config),
+        }
+    }
+}
+
+fn root_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    let name = &mut params.distinguished_name;
+    name.push(DnType::CommonName, "test-support root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn server_params() -> CertificateParams {
+    let names = ["localhost", "127.0.0.1"].map(String::from);
+    let mut params = CertificateParams::new(names).unwrap();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    params
+}
