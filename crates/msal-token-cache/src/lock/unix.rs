@@ -250,13 +250,20 @@ impl Signature {
 
     fn holder(&self, stat: &FileStat) -> Holder {
         let ours = Self::ours();
-        let in_our_sight = self.boot.is_some()
-            && self.namespace.is_some()
-            && (&self.boot, &self.namespace) == (&ours.boot, &ours.namespace);
-        let alive = self.pid.filter(|pid| *pid > 0).is_some_and(|pid| {
+        let says_where = self.boot.is_some() && self.namespace.is_some();
+        let in_our_sight =
+            says_where && (&self.boot, &self.namespace) == (&ours.boot, &ours.namespace);
+        let alive = match self.pid {
+            // The number was given before the last boot or in another pid namespace, so whoever
+            // has it here is somebody else. Or it is our own, from a life before: the first
+            // process of a container has the same number each time. This matters only when the
+            // kernel's lock, which that holder would have, is free.
+            _ if says_where && !in_our_sight => false,
+            _ if in_our_sight && self.pid == ours.pid => false,
             // Whoever may not be signalled runs.
-            kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
-        });
+            Some(pid) if pid > 0 => kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH),
+            _ => false,
+        };
         let changed = Duration::new(
             u64::try_from(stat.st_mtime).unwrap_or(0),
             u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
