@@ -191,7 +191,11 @@ fn overwrite(folder: &OwnedFd, name: &str, content: &[u8]) -> io::Result<FileSta
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = File::from(openat(folder, name, flags, Mode::empty())?);
     #[cfg(target_os = "linux")]
-    nix::fcntl::posix_fallocate(&file, 0, i64::try_from(content.len()).unwrap_or(i64::MAX))?;
+    match nix::fcntl::posix_fallocate(&file, 0, i64::try_from(content.len()).unwrap_or(i64::MAX)) {
+        // Some network file systems cannot reserve room, and not every libc hides that.
+        Ok(()) | Err(Errno::EOPNOTSUPP) => {}
+        Err(errno) => return Err(errno.into()),
+    }
     file.write_all_at(content, 0)?;
     file.set_len(content.len() as u64)?;
     file.sync_all()?;
