@@ -136,17 +136,18 @@ impl TokenCache {
     pub fn modify<T>(&self, mut edit: impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
         // Nothing that a panic could leave half done is behind this lock.
         let _one_at_a_time = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut answer = self.commit(&mut edit)?;
+        let (mut answer, mut committed) = self.commit(&mut edit)?;
         for _ in 0..REPAIRS {
-            if self.look()? == self.0.state.load().seen {
+            if self.look()? == committed {
                 break;
             }
-            answer = self.commit(&mut edit)?;
+            (answer, committed) = self.commit(&mut edit)?;
         }
         Ok(answer)
     }
 
-    fn commit<T>(&self, edit: &mut impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
+    /// One modification, and the content that it left behind.
+    fn commit<T>(&self, edit: &mut impl FnMut(&mut Transaction) -> Result<T>) -> Result<(T, Look)> {
         for _ in 0..ATTEMPTS {
             let guard = self.0.persistence.lock()?;
             let (snapshot, look) = self.read_for_writing()?;
@@ -154,17 +155,15 @@ impl TokenCache {
             let answer = edit(&mut transaction)?;
             let edited = transaction.snapshot();
             if !transaction.is_changed() {
-                self.publish(edited, look, look);
-                return Ok(answer);
+                // Not published: over content that looks torn, readers keep the last good one.
+                return Ok((answer, look));
             }
             // The last look: a peer may have written without the lock, or deleted our lock file.
             if guard.is_held() && self.look()? == look {
-                let stamp = self
-                    .0
-                    .persistence
-                    .save(edited.document().text().as_bytes())?;
-                self.publish(edited, Look::At(Some(stamp)), Look::At(Some(stamp)));
-                return Ok(answer);
+                let text = edited.document().text();
+                let saved = Look::At(Some(self.0.persistence.save(text.as_bytes())?));
+                self.publish(edited, saved, saved);
+                return Ok((answer, saved));
             }
         }
         Err(Error::new(
@@ -201,7 +200,8 @@ impl TokenCache {
 
     fn reload(&self) -> Result<Arc<Snapshot>> {
         let read = self.read_patiently()?;
-        let last_good = self.current();
+        // That there was nothing to read is nothing to go on with.
+        let last_good = self.current().filter(|snapshot| !snapshot.is_nothing());
         let (snapshot, of, seen) = match (read, last_good) {
             (Read::Whole(snapshot, look), _) => (snapshot, look, look),
             (Read::Empty(look) | Read::Torn(_, look), Some(last_good)) => {

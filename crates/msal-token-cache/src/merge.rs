@@ -4,6 +4,8 @@
 //! keeps its key and every member that is not ours. Merging the same redemption again changes
 //! nothing, so it can be repeated on whatever a peer has put over it.
 
+use std::time::{Duration, SystemTime};
+
 use crate::document::{Document, Edits, Section};
 use crate::redemption::{Identity, Redemption};
 use crate::schema::{AccessToken, Account, Members, RefreshToken, Target, new_entry, seconds_text};
@@ -129,6 +131,7 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         ("refresh_on", refresh_on.as_deref()),
     ];
     let mut place = None;
+    let mut is_outdone = false;
     for (position, json) in document.entries(Section::AccessToken).enumerate() {
         let Some(entry) = AccessToken::parse(json) else {
             continue;
@@ -138,28 +141,34 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         {
             continue;
         }
+        let same_scopes =
+            entry.target().contains(target.scopes()) && target.contains(entry.target().scopes());
         let replaced = !entry.is_bound()
             && entry.token_type().eq_ignore_ascii_case(&new.token_type)
             && entry.client_id().eq_ignore_ascii_case(&new.client_id)
             && entry.realm().eq_ignore_ascii_case(&new.realm)
-            && entry.target().intersects(&target);
+            && (same_scopes || entry.target().intersects(&target));
+        let same_host = entry
+            .environment()
+            .eq_ignore_ascii_case(&new.redeemed.environment);
         if replaced && is_newer(&entry, new, &target) {
             // A peer asked later than we did; what it got stays.
-            return;
-        }
-        let same_scopes = entry.target().contains(target.scopes())
-            && target.contains(entry.target().scopes())
-            && entry
-                .environment()
-                .eq_ignore_ascii_case(&new.redeemed.environment);
-        if replaced && same_scopes && place.is_none() {
+            is_outdone = true;
+        } else if replaced && same_scopes && same_host && place.is_none() {
             place = Some((position, json));
         } else if replaced || entry.expires_on() < new.cached_at {
             edits.remove(Section::AccessToken, position);
         }
     }
-    if let Some((position, json)) = place {
-        return change(Section::AccessToken, position, json, &members, edits);
+    match place {
+        Some((position, _)) if is_outdone => {
+            return edits.remove(Section::AccessToken, position);
+        }
+        Some((position, json)) => {
+            return change(Section::AccessToken, position, json, &members, edits);
+        }
+        None if is_outdone => return,
+        None => {}
     }
     let key = key::access_token(
         &new.redeemed.home_account_id,
@@ -171,12 +180,22 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     add(document, Section::AccessToken, key, &members, edits);
 }
 
-/// Whether an entry does all that the new token does and was asked for after it.
+/// How far a peer's clock may be ahead of ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+/// No server issues an access token for longer.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Whether an entry does all that the new token does and was asked for after it. Not with times
+/// that nobody believes: whoever looks for a token passes such an entry over, so it must give way.
 fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> bool {
+    let is_after = |time: SystemTime, by_at_most| {
+        time.duration_since(new.cached_at)
+            .is_ok_and(|ahead| !ahead.is_zero() && ahead <= by_at_most)
+    };
     entry
         .cached_at()
-        .is_some_and(|cached_at| cached_at > new.cached_at)
-        && entry.expires_on() > new.cached_at
+        .is_some_and(|time| is_after(time, CLOCK_SKEW))
+        && is_after(entry.expires_on(), LONGEST_LIFETIME)
         && entry.target().contains(target.scopes())
 }
 
@@ -221,7 +240,8 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
         ("environment", Some(&*new.redeemed.environment)),
         ("realm", Some(&*new.realm)),
         ("local_account_id", local_id),
-        ("username", name),
+        // Empty where it is not known: MSAL Python takes the member for granted.
+        ("username", name.or(Some(""))),
         ("authority_type", Some("MSSTS")),
         ("account_source", source.as_deref()),
     ];

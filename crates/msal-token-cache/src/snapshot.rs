@@ -31,6 +31,11 @@ impl Snapshot {
         })
     }
 
+    /// Whether it was made of nothing: there was no content, not even that of an empty cache.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.document.text().is_empty()
+    }
+
     pub(crate) fn document(&self) -> &Document {
         &self.document
     }

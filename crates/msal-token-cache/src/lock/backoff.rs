@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 /// thread that may block.
 pub(crate) struct Backoff {
     deadline: Instant,
+    first: Duration,
     pause: Duration,
     longest: Duration,
 }
@@ -16,6 +17,7 @@ impl Backoff {
     pub(crate) fn new(timeout: Duration, first: Duration, longest: Duration) -> Self {
         Self {
             deadline: Instant::now() + timeout,
+            first,
             pause: first,
             longest,
         }
@@ -28,6 +30,11 @@ impl Backoff {
     )]
     pub(crate) fn has_time(&self) -> bool {
         Instant::now() < self.deadline
+    }
+
+    /// Begins with the shortest pause again.
+    pub(crate) fn begin_again(&mut self) {
+        self.pause = self.first;
     }
 
     /// Sleeps for the next pause, times 0.5 to 1.5; `false` once the deadline has passed.

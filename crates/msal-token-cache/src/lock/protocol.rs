@@ -51,6 +51,8 @@ pub(crate) enum Action {
     Adopt,
     /// Let go of the file and look again later.
     Wait,
+    /// Keep the file that we created open and ask the kernel again soon.
+    AskAgain,
     /// Look again at once: the file was replaced under us.
     StartOver,
 }
@@ -61,10 +63,11 @@ pub(crate) fn decide(seen: Seen) -> Action {
         Seen::Created(Flock::OnAnotherFile) | Seen::Found(Flock::OnAnotherFile, _) => {
             Action::StartOver
         }
+        // Somebody took it between our two steps: to look who is there, and lets go at once, or
+        // to hold it. Were the file left behind, everybody would take it for a held one.
+        Seen::Created(Flock::Theirs) => Action::AskAgain,
         // One who holds by existence is excluded by the file, one who holds by `flock` holds it.
-        Seen::Created(Flock::Theirs) | Seen::Found(Flock::Theirs | Flock::Unsupported, _) => {
-            Action::Wait
-        }
+        Seen::Found(Flock::Theirs | Flock::Unsupported, _) => Action::Wait,
         Seen::Found(Flock::Ours, holder) => {
             let patience = if holder.in_our_sight {
                 ADOPT_AFTER
@@ -96,7 +99,7 @@ mod tests {
     fn a_file_that_we_created_is_ours_unless_another_was_faster() {
         assert_eq!(decide(Seen::Created(Flock::Ours)), Action::Hold);
         assert_eq!(decide(Seen::Created(Flock::Unsupported)), Action::Hold);
-        assert_eq!(decide(Seen::Created(Flock::Theirs)), Action::Wait);
+        assert_eq!(decide(Seen::Created(Flock::Theirs)), Action::AskAgain);
         assert_eq!(
             decide(Seen::Created(Flock::OnAnotherFile)),
             Action::StartOver

@@ -37,8 +37,10 @@ impl FileLock {
             Duration::from_millis(5),
             Duration::from_millis(100),
         );
+        let mut created = None;
         loop {
-            let (file, seen) = look(path).map_err(|errno| Error::io("locking", path, errno))?;
+            let (file, seen) =
+                look(path, created.take()).map_err(|errno| Error::io("locking", path, errno))?;
             let go_on = match decide(seen) {
                 Action::Hold | Action::Adopt => {
                     let lock = Self {
@@ -49,6 +51,11 @@ impl FileLock {
                     lock.sign()
                         .map_err(|error| Error::io("writing", path, error))?;
                     return Ok(lock);
+                }
+                Action::AskAgain => {
+                    created = Some(file);
+                    backoff.begin_again();
+                    backoff.wait()
                 }
                 Action::StartOver => {
                     kernel::unlock(&file);
@@ -97,15 +104,23 @@ impl Drop for FileLock {
     }
 }
 
-/// One look at the lock file, which is created if it does not exist.
-fn look(path: &Path) -> nix::Result<(File, Seen)> {
+/// One look at the lock file: at the one that we created before, or at what is there now. If
+/// nothing is, it is created.
+fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
+    if let Some(file) = created {
+        let flock = take(path, &file)?;
+        return Ok((file, Seen::Created(flock)));
+    }
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     loop {
         match open(path, flags | OFlag::O_CREAT | OFlag::O_EXCL, mode) {
             Ok(fd) => {
                 let file = File::from(fd);
-                let flock = take(path, &file)?;
+                let flock = take(path, &file).inspect_err(|_| {
+                    // What nobody holds must not keep anybody out.
+                    let _ = unlinkat(nix::fcntl::AT_FDCWD, path, UnlinkatFlags::NoRemoveDir);
+                })?;
                 return Ok((file, Seen::Created(flock)));
             }
             Err(Errno::EEXIST) => {}
@@ -132,7 +147,7 @@ fn take(path: &Path, file: &File) -> nix::Result<Flock> {
     match kernel::try_lock(file) {
         Ok(()) if is_at(path, file)? => Ok(Flock::Ours),
         Ok(()) => Ok(Flock::OnAnotherFile),
-        Err(Errno::EWOULDBLOCK) => Ok(Flock::Theirs),
+        Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(Flock::Theirs),
         Err(Errno::ENOLCK | Errno::ENOTSUP | Errno::ENOSYS) => {
             static WARNED: AtomicBool = AtomicBool::new(false);
             if !WARNED.swap(true, Ordering::Relaxed) {
@@ -174,9 +189,9 @@ fn locked(path: &Path, timeout: Duration) -> Error {
     Error::new(
         ErrorKind::Locked,
         format!(
-            "{holder} has held {} for {} s; if no such program runs, delete that file",
+            "{holder} has held {} for {:?}; if no such program runs, delete that file",
             path.display(),
-            timeout.as_secs()
+            timeout
         ),
     )
 }
@@ -235,13 +250,20 @@ impl Signature {
 
     fn holder(&self, stat: &FileStat) -> Holder {
         let ours = Self::ours();
-        let in_our_sight = self.boot.is_some()
-            && self.namespace.is_some()
-            && (&self.boot, &self.namespace) == (&ours.boot, &ours.namespace);
-        let alive = self.pid.filter(|pid| *pid > 0).is_some_and(|pid| {
+        let says_where = self.boot.is_some() && self.namespace.is_some();
+        let in_our_sight =
+            says_where && (&self.boot, &self.namespace) == (&ours.boot, &ours.namespace);
+        let alive = match self.pid {
+            // The number was given before the last boot or in another pid namespace, so whoever
+            // has it here is somebody else. Or it is our own, from a life before: the first
+            // process of a container has the same number each time. This matters only when the
+            // kernel's lock, which that holder would have, is free.
+            _ if says_where && !in_our_sight => false,
+            _ if in_our_sight && self.pid == ours.pid => false,
             // Whoever may not be signalled runs.
-            kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
-        });
+            Some(pid) if pid > 0 => kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH),
+            _ => false,
+        };
         let changed = Duration::new(
             u64::try_from(stat.st_mtime).unwrap_or(0),
             u32::try_from(stat.st_mtime_nsec).unwrap_or(0),

@@ -153,6 +153,15 @@ fn temporary_name(base: &str) -> PathBuf {
     format!("{base}.{:016x}{SUFFIX}", fastrand::u64(..)).into()
 }
 
+/// Whether this is a temporary of the file `base`, and not of another one beside it: the name of
+/// one cache may begin with that of another, and each has a lock of its own.
+fn is_temporary_of(base: &str, name: &str) -> bool {
+    name.strip_prefix(base)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .and_then(|rest| rest.strip_suffix(SUFFIX))
+        .is_some_and(|random| random.len() == 16 && random.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 /// Removes what writers left that died between naming their temporary and renaming it.
 fn sweep(folder: &OwnedFd, base: &str) {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -165,11 +174,7 @@ fn sweep(folder: &OwnedFd, base: &str) {
         .map(|entry| entry.file_name().to_owned())
         .collect();
     for name in names {
-        let is_ours = name.to_str().is_ok_and(|name| {
-            name.strip_prefix(base)
-                .is_some_and(|rest| rest.starts_with('.'))
-                && name.ends_with(SUFFIX)
-        });
+        let is_ours = name.to_str().is_ok_and(|name| is_temporary_of(base, name));
         let is_file = || {
             fstatat(folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
                 .is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits())
@@ -186,7 +191,11 @@ fn overwrite(folder: &OwnedFd, name: &str, content: &[u8]) -> io::Result<FileSta
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = File::from(openat(folder, name, flags, Mode::empty())?);
     #[cfg(target_os = "linux")]
-    nix::fcntl::posix_fallocate(&file, 0, i64::try_from(content.len()).unwrap_or(i64::MAX))?;
+    match nix::fcntl::posix_fallocate(&file, 0, i64::try_from(content.len()).unwrap_or(i64::MAX)) {
+        // Some network file systems cannot reserve room, and not every libc hides that.
+        Ok(()) | Err(Errno::EOPNOTSUPP) => {}
+        Err(errno) => return Err(errno.into()),
+    }
     file.write_all_at(content, 0)?;
     file.set_len(content.len() as u64)?;
     file.sync_all()?;

@@ -135,7 +135,7 @@ fn check_writable(path: &Path) -> Result<()> {
     {
         match nix::sys::stat::stat(folder) {
             Ok(stat) if safe_open::writable_by_others(&stat) => {
-                return insecure("every user can write to its folder");
+                return insecure("others can write to its folder");
             }
             Ok(_) => {}
             Err(Errno::ENOENT) => std::fs::DirBuilder::new()

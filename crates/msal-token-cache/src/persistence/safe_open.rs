@@ -88,10 +88,13 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(target)
 }
 
-/// Whether users other than the owner may put files into a folder or take them out.
+/// Whether somebody else than we and root may put files into a folder or take ours out: its owner
+/// or, unless the sticky bit protects them, everybody.
 pub(crate) fn writable_by_others(folder: &FileStat) -> bool {
     let mode = Mode::from_bits_truncate(folder.st_mode);
-    mode.contains(Mode::S_IWOTH) && !mode.contains(Mode::S_ISVTX)
+    let owner = Uid::from_raw(folder.st_uid);
+    (owner != geteuid() && !owner.is_root())
+        || (mode.contains(Mode::S_IWOTH) && !mode.contains(Mode::S_ISVTX))
 }
 
 /// The mode's bits that let others than the owner at the file.

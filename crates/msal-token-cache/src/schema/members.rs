@@ -9,8 +9,16 @@ use zeroize::Zeroizing;
 use super::time::{parse_number, parse_seconds};
 use crate::document::{Writer, decode, decode_name, encode};
 
-/// The members of one entry, in their order, their values still JSON text.
-pub(crate) struct Members<'s>(Vec<(Cow<'s, str>, &'s str)>);
+/// The members of one entry, in their order.
+pub(crate) struct Members<'s>(Vec<Member<'s>>);
+
+struct Member<'s> {
+    name: Cow<'s, str>,
+    /// The name as it stands in the text, with the quotes.
+    name_json: &'s str,
+    /// The value, still JSON text.
+    json: &'s str,
+}
 
 impl<'s> Members<'s> {
     /// `None` if the text is not an object.
@@ -23,8 +31,8 @@ impl<'s> Members<'s> {
         self.0
             .iter()
             .rev()
-            .find(|(n, _)| n == name)
-            .map(|(_, json)| *json)
+            .find(|member| member.name == name)
+            .map(|member| member.json)
     }
 
     /// The text of a member that is a string.
@@ -64,12 +72,18 @@ impl<'s> Members<'s> {
             return None;
         }
         let mut entry = EntryWriter::new();
-        for (position, (name, json)) in self.0.iter().enumerate() {
-            let is_last_of_its_name = !self.0[position + 1..].iter().any(|(n, _)| n == name);
+        for (position, member) in self.0.iter().enumerate() {
+            let name = &member.name;
+            if self.0[position + 1..]
+                .iter()
+                .any(|later| later.name == *name)
+            {
+                continue;
+            }
             match changes.iter().find(|(changed, _)| changed == name) {
-                Some((_, Some(text))) if is_last_of_its_name => entry.text(name, text),
-                None if is_last_of_its_name => entry.json(name, json),
-                _ => {}
+                Some((_, Some(text))) => entry.json(member.name_json, &encode(text)),
+                Some((_, None)) => {}
+                None => entry.json(member.name_json, member.json),
             }
         }
         for (name, text) in changes.iter().filter(|(name, _)| !self.has(name)) {
@@ -113,19 +127,19 @@ impl EntryWriter {
         Self(out)
     }
 
-    fn json(&mut self, name: &str, json: &str) {
+    fn json(&mut self, name_json: &str, json: &str) {
         self.0.push(if self.0.text().len() == 1 {
             "\n            "
         } else {
             ",\n            "
         });
-        self.0.push(&encode(name));
+        self.0.push(name_json);
         self.0.push(": ");
         self.0.push(json);
     }
 
     fn text(&mut self, name: &str, text: &str) {
-        self.json(name, &encode(text));
+        self.json(&encode(name), &encode(text));
     }
 
     fn finish(mut self) -> Zeroizing<String> {
@@ -147,8 +161,12 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(12);
-                while let Some((name, value)) = map.next_entry::<&RawValue, &'de RawValue>()? {
-                    members.push((decode_name(name.get()), value.get()));
+                while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                    members.push(Member {
+                        name: decode_name(name.get()),
+                        name_json: name.get(),
+                        json: value.get(),
+                    });
                 }
                 Ok(Members(members))
             }

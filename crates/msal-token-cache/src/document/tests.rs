@@ -1,0 +1,358 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+/// A cache as a peer writes it, with something of everything that we do not know.
+const REALISTIC: &str = r#"{
+    "Unknown": {"b": [1, 2.50, null], "a": {"x": true}},
+    "AccessToken": {
+        "u.t-login.microsoftonline.com-accesstoken-c-t-s": {
+            "credential_type": "AccessToken",
+            "secret": "s\u00e9cret",
+            "expires_on": "1700003600",
+            "unknown": 1e999
+        },
+        "\u006Bey \"two\"": {"secret":"tight"}
+    },
+    "RefreshToken": {"r": {"secret": "r", "lone": "\ud800"}},
+    "AppMetadata": {},
+    "Account": {"a": {"username": "ada@contoso.example"}}
+}"#;
+
+fn parse(text: &str) -> Document {
+    try_parse(text).unwrap_or_else(|why| panic!("{text}: {why}"))
+}
+
+fn try_parse(text: &str) -> Result<Document, NotADocument> {
+    Document::parse(Zeroizing::new(text.to_owned()))
+}
+
+fn json(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.to_owned())
+}
+
+fn entries(document: &Document, section: Section) -> Vec<(String, String)> {
+    let keys = document.keys(section).map(Cow::into_owned);
+    keys.zip(document.entries(section).map(str::to_owned))
+        .collect()
+}
+
+fn pair(key: &str, value: &str) -> (String, String) {
+    (key.to_owned(), value.to_owned())
+}
+
+#[test]
+fn an_edit_leaves_every_other_byte_of_a_value_and_the_order() {
+    let document = parse(REALISTIC);
+    let mut edits = Edits::default();
+    edits.replace(Section::Account, 0, json(r#"{"username": "bob"}"#));
+    let edited = parse(&document.edited(&edits));
+
+    let names = |document: &Document| -> Vec<_> {
+        let names = document
+            .members
+            .iter()
+            .map(|m| &document.text[m.name.clone()]);
+        names.map(str::to_owned).collect()
+    };
+    assert_eq!(names(&edited), names(&document));
+    for section in [
+        Section::AccessToken,
+        Section::RefreshToken,
+        Section::AppMetadata,
+    ] {
+        assert_eq!(entries(&edited, section), entries(&document, section));
+    }
+    for untouched in [
+        r#""Unknown": {"b": [1, 2.50, null], "a": {"x": true}}"#,
+        r#""\u006Bey \"two\"": {"secret":"tight"}"#,
+        r#""unknown": 1e999"#,
+        r#""lone": "\ud800""#,
+        r#""secret": "s\u00e9cret""#,
+    ] {
+        assert!(edited.text().contains(untouched), "{untouched}");
+    }
+    assert_eq!(
+        entries(&edited, Section::Account),
+        [pair("a", r#"{"username": "bob"}"#)]
+    );
+}
+
+#[test]
+fn entries_are_replaced_removed_and_added() {
+    let document = parse(r#"{"IdToken": {"a": {}, "b": {}, "c": {}}}"#);
+    let mut edits = Edits::default();
+    edits.replace(Section::IdToken, 0, json("{\"n\":1}"));
+    edits.remove(Section::IdToken, 1);
+    edits.add(Section::IdToken, "d\"\u{1}".to_owned(), json("{}"));
+    edits.add(Section::RefreshToken, "r".to_owned(), json("{}"));
+    let edited = parse(&document.edited(&edits));
+    let expected = [
+        pair("a", "{\"n\":1}"),
+        pair("c", "{}"),
+        pair("d\"\u{1}", "{}"),
+    ];
+    assert_eq!(entries(&edited, Section::IdToken), expected);
+    assert_eq!(entries(&edited, Section::RefreshToken), [pair("r", "{}")]);
+    assert_eq!(
+        edits.sections().collect::<Vec<_>>(),
+        [Section::RefreshToken, Section::IdToken]
+    );
+}
+
+#[test]
+fn the_last_entry_leaves_an_empty_section() {
+    let mut edits = Edits::default();
+    edits.remove(Section::Account, 0);
+    let edited = parse(r#"{"Account": {"a": {}}}"#).edited(&edits);
+    assert_eq!(*edited, "{\n    \"Account\": {}\n}");
+}
+
+#[test]
+fn a_cache_begins_with_its_first_entry() {
+    for empty in [Document::empty(), parse("{}"), parse(" {\n} ")] {
+        assert_eq!(*empty.edited(&Edits::default()), "{}");
+        let mut edits = Edits::default();
+        edits.add(Section::Account, "k".to_owned(), json("{}"));
+        let expected = "{\n    \"Account\": {\n        \"k\": {}\n    }\n}";
+        assert_eq!(*empty.edited(&edits), expected);
+    }
+}
+
+#[test]
+fn of_duplicates_the_first_place_and_the_last_value_count() {
+    let document = parse(
+        r#"{"Account": {"lost": {}}, "X": 1, "Account": {"k": {"v":1}, "l": {}, "k": {"v":2}}, "X": 2}"#,
+    );
+    assert_eq!(
+        entries(&document, Section::Account),
+        [pair("k", "{\"v\":2}"), pair("l", "{}")]
+    );
+    let mut edits = Edits::default();
+    edits.remove(Section::Account, 1);
+    let expected = "{\n    \"Account\": {\n        \"k\": {\"v\":2}\n    },\n    \"X\": 2\n}";
+    assert_eq!(*document.edited(&edits), expected);
+}
+
+#[test]
+fn a_name_is_the_same_however_it_is_escaped() {
+    let document = parse(r#"{"\u0041ccount": {"k": 1, "\u006b": 2}}"#);
+    assert_eq!(entries(&document, Section::Account), [pair("k", "2")]);
+}
+
+#[test]
+fn a_section_that_is_no_object_is_malformed_and_reads_as_empty() {
+    for value in ["null", "[]", "\"text\"", "1", "true"] {
+        let document = parse(&format!(
+            r#"{{"Account": {value}, "IdToken": {{"k": {{}}}}}}"#
+        ));
+        assert!(document.is_malformed(Section::Account), "{value}");
+        assert!(!document.is_malformed(Section::IdToken));
+        assert!(
+            !document.is_malformed(Section::RefreshToken),
+            "absent is not malformed"
+        );
+        assert_eq!(document.entries(Section::Account).len(), 0);
+        assert_eq!(document.entries(Section::IdToken).len(), 1);
+    }
+}
+
+#[test]
+fn no_part_of_a_text_is_a_cache() {
+    for end in 0..REALISTIC.len() {
+        let Some(part) = REALISTIC.get(..end) else {
+            continue;
+        };
+        assert!(
+            matches!(try_parse(part), Err(NotADocument::Syntax { .. })),
+            "cut at {end}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_object_is_no_document() {
+    for text in ["null", "[]", "1", "\"x\"", "[{}]"] {
+        assert!(
+            matches!(try_parse(text), Err(NotADocument::NotAnObject)),
+            "{text}"
+        );
+    }
+}
+
+/// Whatever one wrong byte does to a text: reading it fails or succeeds, and what can be read can
+/// be edited and read again.
+#[test]
+fn no_single_wrong_byte_brings_it_down() {
+    let mut read = 0;
+    for at in 0..REALISTIC.len() {
+        for wrong in [b'"', b'\\', b'{', b'}', b',', b'0', b' ', 0x00, 0x7F] {
+            let mut bytes = REALISTIC.as_bytes().to_vec();
+            bytes[at] = wrong;
+            let Ok(document) = try_parse(std::str::from_utf8(&bytes).unwrap()) else {
+                continue;
+            };
+            read += 1;
+            let mut edits = Edits::default();
+            if !document.is_malformed(Section::Account) {
+                edits.add(Section::Account, "new".to_owned(), json("{}"));
+            }
+            parse(&document.edited(&edits));
+        }
+    }
+    assert!(read > REALISTIC.len(), "only {read} of them could be read");
+}
+
+#[test]
+fn nesting_is_bounded_by_memory_not_by_the_stack() {
+    for depth in [126, 127, 128, 129, 100_000] {
+        let deep = "[".repeat(depth) + &"]".repeat(depth);
+        let text = format!(r#"{{"Unknown": {deep}, "Account": {{"k": {{"m": {deep}}}}}}}"#);
+        let document = parse(&text);
+        let mut edits = Edits::default();
+        edits.add(Section::Account, "new".to_owned(), json("{}"));
+        let edited = document.edited(&edits);
+        assert_eq!(edited.matches(&deep).count(), 2, "depth {depth}");
+        assert_eq!(parse(&edited).entries(Section::Account).len(), 2);
+    }
+}
+
+#[test]
+fn debug_shows_no_content() {
+    assert_eq!(
+        format!("{:?}", parse(r#"{"k": "a secret"}"#)),
+        "Document { len: 17, .. }"
+    );
+}
+
+/// Any JSON text, laid out in any way.
+fn any_json() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("1e999".to_owned()),
+        Just(r#""\ud800""#.to_owned()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        any_name(),
+    ];
+    scalar.prop_recursive(4, 24, 4, |inner| {
+        let list = proptest::collection::vec(inner.clone(), 0..4);
+        let object = proptest::collection::vec((any_name(), inner), 0..4);
+        prop_oneof![
+            list.prop_map(|items| format!("[ {}]", items.join(","))),
+            object.prop_map(|members| object_text(&members, "")),
+        ]
+    })
+}
+
+/// Any JSON string, written in one of the ways in which it may be.
+fn any_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>().prop_map(|text| (*encode(&text)).clone()),
+        "[a-d]{1,2}".prop_map(|text| text.chars().fold("\"".to_owned(), |json, c| format!(
+            "{json}\\u{:04X}",
+            u32::from(c)
+        )) + "\""),
+    ]
+}
+
+fn object_text(members: &[(String, String)], blank: &str) -> String {
+    let members = members
+        .iter()
+        .map(|(name, value)| format!("{blank}{name}{blank}:{blank}{value}"));
+    format!("{{{}{blank}}}", members.collect::<Vec<_>>().join(","))
+}
+
+/// Members whose decoded names differ from each other and from `reserved`.
+fn any_members(
+    value: impl Strategy<Value = String>,
+    reserved: &'static [&'static str],
+) -> impl Strategy<Value = Vec<(String, String)>> {
+    proptest::collection::vec((any_name(), value), 0..6).prop_map(|mut members| {
+        let mut seen: Vec<_> = reserved.iter().map(|name| (*name).to_owned()).collect();
+        members.retain(|(name, _)| {
+            let name = decode_name(name).into_owned();
+            let is_new = !seen.contains(&name);
+            seen.push(name);
+            is_new
+        });
+        members
+    })
+}
+
+const SECTIONS: &[&str] = &[
+    "AccessToken",
+    "RefreshToken",
+    "IdToken",
+    "Account",
+    "AppMetadata",
+];
+
+proptest! {
+    /// The document that comes out of an edit, written down from the parts that went in.
+    #[test]
+    fn an_edit_keeps_every_other_value(
+        before in any_members(any_json(), SECTIONS),
+        tokens in any_members(any_json(), &["new"]),
+        accounts in any_members(any_json(), &[]),
+        chosen in any::<prop::sample::Index>(),
+        removes in any::<bool>(),
+        blank in "[ \t\r\n]{0,2}",
+    ) {
+        let section = |name: &str, entries: &[(String, String)]| {
+            (format!("{name:?}"), object_text(entries, &blank))
+        };
+        let mut members = before.clone();
+        members.insert(chosen.index(before.len() + 1), section("AccessToken", &tokens));
+        members.push(section("Account", &accounts));
+        let document = parse(&object_text(&members, &blank));
+
+        let mut edits = Edits::default();
+        let mut expected_tokens = tokens.clone();
+        if !tokens.is_empty() {
+            let position = chosen.index(tokens.len());
+            if removes {
+                edits.remove(Section::AccessToken, position);
+                expected_tokens.remove(position);
+            } else {
+                edits.replace(Section::AccessToken, position, json("{\"ours\": 1}"));
+                expected_tokens[position].1 = "{\"ours\": 1}".to_owned();
+            }
+        }
+        edits.add(Section::AccessToken, "new".to_owned(), json("{}"));
+        expected_tokens.push((r#""new""#.to_owned(), "{}".to_owned()));
+
+        let raw = |members: &[Member], text: &str| -> Vec<_> {
+            let part = |range: &Range<usize>| text[range.clone()].to_owned();
+            members.iter().map(|m| (part(&m.name), part(&m.value))).collect()
+        };
+        let edited = parse(&document.edited(&edits));
+        prop_assert_eq!(raw(edited.listed(Section::AccessToken), edited.text()), expected_tokens);
+        prop_assert_eq!(raw(edited.listed(Section::Account), edited.text()), accounts);
+        let other = |mut members: Vec<(String, String)>| {
+            members.retain(|(name, _)| name != r#""AccessToken""#);
+            members
+        };
+        prop_assert_eq!(other(raw(&edited.members, edited.text())), other(members));
+    }
+
+    /// What serde_json reads as an object, we read, and the other way round but for two things
+    /// that only matter to who decodes them: numbers without bounds and lone surrogates.
+    #[test]
+    fn what_is_a_document_serde_json_decides(
+        members in any_members(any_json(), &[]),
+        at in any::<prop::sample::Index>(),
+        wrong in proptest::option::of("[{}\\[\\]\",:\\\\0. ]"),
+    ) {
+        let mut text = object_text(&members, "");
+        let places: Vec<_> = text.char_indices().map(|(place, _)| place).collect();
+        if let Some(wrong) = wrong {
+            text.insert_str(places[at.index(places.len())], &wrong);
+        }
+        let theirs = serde_json::from_str::<Value>(&text).is_ok_and(|value| value.is_object());
+        let only_for_us = text.contains("\\u") || text.contains("e9");
+        let ours = try_parse(&text).is_ok();
+        prop_assert!(ours == theirs || (ours && only_for_us), "ours {ours}, theirs {theirs}");
+    }
+}
