@@ -228,16 +228,15 @@ struct ClientInfo {
 }
 
 impl ClientInfo {
-    /// Whether it names this account; one that names nobody is for whoever asked.
+    /// Whether it names this account; one that names nobody is for whoever asked, half a name is
+    /// nobody's.
     fn is_for(&self, home_account_id: &str) -> bool {
-        let Self {
-            uid: Some(user),
-            utid: Some(tenant),
-        } = self
-        else {
-            return true;
-        };
-        format!("{user}.{tenant}").eq_ignore_ascii_case(home_account_id)
+        match (&self.uid, &self.utid) {
+            (Some(user), Some(tenant)) => {
+                format!("{user}.{tenant}").eq_ignore_ascii_case(home_account_id)
+            }
+            (user, tenant) => user.is_none() && tenant.is_none(),
+        }
     }
 }
 
