@@ -62,6 +62,14 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     if !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(unusable("has an access_token that no header can carry"));
     }
+    // A token of another type is of no use without a key that we do not have.
+    if members.has("token_type")
+        && !members
+            .text("token_type")
+            .is_some_and(|token_type| token_type.eq_ignore_ascii_case("Bearer"))
+    {
+        return Err(unusable("has a token that is not a bearer token"));
+    }
     let expires_on = members
         .expires_on(asked.at)
         .ok_or_else(|| unusable("does not say when the token expires"))?
@@ -94,9 +102,6 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
         expires_on,
     )
     .with_client_id(asked.client_id);
-    if let Some(token_type) = members.text("token_type") {
-        redemption = redemption.with_token_type(token_type);
-    }
     if let Some(seconds) = members.seconds("ext_expires_in") {
         redemption = redemption.with_extended_expires_on(after(asked.at, seconds));
     }
@@ -154,7 +159,7 @@ fn after(time: SystemTime, seconds: u64) -> SystemTime {
 struct Members(Map<String, Value>);
 
 impl Members {
-    /// Whether a member is there and says something.
+    /// Whether a member is there, whatever it says.
     fn has(&self, name: &str) -> bool {
         self.0.get(name).is_some()
     }
