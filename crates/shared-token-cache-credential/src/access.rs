@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use msal_token_cache::{AccessToken, Redemption, Snapshot, Target};
 use token_credential::{AccessTokenInfo, Secret};
 
-use crate::account::{Chosen, redeemable};
+use crate::account::Chosen;
 use crate::authority::Authority;
+use crate::candidates::newest_first;
 use crate::overlay::Overlay;
 
 /// The application in whose name the original class signs in: the Azure CLI.
@@ -77,10 +78,10 @@ impl<'a> Terms<'a> {
                 client_ids.push(client_id.to_owned());
             }
         };
-        for token in redeemable(snapshot, authority, now) {
-            if token.home_account_id() == chosen.home_account_id {
-                know(token.client_id());
-            }
+        // The client that redeemed last comes first: its token is not hidden behind another
+        // client's, which the resource may have refused.
+        for token in newest_first(snapshot, authority, chosen, now) {
+            know(token.client_id());
         }
         know(OWN_CLIENT_ID);
         for app in snapshot.app_metadata() {

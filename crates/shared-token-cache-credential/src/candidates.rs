@@ -21,18 +21,28 @@ const MOST_TOKENS: usize = 3;
 const MOST_RELATIVES: usize = 2;
 
 /// The account's refresh tokens, the newest first.
-pub(crate) fn candidates(
-    snapshot: &Snapshot,
+pub(crate) fn newest_first<'s>(
+    snapshot: &'s Snapshot,
     authority: &Authority,
     chosen: &Chosen,
     now: SystemTime,
-) -> Vec<Candidate> {
+) -> Vec<RefreshToken<'s>> {
     let mut tokens: Vec<_> = redeemable(snapshot, authority, now)
         .filter(|token| token.home_account_id() == chosen.home_account_id)
         .collect();
     // The sort is stable: what is equally new stays in document order.
     tokens.sort_by_cached_key(|token| Reverse(last_change(snapshot, token)));
     tokens
+}
+
+/// What to try, in turn.
+pub(crate) fn candidates(
+    snapshot: &Snapshot,
+    authority: &Authority,
+    chosen: &Chosen,
+    now: SystemTime,
+) -> Vec<Candidate> {
+    newest_first(snapshot, authority, chosen, now)
         .iter()
         .take(MOST_TOKENS)
         .map(|token| Candidate {
