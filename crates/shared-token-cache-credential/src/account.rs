@@ -4,12 +4,13 @@ use msal_token_cache::{Account, RefreshToken, Snapshot};
 use std::time::SystemTime;
 
 use crate::authority::Authority;
+use crate::refusal::clean;
 
 /// An account that was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen {
     pub(crate) home_account_id: String,
-    /// The newest name that the cache knows.
+    /// The newest name that the cache knows, as it may be shown.
     pub(crate) username: Option<String>,
 }
 
@@ -127,7 +128,7 @@ impl Candidate {
     fn add(&mut self, account: &Account<'_>) {
         if let Some(username) = account.username() {
             // Entries come oldest first: the last name is the newest.
-            self.chosen.username = Some(username.clone().into_owned());
+            self.chosen.username = Some(clean(&username));
             self.usernames.push(username.into_owned());
         }
     }

@@ -38,7 +38,10 @@ const LONGEST_TEXT: usize = 512;
 impl Refusal {
     /// Reads an answer that has the member `error`.
     pub(crate) fn read(reply: &TokenReply, members: &Map<String, Value>) -> Self {
-        let text = |name: &str| members.get(name).and_then(Value::as_str).map(clean);
+        let text = |name: &str| {
+            let text = clean(members.get(name)?.as_str()?);
+            (!text.is_empty()).then_some(text)
+        };
         let mut oauth = OAuthError::new(text("error").unwrap_or_else(|| "unknown".to_owned()));
         if let Some(suberror) = text("suberror") {
             oauth = oauth.with_suberror(suberror);
@@ -138,8 +141,8 @@ pub(crate) fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..)
 }
 
-/// A server's text as it may be shown: capped, on one line, without control characters.
-fn clean(text: &str) -> String {
+/// A foreign text as it may be shown: capped, on one line, without control characters.
+pub(crate) fn clean(text: &str) -> String {
     let printable = |c: char| {
         if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
             ' '
