@@ -20,7 +20,9 @@ impl Authority {
     /// Reads `https://host[:port]` or `host`; slashes at the end do not count.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let invalid = |why: &str| {
-            let text: String = text.escape_debug().take(200).collect();
+            // A user name and password before the host are not ours to show.
+            let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
+            let text: String = shown.escape_debug().take(200).collect();
             Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
