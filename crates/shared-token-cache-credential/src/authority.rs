@@ -39,9 +39,10 @@ impl Authority {
         let address = address.trim_end_matches('/');
         let (host, port) = match address.split_once(':') {
             None => (address, None),
+            Some((host, "443")) => (host, None),
             Some((host, port)) => match port.parse() {
-                Ok(443) => (host, None),
-                Ok(port) if port > 0 && !port_text_is_odd(address) => (host, Some(port)),
+                // `parse` takes a sign and leading zeros, a port has neither.
+                Ok(number) if !port.starts_with(['+', '0']) => (host, Some(number)),
                 _ => return invalid("has a port that is none"),
             },
         };
@@ -88,13 +89,6 @@ fn is_host(host: &str) -> bool {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         })
-}
-
-/// `str::parse` takes a sign and leading zeros, a port has neither.
-fn port_text_is_odd(address: &str) -> bool {
-    address
-        .split_once(':')
-        .is_some_and(|(_, port)| port.starts_with(['+', '0']))
 }
 
 /// Checks a tenant: a GUID, a domain name, or a word like `organizations`.
