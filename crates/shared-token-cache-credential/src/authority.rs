@@ -20,7 +20,9 @@ impl Authority {
     /// Reads `https://host[:port]` or `host`; slashes at the end do not count.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let invalid = |why: &str| {
-            let text: String = text.escape_debug().take(200).collect();
+            // A user name and password before the host are not ours to show.
+            let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
+            let text: String = shown.escape_debug().take(200).collect();
             Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
@@ -37,9 +39,10 @@ impl Authority {
         let address = address.trim_end_matches('/');
         let (host, port) = match address.split_once(':') {
             None => (address, None),
+            Some((host, "443")) => (host, None),
             Some((host, port)) => match port.parse() {
-                Ok(443) => (host, None),
-                Ok(port) if port > 0 && !port_text_is_odd(address) => (host, Some(port)),
+                // `parse` takes a sign and leading zeros, a port has neither.
+                Ok(number) if !port.starts_with(['+', '0']) => (host, Some(number)),
                 _ => return invalid("has a port that is none"),
             },
         };
@@ -86,13 +89,6 @@ fn is_host(host: &str) -> bool {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         })
-}
-
-/// `str::parse` takes a sign and leading zeros, a port has neither.
-fn port_text_is_odd(address: &str) -> bool {
-    address
-        .split_once(':')
-        .is_some_and(|(_, port)| port.starts_with(['+', '0']))
 }
 
 /// Checks a tenant: a GUID, a domain name, or a word like `organizations`.

@@ -193,15 +193,16 @@ fn plain_text_cache(_name: &str) -> Result<TokenCache, NoCache> {
     reason = "this is the door to the environment"
 )]
 fn authority_of_environment() -> Option<String> {
-    std::env::var("AZURE_AUTHORITY_HOST")
-        .ok()
+    // What is not Unicode is no authority, and must not pass for an absent one.
+    std::env::var_os("AZURE_AUTHORITY_HOST")
+        .map(|authority| authority.to_string_lossy().into_owned())
         .filter(|authority| !authority.is_empty())
 }
 
 impl fmt::Debug for SharedTokenCacheCredentialBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing was checked yet: an authority may hold a password.
         f.debug_struct("SharedTokenCacheCredentialBuilder")
-            .field("authority", &self.authority)
             .finish_non_exhaustive()
     }
 }

@@ -21,18 +21,28 @@ const MOST_TOKENS: usize = 3;
 const MOST_RELATIVES: usize = 2;
 
 /// The account's refresh tokens, the newest first.
-pub(crate) fn candidates(
-    snapshot: &Snapshot,
+pub(crate) fn newest_first<'s>(
+    snapshot: &'s Snapshot,
     authority: &Authority,
     chosen: &Chosen,
     now: SystemTime,
-) -> Vec<Candidate> {
+) -> Vec<RefreshToken<'s>> {
     let mut tokens: Vec<_> = redeemable(snapshot, authority, now)
         .filter(|token| token.home_account_id() == chosen.home_account_id)
         .collect();
     // The sort is stable: what is equally new stays in document order.
     tokens.sort_by_cached_key(|token| Reverse(last_change(snapshot, token)));
     tokens
+}
+
+/// What to try, in turn.
+pub(crate) fn candidates(
+    snapshot: &Snapshot,
+    authority: &Authority,
+    chosen: &Chosen,
+    now: SystemTime,
+) -> Vec<Candidate> {
+    newest_first(snapshot, authority, chosen, now)
         .iter()
         .take(MOST_TOKENS)
         .map(|token| Candidate {
@@ -70,4 +80,108 @@ fn client_ids(snapshot: &Snapshot, authority: &Authority, token: &RefreshToken<'
         }
     }
     client_ids
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
+
+    use super::*;
+    use crate::fixtures::{CLOUD, NOW, at, authority, snapshot};
+
+    fn ada() -> FakeAccount {
+        FakeAccount::new("ada@contoso.example")
+    }
+
+    /// A refresh token of Ada's under a client of the same name, changed at this second.
+    fn token(cache: CacheBuilder, client_id: &str, changed: Option<u64>) -> CacheBuilder {
+        let cache = cache.refresh_token(&ada(), CLOUD, client_id, client_id, None);
+        match changed {
+            Some(second) => cache.with("last_modification_time", json!(second.to_string())),
+            None => cache.without("last_modification_time"),
+        }
+    }
+
+    /// Each candidate's clients, its own first.
+    fn clients(cache: &CacheBuilder) -> Vec<Vec<String>> {
+        let chosen = Chosen {
+            home_account_id: ada().home_account_id(),
+            username: None,
+        };
+        candidates(&snapshot(cache), &authority(), &chosen, at(NOW))
+            .into_iter()
+            .map(|candidate| {
+                assert_eq!(candidate.token.client_id(), candidate.client_ids[0]);
+                assert_eq!(
+                    candidate.token.secret().expose_secret(),
+                    candidate.client_ids[0]
+                );
+                candidate.client_ids
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_newest_three_are_tried_in_turn() {
+        let mut cache = CacheBuilder::new();
+        for (client_id, changed) in [("a", 10), ("b", 30), ("c", 20), ("d", 30)] {
+            cache = token(cache, client_id, Some(changed));
+        }
+        assert_eq!(clients(&cache), [["b"], ["d"], ["c"]]);
+    }
+
+    #[test]
+    fn what_does_not_say_when_it_changed_is_as_new_as_its_access_tokens() {
+        let mut cache = CacheBuilder::new();
+        for (client_id, changed) in [("traceless", None), ("az", None), ("vs", Some(50))] {
+            cache = token(cache, client_id, changed);
+        }
+        for (target, cached_at) in [("x", 40), ("y", 60)] {
+            let spec = AccessTokenSpec {
+                client_id: "AZ",
+                secret: "s",
+                target,
+                cached_at: Some(cached_at),
+                ..AccessTokenSpec::default()
+            };
+            cache = cache.access_token(&ada(), spec);
+        }
+        assert_eq!(clients(&cache), [["az"], ["vs"], ["traceless"]]);
+    }
+
+    #[test]
+    fn others_and_unusable_tokens_are_no_candidates() {
+        let bob = FakeAccount::new("bob@contoso.example");
+        let with = |client_id: &str, member: &str, value: Value| {
+            token(CacheBuilder::new(), client_id, Some(1)).with(member, value)
+        };
+        for cache in [
+            CacheBuilder::new().refresh_token(&bob, CLOUD, "bobs", "bobs", None),
+            with("a", "environment", json!("login.microsoftonline.us")),
+            with("a", "ext_cache_key", json!("x")),
+            with("a", "expires_on", json!("1")),
+            with("a", "secret", Value::Null),
+        ] {
+            assert!(clients(&cache).is_empty(), "{}", cache.to_json());
+        }
+    }
+
+    #[test]
+    fn a_family_token_is_tried_under_two_relatives_at_most() {
+        let cache = token(CacheBuilder::new(), "own", Some(2)).with("family_id", json!("1"));
+        let cache = token(cache, "loner", Some(1))
+            .app_metadata(CLOUD, "own", Some("1"))
+            .app_metadata(CLOUD, "loner", None)
+            .app_metadata(CLOUD, "of another family", Some("2"))
+            .app_metadata("login.microsoftonline.us", "of another cloud", Some("1"));
+        assert_eq!(clients(&cache), [["own"], ["loner"]]);
+        let cache = cache
+            .app_metadata("login.windows.net", "first", Some("1"))
+            .app_metadata(CLOUD, "first", Some("1"))
+            .app_metadata(CLOUD, "second", Some("1"))
+            .app_metadata(CLOUD, "third", Some("1"));
+        let expected = [vec!["own", "first", "second"], vec!["loner"]];
+        assert_eq!(clients(&cache), expected);
+    }
 }

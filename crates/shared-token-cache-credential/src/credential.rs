@@ -151,7 +151,8 @@ impl SharedTokenCacheCredential {
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
     /// within five seconds or are cut off, and every connection ends. Idempotent, and for all
-    /// clones. Cached tokens are still handed out afterwards.
+    /// clones. Cached tokens are still handed out afterwards. Outside a tokio runtime there is no
+    /// timer for the five seconds: a redemption under way then ends at its own `timeout`.
     ///
     /// # Errors
     ///

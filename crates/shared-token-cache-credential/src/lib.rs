@@ -34,6 +34,8 @@ mod authority;
 mod builder;
 mod candidates;
 mod credential;
+#[cfg(test)]
+mod fixtures;
 mod lifecycle;
 mod overlay;
 mod persistence_options;

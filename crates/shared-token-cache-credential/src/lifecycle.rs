@@ -45,14 +45,14 @@ impl Lifecycle {
     pub(crate) async fn close(&self) {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.under_way.close();
-        // Without anything under way no timer is needed, and so no runtime.
-        if !self.under_way.is_empty()
+        // Outside a runtime there is no timer for the grace: calls then end at their own timeout.
+        if tokio::runtime::Handle::try_current().is_ok()
             && tokio::time::timeout(GRACE, self.under_way.wait())
                 .await
                 .is_err()
         {
             self.cut.cancel();
-            self.under_way.wait().await;
         }
+        self.under_way.wait().await;
     }
 }

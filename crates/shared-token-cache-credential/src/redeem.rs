@@ -24,30 +24,42 @@ impl Inner {
         let store = self.store(&request);
         // Another call, or another program, may have been faster.
         let view = self.view(store).await?;
-        let last_resort = match self.find(store, &view, &request)? {
-            // The resource has just refused what is cached.
-            _ if request.has_claims() => None,
-            Found::Hit(token) => return Ok(token),
-            Found::Miss(last_resort) => last_resort,
-        };
+        match self.find(store, &view, &request)? {
+            Found::Hit(token) if !request.has_claims() => return Ok(token),
+            _ => {}
+        }
         let exchange = tokio::time::timeout(self.timeout, self.exchange(store, &view, &request));
-        let redeemed = exchange.await.unwrap_or_else(|_| Err(self.timed_out()));
-        match (redeemed, last_resort) {
-            (Ok(redemption), _) => {
+        match exchange.await.unwrap_or_else(|_| Err(self.timed_out())) {
+            Ok(redemption) => {
                 let redemption = Arc::new(redemption);
                 self.keep(store, &redemption).await;
                 Ok(info(&redemption))
             }
-            (Err(error), Some(token)) => {
-                tracing::debug!(%error, "the redemption failed");
-                tracing::warn!(
-                    transient = error.is_transient(),
-                    oauth_error = error.oauth().map(OAuthError::error),
-                    "a redemption failed; the cached token serves until it expires"
-                );
-                Ok(token)
-            }
-            (Err(error), None) => Err(error),
+            Err(error) => match self.last_resort(store, &request).await {
+                Some(token) => {
+                    tracing::debug!(%error, "the redemption failed");
+                    tracing::warn!(
+                        transient = error.is_transient(),
+                        oauth_error = error.oauth().map(OAuthError::error),
+                        "a redemption failed; the cached token serves until it expires"
+                    );
+                    Ok(token)
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    /// What is cached and still good after a redemption that failed, which may have taken a while.
+    async fn last_resort(&self, store: &Store, request: &Request) -> Option<AccessTokenInfo> {
+        if request.has_claims() {
+            // The resource has just refused what is cached.
+            return None;
+        }
+        let view = self.view(store).await.ok()?;
+        match self.find(store, &view, request).ok()? {
+            Found::Hit(token) => Some(token),
+            Found::Miss(last_resort) => last_resort,
         }
     }
 

@@ -38,7 +38,10 @@ const LONGEST_TEXT: usize = 512;
 impl Refusal {
     /// Reads an answer that has the member `error`.
     pub(crate) fn read(reply: &TokenReply, members: &Map<String, Value>) -> Self {
-        let text = |name: &str| members.get(name).and_then(Value::as_str).map(clean);
+        let text = |name: &str| {
+            let text = clean(members.get(name)?.as_str()?);
+            (!text.is_empty()).then_some(text)
+        };
         let mut oauth = OAuthError::new(text("error").unwrap_or_else(|| "unknown".to_owned()));
         if let Some(suberror) = text("suberror") {
             oauth = oauth.with_suberror(suberror);
@@ -138,8 +141,8 @@ pub(crate) fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..)
 }
 
-/// A server's text as it may be shown: capped, on one line, without control characters.
-fn clean(text: &str) -> String {
+/// A foreign text as it may be shown: capped, on one line, without control characters.
+pub(crate) fn clean(text: &str) -> String {
     let printable = |c: char| {
         if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
             ' '
@@ -149,4 +152,150 @@ fn clean(text: &str) -> String {
     };
     let capped: String = text.chars().take(LONGEST_TEXT).map(printable).collect();
     capped.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(status: u16, body: &Value) -> Refusal {
+        Refusal::read(&TokenReply::new(status, ""), body.as_object().unwrap())
+    }
+
+    #[test]
+    fn some_refusals_let_others_try_and_some_do_not() {
+        for (goes_on, status, error, suberror, code) in [
+            (true, 400, "invalid_grant", "", 50173),
+            (true, 400, "invalid_grant", "bad_token", 700_082),
+            (true, 400, "invalid_grant", "client_mismatch", 70000),
+            (true, 400, "invalid_grant", "consent_required", 65001),
+            (true, 400, "interaction_required", "basic_action", 50076),
+            (true, 400, "login_required", "", 0),
+            (true, 400, "consent_required", "", 0),
+            (true, 400, "client_mismatch", "", 0),
+            (true, 400, "unauthorized_client", "", 700_016),
+            (true, 401, "invalid_client", "", 7_000_218),
+            (true, 400, "access_denied", "client_mismatch", 0),
+            (true, 400, "access_denied", "", 65002),
+            (true, 400, "access_denied", "", 700_007),
+            (false, 400, "access_denied", "", 0),
+            (false, 400, "invalid_scope", "", 70011),
+            (false, 400, "invalid_request", "", 900_144),
+            (false, 400, "invalid_request", "", 65001),
+            (false, 400, "invalid_grant", "", 70011),
+            (false, 400, "invalid_grant", "", 500_011),
+            (false, 400, "invalid_grant", "", 90002),
+            (false, 400, "invalid_grant", "", 50020),
+            (false, 400, "invalid_grant", "", 50034),
+            (false, 400, "invalid_grant", "", 90072),
+            (false, 400, "invalid_grant", "", 50057),
+            (false, 400, "invalid_grant", "", 50196),
+            (false, 429, "invalid_grant", "", 0),
+            (false, 503, "invalid_grant", "", 0),
+            (false, 400, "temporarily_unavailable", "", 65001),
+            (false, 400, "server_error", "", 0),
+        ] {
+            let body = json!({ "error": error, "suberror": suberror, "error_codes": [1, code] });
+            assert_eq!(refusal(status, &body).lets_others_try(), goes_on, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_user_can_mend_is_more_than_what_only_the_tool_can() {
+        let rank = |body: Value| refusal(400, &body).actionable();
+        let sign_in = rank(json!({ "error": "interaction_required" }));
+        let mfa = rank(json!({ "error": "invalid_grant", "claims": "{}" }));
+        let revoked = rank(json!({ "error": "invalid_grant" }));
+        let mismatch = rank(json!({ "error": "invalid_grant", "suberror": "client_mismatch" }));
+        let client = rank(json!({ "error": "invalid_client" }));
+        assert!(sign_in == mfa && mfa > revoked && revoked > mismatch && mismatch == client);
+    }
+
+    #[test]
+    fn the_error_shows_what_the_server_said_and_what_to_do() {
+        let body = json!({
+            "error": "invalid_grant",
+            "error_description": "AADSTS50173: The grant was revoked.\r\nTrace ID: t",
+            "error_codes": [50173, "50174", -1],
+            "suberror": "bad_token",
+            "claims": "{ \"access_token\": {} }",
+            "correlation_id": "c",
+            "trace_id": "t",
+            "access_token": "canary",
+        });
+        let reply = TokenReply::new(400, "canary").with_retry_after(" 20 ");
+        let error = Refusal::read(&reply, body.as_object().unwrap()).into_error(Some("ada@x"));
+        assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
+        assert_eq!(
+            error.to_string(),
+            "the token endpoint refused (invalid_grant): AADSTS50173: The grant was revoked. \
+             Trace ID: t; sign in again as ada@x with a developer tool that shares this cache"
+        );
+        assert!(!error.is_transient() && !format!("{error:?}").contains("canary"));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(20)));
+        let oauth = error.oauth().unwrap();
+        assert_eq!(oauth.error(), "invalid_grant");
+        assert_eq!(oauth.suberror(), Some("bad_token"));
+        assert_eq!(oauth.error_codes(), [50173]);
+        assert_eq!(oauth.claims(), Some("{ \"access_token\": {} }"));
+        assert_eq!(oauth.correlation_id(), Some("c"));
+        assert_eq!(oauth.trace_id(), Some("t"));
+    }
+
+    #[test]
+    fn throttling_and_trouble_are_transient() {
+        for (status, error, transient) in [
+            (429, "temporarily_unavailable", true),
+            (503, "server_error", true),
+            (408, "invalid_grant", true),
+            (400, "temporarily_unavailable", true),
+            (400, "invalid_grant", false),
+        ] {
+            let error = refusal(status, &json!({ "error": error })).into_error(None);
+            assert_eq!(error.is_transient(), transient, "{error}");
+            let asks_to_wait = error.to_string().ends_with("; try again later");
+            assert_eq!(asks_to_wait, transient, "{error}");
+        }
+    }
+
+    #[test]
+    fn odd_members_do_no_harm() {
+        for body in [
+            json!({ "error": null }),
+            json!({ "error": 7, "error_codes": "50173", "claims": {}, "suberror": [] }),
+            json!({ "error": "", "error_description": " \u{7} ", "suberror": "\t" }),
+            json!({ "error": {}, "claims": "not JSON", "trace_id": 1, "error_codes": [{}, 0.5] }),
+            json!({ "error": [], "claims": format!("{{\"a\":\"{}\"}}", "x".repeat(9_000)) }),
+        ] {
+            let error = refusal(400, &body).into_error(None);
+            assert_eq!(error.oauth(), Some(&OAuthError::new("unknown")), "{body}");
+            let text = "the token endpoint refused (unknown); sign in again with the tool whose \
+                        sign-in this is";
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_servers_texts_are_capped_and_on_one_line() {
+        let long = "\u{1b}[31m\u{2028}\r\n\0".to_owned() + &"\u{e9}".repeat(100_000);
+        let body = json!({
+            "error": long, "error_description": long, "suberror": long, "trace_id": long,
+            "correlation_id": long, "error_codes": vec![1; 1_000],
+        });
+        let error = refusal(400, &body).into_error(None);
+        let oauth = error.oauth().unwrap();
+        assert_eq!(oauth.error_codes().len(), 16);
+        for text in [
+            oauth.error(),
+            oauth.suberror().unwrap(),
+            oauth.trace_id().unwrap(),
+        ] {
+            assert!(text.starts_with("[31m \u{e9}") && text.chars().count() <= LONGEST_TEXT);
+        }
+        assert!(error.to_string().chars().count() < 3 * LONGEST_TEXT);
+        let debug = format!("{error} {error:?}");
+        assert!(!debug.contains(char::is_control) && !debug.contains('\u{2028}'));
+    }
 }

@@ -74,7 +74,8 @@ impl Store {
         clock: &dyn Clock,
     ) -> Result<Arc<View>> {
         let snapshot = self.cache()?.snapshot_async().await.map_err(|error| {
-            let text = format!("the token cache cannot be used: {error}");
+            let next = next_step(error.kind());
+            let text = format!("the token cache cannot be used: {error}{next}");
             Error::new(ErrorKind::CredentialUnavailable, text).with_source(error)
         })?;
         if let Some(view) = &*self.view.load()
@@ -132,6 +133,20 @@ impl Store {
                 }
             }
         }
+    }
+}
+
+/// What to do about a cache that cannot be read, where its own error does not say so.
+fn next_step(kind: CacheErrorKind) -> &'static str {
+    match kind {
+        CacheErrorKind::Foreign => {
+            "; sign in with a developer tool that keeps its token cache in plain text, or give \
+             another one with the builder's token_cache"
+        }
+        CacheErrorKind::Insecure | CacheErrorKind::Io => {
+            "; make it a file that this user owns and may read"
+        }
+        _ => "",
     }
 }
 
