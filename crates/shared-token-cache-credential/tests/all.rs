@@ -6,4 +6,5 @@
     reason = "a test reads the environment and stops at the first surprise"
 )]
 
+mod credential;
 mod token_endpoint;

@@ -1,0 +1,128 @@
+//! Closing: what goes on, what ends, and that it does.
+
+use std::time::{Duration, Instant};
+
+use shared_token_cache_credential::{ErrorKind, SharedTokenCacheCredential, TokenRequestOptions};
+use test_support::Reply;
+
+use super::{
+    ARM, PATIENCE, Stage, VAULT, ask, ask_with, at_once, challenge, entries, holding, text,
+};
+
+/// What the issue allows for the ends of all connections.
+const ENDS_WITHIN: Duration = Duration::from_millis(100);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_redemptions_take_one_handshake() {
+    let stage = Stage::new();
+    let credential = stage.credential(holding(&stage.cache()));
+    for _ in 0..1_000 {
+        ask_with(&credential, &challenge()).await.unwrap();
+    }
+    assert_eq!(stage.entra.request_count(), 1_000);
+    assert_eq!(
+        (stage.entra.connections(), stage.entra.handshakes()),
+        (1, 1)
+    );
+    assert_eq!(stage.entra.open_connections(), 1);
+    credential.close().await.unwrap();
+    assert!(stage.entra.wait_until_closed(ENDS_WITHIN));
+    assert_eq!(stage.entra.clean_ends(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redemption_under_way_finishes_and_is_stored() {
+    let stage = Stage::new();
+    let store = holding(&stage.cache());
+    let credential = stage.credential(store.clone());
+    let reply = Reply::success().delayed(Duration::from_millis(300));
+    stage.entra.push(reply);
+    let asking = ask_in_a_task(&stage, &credential);
+    // Two at once, and a third when all is over.
+    let other = credential.clone();
+    let (one, two) = tokio::join!(credential.close(), other.close());
+    one.and(two).unwrap();
+    assert!(stage.entra.wait_until_closed(ENDS_WITHIN));
+    assert_eq!(stage.entra.clean_ends(), 1);
+    assert_eq!(entries(&store, "AccessToken").len(), 1);
+    let token = asking.await.unwrap().unwrap();
+    credential.close().await.unwrap();
+
+    // What is known is still told, what is not is refused.
+    let known = ask(&other).await.unwrap();
+    assert_eq!(known.token().expose_secret(), token.token().expose_secret());
+    let options = TokenRequestOptions::default();
+    let unknown = other.get_token(&[VAULT], &options);
+    for error in [
+        unknown.await.unwrap_err(),
+        ask_with(&other, &challenge()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
+        assert!(text(&error).contains("closed"), "{error}");
+        assert!(!error.is_transient());
+    }
+    assert_eq!(stage.entra.request_count(), 1);
+}
+
+/// Begins to ask for a token, and waits until the request has arrived.
+fn ask_in_a_task(
+    stage: &Stage,
+    credential: &SharedTokenCacheCredential,
+) -> tokio::task::JoinHandle<
+    shared_token_cache_credential::Result<shared_token_cache_credential::AccessTokenInfo>,
+> {
+    let credential = credential.clone();
+    let asking = tokio::spawn(async move { ask(&credential).await });
+    let arrived = stage.entra.wait_for_requests(1, PATIENCE);
+    assert!(arrived, "no request came");
+    asking
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redemption_that_outlasts_the_grace_is_cut_off() {
+    let stage = Stage::new();
+    let store = holding(&stage.cache());
+    let credential = stage.credential(store.clone());
+    let reply = Reply::success().delayed(Duration::from_secs(60));
+    stage.entra.push(reply);
+    let asking = ask_in_a_task(&stage, &credential);
+    let start = Instant::now();
+    credential.close().await.unwrap();
+    let took = start.elapsed();
+    assert!((4_900..8_000).contains(&took.as_millis()), "{took:?}");
+    let error = asking.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
+    assert!(text(&error).contains("closed"), "{error}");
+    assert_eq!(entries(&store, "AccessToken").len(), 0);
+    assert!(stage.entra.wait_until_closed(ENDS_WITHIN));
+}
+
+#[test]
+fn closing_needs_no_runtime() {
+    let stage = Stage::new();
+    let store = holding(&stage.cache());
+    let credential = stage.credential(store.clone());
+    at_once(stage.credential(store.clone()).close()).unwrap();
+
+    // Also while a redemption is under way on somebody's.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let reply = Reply::success().delayed(Duration::from_millis(300));
+    stage.entra.push(reply);
+    let asking = runtime.block_on(async { ask_in_a_task(&stage, &credential) });
+    let mut closing = std::pin::pin!(credential.close());
+    let start = Instant::now();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    while closing.as_mut().poll(&mut context).is_pending() {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(runtime.block_on(asking).unwrap().is_ok());
+    assert_eq!(entries(&store, "AccessToken").len(), 1);
+    at_once(credential.close()).unwrap();
+    let options = TokenRequestOptions::default();
+    assert!(at_once(credential.get_token(&[ARM], &options)).is_ok());
+}

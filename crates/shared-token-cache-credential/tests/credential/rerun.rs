@@ -1,0 +1,62 @@
+//! A test that needs a process of its own: another environment, another user, a tracer.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+const RERUN: &str = "TEST_RERUN";
+/// `nobody`, who owns nothing.
+const OTHER_USER: u32 = 65534;
+
+/// Whether this is the process of its own.
+pub(super) fn is_rerun() -> bool {
+    std::env::var_os(RERUN).is_some()
+}
+
+/// Runs the test of this name again, by a command that begins like `command`.
+pub(super) fn rerun(mut command: Command, test: &str) {
+    let output = command
+        .args(["--exact", test, "--nocapture"])
+        .env(RERUN, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}\n{errors}"
+    );
+}
+
+/// This binary, to be given other surroundings.
+pub(super) fn this_binary() -> Command {
+    Command::new(std::env::current_exe().unwrap())
+}
+
+/// Runs a test as a user whom file modes bind: as it is, or again where that is root.
+pub(super) fn as_ordinary_user(test: &str, run: impl FnOnce()) {
+    if !is_root() {
+        return run();
+    }
+    // The other user may not come to where this binary is.
+    let folder = tempfile::tempdir().unwrap();
+    set_mode(folder.path(), 0o755);
+    let binary = folder.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    let mut command = Command::new(&binary);
+    command
+        .current_dir(folder.path())
+        .uid(OTHER_USER)
+        .gid(OTHER_USER);
+    rerun(command, test);
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+pub(super) fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
