@@ -63,7 +63,10 @@ impl Snapshot {
 
     /// The access tokens of an account. Reads only that account's entries; the first such call on
     /// a snapshot looks over all of them once.
-    pub fn access_tokens_of(&self, home_account_id: &str) -> impl Iterator<Item = AccessToken<'_>> {
+    pub fn access_tokens_of(
+        &self,
+        home_account_id: &str,
+    ) -> impl Iterator<Item = AccessToken<'_>> + use<'_> {
         let index = self.index.get_or_init(|| Index::of(&self.document));
         index
             .of_account(home_account_id)

@@ -1,0 +1,390 @@
+//! How the file is replaced.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use msal_token_cache::{
+    ErrorKind, FilePersistence, Loaded, MemoryPersistence, Merged, Persistence, Result, Stamp,
+    StoreLock, TokenCache,
+};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::geteuid;
+use test_support::{CacheBuilder, logs};
+use token_credential::Secret;
+
+use super::roles;
+use super::sample::{
+    CLIENT, HOST, Place, Store, ada, bob, redeemed, section, signed_in, vault_token,
+};
+
+fn rotate(cache: &TokenCache) -> Result<Merged> {
+    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new("rotated"));
+    cache.modify(|transaction| transaction.merge(&redemption))
+}
+
+#[test]
+fn the_file_is_replaced_by_another_and_nothing_is_left_beside_it() {
+    let place = Place::signed_in();
+    let before = fs::metadata(&place.path).unwrap();
+    let reader = fs::File::open(&place.path).unwrap();
+    let cache = place.cache();
+    assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+    let after = fs::metadata(&place.path).unwrap();
+    assert_ne!(after.ino(), before.ino());
+    assert_eq!(after.mode() & 0o7777, 0o600);
+    assert_eq!(
+        reader.metadata().unwrap().len(),
+        before.len(),
+        "a reader keeps what it opened"
+    );
+    assert_eq!(place.names(), ["msal.cache.nocae"]);
+
+    let written = cache.current().unwrap();
+    assert!(
+        Arc::ptr_eq(&written, &cache.snapshot().unwrap()),
+        "what was written is not read again"
+    );
+    let secrets = written.refresh_tokens().map(|token| token.secret().clone());
+    assert_eq!(
+        secrets
+            .map(|s| s.expose_secret().to_owned())
+            .collect::<Vec<_>>(),
+        ["rotated"]
+    );
+}
+
+#[test]
+fn without_a_change_nothing_is_written() {
+    let place = Place::signed_in();
+    let before = place.persistence().stamp().unwrap();
+    let answer = place.cache().modify(|_| Ok(42));
+    assert_eq!(answer.unwrap(), 42);
+    assert_eq!(place.persistence().stamp().unwrap(), before);
+}
+
+#[test]
+fn an_edit_that_fails_leaves_nothing_behind() {
+    let place = Place::signed_in();
+    let before = place.persistence().stamp().unwrap();
+    let failed: Result<()> = place.cache().modify(|transaction| {
+        transaction.remove_account(&ada().home_account_id(), HOST)?;
+        Err(msal_token_cache::Error::new(ErrorKind::Io, "as planned"))
+    });
+    assert_eq!(failed.unwrap_err().to_string(), "as planned");
+    assert_eq!(place.persistence().stamp().unwrap(), before);
+    assert_eq!(place.names(), ["msal.cache.nocae"]);
+}
+
+#[test]
+fn a_writer_that_panics_leaves_the_cache_usable() {
+    let place = Place::signed_in();
+    let cache = place.cache();
+    let panics = || cache.modify(|_| -> Result<()> { panic!("as planned") });
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_err();
+    assert_eq!(place.names(), ["msal.cache.nocae"]);
+    assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+}
+
+/// Python reloads when the file is younger than its last look. The content is large, so that the
+/// time of writing it and that of renaming it, which is the status time, are not the same tick.
+#[test]
+fn the_files_time_is_not_before_its_renaming() {
+    let place = Place::empty();
+    let content = vec![b' '; 8 << 20];
+    place.persistence().save(&content).unwrap();
+    let after = fs::metadata(&place.path).unwrap();
+    let [modified, changed] = [
+        (after.mtime(), after.mtime_nsec()),
+        (after.ctime(), after.ctime_nsec()),
+    ];
+    assert_eq!(modified, changed);
+    assert_eq!(place.content(), content);
+}
+
+#[test]
+fn what_dead_writers_left_is_swept_and_nothing_else() {
+    let place = Place::signed_in();
+    let file = "msal.cache.nocae";
+    let ours = format!("{file}.0123456789abcdef.msal-token-cache-tmp");
+    let mut others = [
+        // Those of the caches whose names begin with ours, or ours with theirs.
+        format!("{file}.cae.0123456789abcdef.msal-token-cache-tmp"),
+        "msal.cache.0123456789abcdef.msal-token-cache-tmp".to_owned(),
+        format!("{file}.msal-token-cache-tmp"),
+        format!("{file}.0123456789abcdef.tmp"),
+        format!("{file}.tmp"),
+    ];
+    for name in others.iter().chain([&ours]) {
+        fs::write(place.folder().join(name), "").unwrap();
+    }
+    let folder = place
+        .folder()
+        .join(format!("{file}.fedcba9876543210.msal-token-cache-tmp"));
+    fs::create_dir(&folder).unwrap();
+    rotate(&place.cache()).unwrap();
+    fs::remove_dir(folder).unwrap();
+    others.sort();
+    let mut left = place.names();
+    left.retain(|name| name != file);
+    assert_eq!(left, others);
+}
+
+#[test]
+fn folder_and_file_are_for_their_owner_only_whatever_the_umask() {
+    for role in ["umask 000", "umask 077"] {
+        let place = Place::empty();
+        roles::succeeds(roles::command(
+            role,
+            &place.folder().join("new/folder/cache"),
+        ));
+    }
+}
+
+pub(crate) fn is_private_under(mask: u32, path: &Path) {
+    umask(Mode::from_bits_truncate(mask));
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+    let persistence = FilePersistence::new(path);
+    assert!(
+        TokenCache::new(FilePersistence::new(path))
+            .snapshot()
+            .is_ok()
+    );
+    assert!(!path.parent().unwrap().exists(), "reading creates nothing");
+    let lock = persistence.lock().unwrap();
+    assert_eq!(mode(&path.with_extension("lockfile")), 0o600 & !mask);
+    persistence.save(b"{}").unwrap();
+    drop(lock);
+    assert_eq!(mode(path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    assert_eq!(mode(path.parent().unwrap().parent().unwrap()), 0o700);
+}
+
+#[test]
+fn where_nothing_may_be_written_the_error_names_the_file() {
+    let place = Place::signed_in();
+    if geteuid().is_root() {
+        // Root may write everywhere, so somebody else tries.
+        chown(&place.path, Some(roles::NOBODY), None).unwrap();
+        chown(place.folder(), Some(roles::NOBODY), None).unwrap();
+        roles::play_as_nobody("a hand tied", &place.path);
+    } else {
+        a_folder_that_may_not_be_written_is_an_error(&place.path);
+    }
+}
+
+/// For the owner of the file and its folder.
+pub(crate) fn a_folder_that_may_not_be_written_is_an_error(path: &Path) {
+    let folder = path.parent().unwrap();
+    let before = fs::read(path).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let cache = TokenCache::new(FilePersistence::new(path));
+    assert_eq!(cache.snapshot().unwrap().accounts().count(), 1);
+    let merged = rotate(&cache).unwrap_err();
+    let saved = FilePersistence::new(path).save(b"{}").unwrap_err();
+    for error in [merged, saved] {
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(
+            error.to_string().contains(path.to_str().unwrap()),
+            "{error}"
+        );
+    }
+    assert_eq!(fs::read(path).unwrap(), before);
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
+    let place = Place::signed_in();
+    // In a mount namespace of its own, so that nothing is left mounted. Who is not root becomes
+    // it in a user namespace.
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--propagation", "private"]);
+    if !geteuid().is_root() {
+        unshare.arg("--map-root-user");
+    }
+    unshare.args(["sh", "-c", r#"mount --bind "$0" "$0" && exec "$@""#]);
+    unshare.arg(&place.path);
+    roles::succeeds(roles::command_through(unshare, "a mount", &place.path));
+    assert!(
+        String::from_utf8(place.content())
+            .unwrap()
+            .contains("\"rotated\"")
+    );
+}
+
+pub(crate) fn a_file_that_cannot_be_replaced_is_written_in_place(path: &Path) {
+    let capture = logs::capture();
+    let inode = fs::metadata(path).unwrap().ino();
+    let before = fs::read(path).unwrap();
+    let cache = TokenCache::new(FilePersistence::new(path));
+    for name in ["first", "second"] {
+        cache
+            .modify(|transaction| {
+                let longer = Secret::new(name.repeat(1_000));
+                let snapshot = Arc::clone(transaction.snapshot());
+                let redemption = msal_token_cache::Redemption::new(
+                    &snapshot.refresh_tokens().next().unwrap(),
+                    ada().utid,
+                    "a scope",
+                    longer.clone(),
+                    std::time::UNIX_EPOCH,
+                    std::time::UNIX_EPOCH,
+                );
+                transaction.merge(&redemption.with_refresh_token(longer))
+            })
+            .unwrap();
+    }
+    assert!(fs::read(path).unwrap().len() > before.len() + 8_000);
+    // Shorter again: nothing of the old content may stay behind the new.
+    fs::write(path, &before).unwrap();
+    assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+    assert_eq!(cache.snapshot().unwrap().access_tokens().count(), 1);
+    let again = TokenCache::new(FilePersistence::new(path));
+    assert_eq!(again.snapshot().unwrap().refresh_tokens().count(), 1);
+    assert_eq!(fs::metadata(path).unwrap().ino(), inode);
+    assert_eq!(
+        fs::read_dir(path.parent().unwrap()).unwrap().count(),
+        1,
+        "no temporary is left"
+    );
+    let warnings = capture
+        .lines()
+        .into_iter()
+        .filter(|line| line.level == tracing::Level::WARN && line.text.contains("in place"));
+    assert_eq!(warnings.count(), 1);
+}
+
+#[test]
+fn what_a_peer_writes_between_our_look_and_our_write_is_built_upon() {
+    for place in [Place::signed_in(), Place::empty()] {
+        let mut runs = 0;
+        let redemption = redeemed(&signed_in());
+        let merged = place.cache().modify(|transaction| {
+            runs += 1;
+            let merged = transaction.merge(&redemption)?;
+            if runs == 1 {
+                place.put(signed_in().account(&bob(), HOST, "t").to_json());
+            }
+            Ok(merged)
+        });
+        assert_eq!((merged.unwrap(), runs), (Merged::Stored, 2));
+        let snapshot = place.cache().snapshot().unwrap();
+        assert_eq!(snapshot.accounts().count(), 2);
+        assert_eq!(snapshot.access_tokens().count(), 1);
+    }
+}
+
+#[test]
+fn content_that_never_rests_is_given_up_on() {
+    let place = Place::signed_in();
+    let mut runs = 0;
+    let redemption = redeemed(&signed_in());
+    let merged = place.cache().modify(|transaction| {
+        runs += 1;
+        place.put(
+            signed_in()
+                .account(&bob(), HOST, &runs.to_string())
+                .to_json(),
+        );
+        transaction.merge(&redemption)
+    });
+    assert_eq!(merged.unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(runs, 5);
+    assert_eq!(place.names(), ["msal.cache.nocae"]);
+}
+
+/// A store in which a peer puts stale content over each of the first writes.
+#[derive(Debug)]
+struct Undone {
+    memory: MemoryPersistence,
+    stale: String,
+    times: AtomicUsize,
+    saves: Arc<AtomicUsize>,
+}
+
+impl Undone {
+    fn times(times: usize, memory: &MemoryPersistence) -> (Self, Arc<AtomicUsize>) {
+        let saves = Arc::new(AtomicUsize::new(0));
+        let stale = CacheBuilder::new()
+            .signed_in(&ada(), HOST, CLIENT, "old refresh token")
+            .account(&bob(), HOST, "peer's")
+            .to_json();
+        let undone = Self {
+            memory: memory.clone(),
+            stale,
+            times: AtomicUsize::new(times),
+            saves: Arc::clone(&saves),
+        };
+        (undone, saves)
+    }
+}
+
+impl Persistence for Undone {
+    fn location(&self) -> String {
+        self.memory.location()
+    }
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        self.memory.stamp()
+    }
+    fn load(&self) -> Result<Option<Loaded>> {
+        self.memory.load()
+    }
+    fn loads_quickly(&self, stamp: &Stamp) -> bool {
+        self.memory.loads_quickly(stamp)
+    }
+    fn lock(&self) -> Result<Box<dyn StoreLock>> {
+        self.memory.lock()
+    }
+    fn save(&self, content: &[u8]) -> Result<Stamp> {
+        self.saves.fetch_add(1, Ordering::Relaxed);
+        let stamp = self.memory.save(content)?;
+        let left = self.times.load(Ordering::Relaxed);
+        if left > 0 {
+            self.times.store(left - 1, Ordering::Relaxed);
+            self.memory.save(self.stale.as_bytes())?;
+        }
+        Ok(stamp)
+    }
+}
+
+#[test]
+fn a_write_that_a_peer_undoes_is_repeated_twice_at_most() {
+    for (times, saves, is_there) in [(0, 1, true), (1, 2, true), (2, 3, true), (3, 3, false)] {
+        let Store { memory, .. } = Store::holding(signed_in().to_json());
+        let (undone, saved) = Undone::times(times, &memory);
+        let cache = TokenCache::new(undone);
+        assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+        assert_eq!(saved.load(Ordering::Relaxed), saves, "undone {times} times");
+        let snapshot = cache.snapshot().unwrap();
+        let rotated = snapshot
+            .refresh_tokens()
+            .any(|token| token.secret().expose_secret() == "rotated");
+        assert_eq!(rotated, is_there, "undone {times} times");
+        assert_eq!(snapshot.accounts().count(), 1 + usize::from(times > 0));
+    }
+}
+
+#[test]
+fn what_is_written_is_what_the_python_packages_write() {
+    let before = signed_in();
+    let store = Store::holding(before.to_json());
+    store.merge(&redeemed(&before)).unwrap();
+    let expected = CacheBuilder::new()
+        .signed_in(&ada(), HOST, CLIENT, "old refresh token")
+        .access_token(
+            &ada(),
+            test_support::AccessTokenSpec {
+                secret: "new access token",
+                cached_at: Some(super::sample::NOW),
+                expires_on: super::sample::NOW + 3_600,
+                ..vault_token()
+            },
+        );
+    assert_eq!(store.text(), expected.to_json());
+    assert_eq!(section(&store.value(), "AccessToken").len(), 1);
+}
