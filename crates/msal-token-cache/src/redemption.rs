@@ -96,13 +96,14 @@ impl Redemption {
     /// The bearer token that redeeming `redeemed` under its own client at `cached_at` gave, good
     /// in the tenant `realm` for the scopes `target` until `expires_on`.
     pub fn new(
-        redeemed: RedeemedToken,
+        redeemed: impl Into<RedeemedToken>,
         realm: impl Into<String>,
         target: impl Into<String>,
         access_token: Secret,
         cached_at: SystemTime,
         expires_on: SystemTime,
     ) -> Self {
+        let redeemed = redeemed.into();
         Self {
             client_id: redeemed.client_id.clone(),
             redeemed,
