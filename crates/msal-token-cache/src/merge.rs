@@ -121,7 +121,7 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         ("client_id", Some(&*new.client_id)),
         ("target", Some(&*new.target)),
         ("realm", Some(&*new.realm)),
-        ("token_type", Some(&*new.token_type)),
+        ("token_type", Some("Bearer")),
         ("cached_at", Some(&*cached_at)),
         ("expires_on", Some(&*expires_on)),
         (
@@ -143,8 +143,7 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         }
         let same_scopes =
             entry.target().contains(target.scopes()) && target.contains(entry.target().scopes());
-        let replaced = !entry.is_bound()
-            && entry.token_type().eq_ignore_ascii_case(&new.token_type)
+        let replaced = entry.is_plain_bearer()
             && entry.client_id().eq_ignore_ascii_case(&new.client_id)
             && entry.realm().eq_ignore_ascii_case(&new.realm)
             && (same_scopes || entry.target().intersects(&target));

@@ -56,7 +56,6 @@ pub struct Redemption {
     pub(crate) client_id: String,
     pub(crate) realm: String,
     pub(crate) target: String,
-    pub(crate) token_type: String,
     pub(crate) access_token: Secret,
     pub(crate) cached_at: SystemTime,
     pub(crate) expires_on: SystemTime,
@@ -109,7 +108,6 @@ impl Redemption {
             redeemed,
             realm: realm.into(),
             target: target.into(),
-            token_type: "Bearer".to_owned(),
             access_token,
             cached_at,
             expires_on,
@@ -124,12 +122,6 @@ impl Redemption {
     /// Sets the application that redeemed the token, where that is another of its family.
     pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = client_id.into();
-        self
-    }
-
-    /// Sets the type of the access token; without it, it is `Bearer`.
-    pub fn with_token_type(mut self, token_type: impl Into<String>) -> Self {
-        self.token_type = token_type.into();
         self
     }
 
@@ -181,11 +173,6 @@ impl Redemption {
     /// The scopes that the access token is good for, separated by blanks.
     pub fn target(&self) -> &str {
         &self.target
-    }
-
-    /// How the access token is presented.
-    pub fn token_type(&self) -> &str {
-        &self.token_type
     }
 
     /// The access token.

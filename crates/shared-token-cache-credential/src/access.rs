@@ -1,5 +1,6 @@
 //! Which cached access token may be handed out. Pure: it reads a snapshot and decides.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use msal_token_cache::{AccessToken, Redemption, Snapshot, Target};
@@ -8,7 +9,6 @@ use token_credential::{AccessTokenInfo, Secret};
 use crate::account::Chosen;
 use crate::authority::Authority;
 use crate::candidates::newest_first;
-use crate::overlay::Overlay;
 
 /// The application in whose name the original class signs in: the Azure CLI.
 const OWN_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
@@ -31,13 +31,12 @@ const HALF_LIFE_FROM: Duration = Duration::from_secs(2 * 3600);
 
 /// Which tokens of the chosen account will do, whatever their scopes.
 #[derive(Debug)]
-pub(crate) struct Terms<'a> {
-    authority: &'a Authority,
-    home_account_id: &'a str,
+pub(crate) struct Terms {
+    authority: Authority,
+    home_account_id: String,
     /// Applications in the order in which their tokens are preferred.
     client_ids: Vec<String>,
-    realms: Vec<&'a str>,
-    now: SystemTime,
+    realms: Vec<String>,
 }
 
 /// What a look-up found.
@@ -54,7 +53,6 @@ struct Offer<'o> {
     environment: &'o str,
     client_id: &'o str,
     realm: &'o str,
-    token_type: &'o str,
     target: &'o Target<'o>,
     cached_at: Option<SystemTime>,
     expires_on: SystemTime,
@@ -62,11 +60,11 @@ struct Offer<'o> {
     secret: &'o Secret,
 }
 
-impl<'a> Terms<'a> {
+impl Terms {
     pub(crate) fn new(
         snapshot: &Snapshot,
-        authority: &'a Authority,
-        chosen: &'a Chosen,
+        authority: &Authority,
+        chosen: &Chosen,
         now: SystemTime,
     ) -> Self {
         let mut client_ids: Vec<String> = Vec::new();
@@ -89,60 +87,70 @@ impl<'a> Terms<'a> {
                 know(app.client_id());
             }
         }
-        let mut realms = vec!["organizations", "common"];
-        match chosen.home_tenant() {
+        let realms = match chosen.home_tenant() {
             Some(home) if home.eq_ignore_ascii_case(PERSONAL_TENANT) => {
-                realms = vec![
+                vec![
                     PERSONAL_TENANT,
                     PERSONAL_PASSTHROUGH_TENANT,
                     "organizations",
-                ];
+                ]
             }
-            home => realms.extend(home),
-        }
+            Some(home) => vec![home, "organizations", "common"],
+            None => vec!["organizations", "common"],
+        };
         Self {
-            authority,
-            home_account_id: &chosen.home_account_id,
+            authority: authority.clone(),
+            home_account_id: chosen.home_account_id.clone(),
             client_ids,
-            realms,
-            now,
+            realms: realms.into_iter().map(str::to_owned).collect(),
         }
     }
 
-    /// Looks for a token that is good for all of these scopes.
-    pub(crate) fn find(&self, snapshot: &Snapshot, overlay: &Overlay, scopes: &[&str]) -> Found {
-        let kept = overlay.of_account(self.home_account_id);
-        let mut best = Best::default();
-        for token in snapshot.access_tokens_of(self.home_account_id) {
-            if token.is_bound() || kept.iter().any(|kept| supersedes(kept, &token)) {
+    /// Looks for a token that is good for all of these scopes, in a snapshot and among what could
+    /// not be written yet.
+    pub(crate) fn find(
+        &self,
+        snapshot: &Snapshot,
+        kept: &[Arc<Redemption>],
+        scopes: &[&str],
+        now: SystemTime,
+    ) -> Found {
+        let is_theirs =
+            |kept: &&Arc<Redemption>| kept.redeemed().home_account_id() == self.home_account_id;
+        let kept: Vec<_> = kept.iter().filter(is_theirs).collect();
+        let mut best = Best {
+            now,
+            hit: None,
+            last_resort: None,
+        };
+        for token in snapshot.access_tokens_of(&self.home_account_id) {
+            if !token.is_plain_bearer() || kept.iter().any(|kept| supersedes(kept, &token)) {
                 continue;
             }
             let offer = Offer {
                 environment: token.environment(),
                 client_id: token.client_id(),
                 realm: token.realm(),
-                token_type: &token.token_type(),
                 target: token.target(),
                 cached_at: token.cached_at(),
                 expires_on: token.expires_on(),
                 refresh_on: token.refresh_on(),
                 secret: token.secret(),
             };
-            self.consider(&offer, scopes, &mut best);
+            best.consider(&offer, self.rank(&offer, scopes, now));
         }
-        for kept in &kept {
+        for kept in kept {
             let offer = Offer {
                 environment: kept.redeemed().environment(),
                 client_id: kept.client_id(),
                 realm: kept.realm(),
-                token_type: kept.token_type(),
                 target: &Target::from(kept.target()),
                 cached_at: Some(kept.cached_at()),
                 expires_on: kept.expires_on(),
                 refresh_on: kept.refresh_on(),
                 secret: kept.access_token(),
             };
-            self.consider(&offer, scopes, &mut best);
+            best.consider(&offer, self.rank(&offer, scopes, now));
         }
         match best.hit {
             Some((_, hit)) => Found::Hit(hit),
@@ -150,41 +158,17 @@ impl<'a> Terms<'a> {
         }
     }
 
-    fn consider(&self, offer: &Offer<'_>, scopes: &[&str], best: &mut Best) {
-        let Some(rank) = self.rank(offer, scopes) else {
-            return;
-        };
-        let left = offer
-            .expires_on
-            .duration_since(self.now)
-            .unwrap_or_default();
-        let place = if left > MARGIN {
-            &mut best.hit
-        } else if left >= LAST_RESORT_MARGIN {
-            &mut best.last_resort
-        } else {
-            return;
-        };
-        let is_better = place
-            .as_ref()
-            .is_none_or(|(known, token)| (rank, token.expires_on()) < (*known, offer.expires_on));
-        if is_better {
-            *place = Some((rank, offer.to_info()));
-        }
-    }
-
     /// The place of the token's application in the order of preference, if the token will do.
-    fn rank(&self, offer: &Offer<'_>, scopes: &[&str]) -> Option<usize> {
+    fn rank(&self, offer: &Offer<'_>, scopes: &[&str], now: SystemTime) -> Option<usize> {
         let will_do = self.authority.knows(offer.environment)
-            && offer.token_type.eq_ignore_ascii_case("Bearer")
             && self
                 .realms
                 .iter()
                 .any(|realm| realm.eq_ignore_ascii_case(offer.realm))
-            && offer.expires_on <= self.now + LONGEST_LIFE
+            && offer.expires_on <= now + LONGEST_LIFE
             && offer
                 .cached_at
-                .is_none_or(|cached_at| cached_at <= self.now + CLOCK_SKEW)
+                .is_none_or(|cached_at| cached_at <= now + CLOCK_SKEW)
             && offer.target.contains(scopes.iter().copied());
         if !will_do {
             return None;
@@ -196,16 +180,39 @@ impl<'a> Terms<'a> {
 }
 
 /// The best of what was considered, with the rank of its application.
-#[derive(Default)]
 struct Best {
+    now: SystemTime,
     hit: Option<(usize, AccessTokenInfo)>,
     last_resort: Option<(usize, AccessTokenInfo)>,
 }
 
+impl Best {
+    fn consider(&mut self, offer: &Offer<'_>, rank: Option<usize>) {
+        let Some(rank) = rank else { return };
+        let place = if is_fresh(offer.expires_on, self.now) {
+            &mut self.hit
+        } else if offer.expires_on >= self.now + LAST_RESORT_MARGIN {
+            &mut self.last_resort
+        } else {
+            return;
+        };
+        let is_better = place.as_ref().is_none_or(|(known, token)| {
+            rank < *known || (rank == *known && offer.expires_on > token.expires_on())
+        });
+        if is_better {
+            *place = Some((rank, offer.to_info()));
+        }
+    }
+}
+
+/// Whether a token has enough time left to be handed out as it is.
+pub(crate) fn is_fresh(expires_on: SystemTime, now: SystemTime) -> bool {
+    expires_on > now + MARGIN
+}
+
 impl Offer<'_> {
     fn to_info(&self) -> AccessTokenInfo {
-        let info = AccessTokenInfo::new(self.secret.clone(), self.expires_on)
-            .with_token_type(self.token_type);
+        let info = AccessTokenInfo::new(self.secret.clone(), self.expires_on);
         match self
             .refresh_on
             .or_else(|| half_life(self.cached_at?, self.expires_on))
@@ -236,8 +243,6 @@ fn supersedes(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::{Value, json};
     use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
 
@@ -274,7 +279,7 @@ mod tests {
     fn find_for(
         account: &FakeAccount,
         cache: &CacheBuilder,
-        kept: &Overlay,
+        kept: &[Arc<Redemption>],
         scopes: &[&str],
     ) -> Found {
         let chosen = Chosen {
@@ -282,11 +287,12 @@ mod tests {
             username: None,
         };
         let (snapshot, authority) = (snapshot(cache), authority());
-        Terms::new(&snapshot, &authority, &chosen, at(NOW)).find(&snapshot, kept, scopes)
+        let terms = Terms::new(&snapshot, &authority, &chosen, at(NOW));
+        terms.find(&snapshot, kept, scopes, at(NOW))
     }
 
     fn find(cache: &CacheBuilder) -> Found {
-        find_for(&ada(), cache, &Overlay::default(), &[ARM])
+        find_for(&ada(), cache, &[], &[ARM])
     }
 
     #[track_caller]
@@ -404,7 +410,7 @@ mod tests {
             (false, &["x"]),
             (false, &["x/rea"]),
         ] {
-            let found = find_for(&ada(), &cache, &Overlay::default(), scopes);
+            let found = find_for(&ada(), &cache, &[], scopes);
             assert_eq!(matches!(found, Found::Hit(_)), hit, "{scopes:?}");
         }
     }
@@ -473,7 +479,7 @@ mod tests {
                 ..token(CLI, "a", 3600)
             };
             let cache = CacheBuilder::new().access_token(&eve, spec);
-            let found = find_for(&eve, &cache, &Overlay::default(), &[ARM]);
+            let found = find_for(&eve, &cache, &[], &[ARM]);
             assert_eq!(matches!(found, Found::Hit(_)), hit, "{realm}");
         }
     }
@@ -481,13 +487,12 @@ mod tests {
     #[test]
     fn what_is_kept_in_memory_answers_in_place_of_what_it_replaces() {
         let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
-        let overlay = Overlay::default();
-        overlay.keep(Arc::new(redemption(
+        let kept = [Arc::new(redemption(
             &old,
             &format!("{ARM} x/.default"),
             "kept",
-        )));
-        let find = |cache: &CacheBuilder| find_for(&ada(), cache, &overlay, &[ARM]);
+        ))];
+        let find = |cache: &CacheBuilder| find_for(&ada(), cache, &kept, &[ARM]);
         assert_hit(find(&cache()), "kept");
         // It lives longer, and its resource has refused it.
         let refused = cache().access_token(&ada(), token("old", "refused", 50_000));
@@ -501,11 +506,11 @@ mod tests {
         let other = cache()
             .access_token(&ada(), token("old", "other", 50_000))
             .with("target", json!("y/.default openid"));
-        let found = find_for(&ada(), &other, &overlay, &["y/.default"]);
+        let found = find_for(&ada(), &other, &kept, &["y/.default"]);
         assert_hit(found, "other");
         // And nobody else is served from it.
         let bob = FakeAccount::new("bob@contoso.example");
         let cache = cache().refresh_token(&bob, CLOUD, "bobs", "r", None);
-        assert_nothing(&find_for(&bob, &cache, &overlay, &[ARM]), "Bob");
+        assert_nothing(&find_for(&bob, &cache, &kept, &[ARM]), "Bob");
     }
 }

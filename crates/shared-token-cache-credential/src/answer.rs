@@ -284,6 +284,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, refresh_tokens};
+    use crate::request::Call;
 
     const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -296,7 +297,9 @@ mod tests {
     }
 
     fn read_at(tenant: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Redemption, NoToken> {
-        let request = Request::new(&[ARM], &TokenRequestOptions::default()).unwrap();
+        let request = Call::new(&[ARM], &TokenRequestOptions::default())
+            .unwrap()
+            .to_request();
         let [token] = refresh_tokens(&cache()).try_into().unwrap();
         let asked = Asked {
             request: &request,
@@ -538,7 +541,6 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(answer.target(), ARM);
-        assert_eq!(answer.token_type(), "Bearer");
         assert!(answer.refresh_token().is_none());
         let cache = stored(&answer);
         let token = cache["RefreshToken"]

@@ -8,14 +8,15 @@ use token_credential::{
     AccessToken, AccessTokenInfo, Error, ErrorKind, Result, TokenCredential, TokenRequestOptions,
 };
 
-use crate::access::{Found, Terms};
-use crate::account::{Chosen, Filter};
+use crate::access::Found;
+use crate::account::Filter;
 use crate::authority::Authority;
 use crate::builder::SharedTokenCacheCredentialBuilder;
 use crate::lifecycle::Lifecycle;
-use crate::request::Request;
-use crate::store::{Store, View};
+use crate::request::{Call, Request};
+use crate::store::Store;
 use crate::token_endpoint::TokenEndpoint;
+use crate::view::{Account, View};
 
 /// Azure access tokens from the sign-in that the developer's tools already hold.
 ///
@@ -108,20 +109,23 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        let request = Request::new(scopes, options)?;
-        if options.tenant_id().is_some_and(|tenant| !tenant.is_empty()) {
-            tracing::debug!("the tenant of a call is ignored: tokens are for the home tenant");
-        }
+        let call = Call::new(scopes, options)?;
         let inner = &self.0;
-        let store = inner.store(&request);
+        let store = inner.store(call.enable_cae);
         let view = inner.view(store).await?;
-        // Also before a redemption: without an account there is nothing to redeem.
-        let found = inner.find(store, &view, &request)?;
-        match found {
-            Found::Hit(token) if !request.has_claims() => Ok(token),
-            // Boxed, so that a hit does not carry a redemption's state along.
-            _ => Box::pin(self.miss(request)).await,
+        if !call.has_claims() {
+            let now = inner.clock.now();
+            if let Some(token) = view.hot(scopes, now) {
+                return Ok(token);
+            }
+            if let Found::Hit(token) = view.find(inner.account(store, &view)?, scopes, now) {
+                return Ok(token);
+            }
         }
+        // Without an account there is nothing to redeem.
+        inner.account(store, &view)?;
+        // Boxed, so that a hit does not carry a redemption's state along.
+        Box::pin(self.miss(call.to_request())).await
     }
 
     /// Redeems in a task of its own: a caller that goes away takes nothing with it.
@@ -169,12 +173,8 @@ impl SharedTokenCacheCredential {
 }
 
 impl Inner {
-    pub(crate) fn store(&self, request: &Request) -> &Arc<Store> {
-        if request.enable_cae() {
-            &self.cae
-        } else {
-            &self.nocae
-        }
+    pub(crate) fn store(&self, enable_cae: bool) -> &Arc<Store> {
+        if enable_cae { &self.cae } else { &self.nocae }
     }
 
     pub(crate) async fn view(&self, store: &Store) -> Result<Arc<View>> {
@@ -183,16 +183,8 @@ impl Inner {
             .await
     }
 
-    pub(crate) fn chosen<'v>(&self, store: &Store, view: &'v View) -> Result<&'v Chosen> {
-        store.chosen(view, &self.authority, &self.filter)
-    }
-
-    /// Looks for a cached token, whether or not it may be handed out for a call with claims.
-    pub(crate) fn find(&self, store: &Store, view: &View, request: &Request) -> Result<Found> {
-        let chosen = self.chosen(store, view)?;
-        let terms = Terms::new(&view.snapshot, &self.authority, chosen, self.clock.now());
-        let scopes: Vec<_> = request.scopes().collect();
-        Ok(terms.find(&view.snapshot, &store.overlay, &scopes))
+    pub(crate) fn account<'v>(&self, store: &Store, view: &'v View) -> Result<&'v Account> {
+        store.account(view, &self.authority, &self.filter)
     }
 }
 

@@ -44,6 +44,7 @@ mod refusal;
 mod request;
 mod store;
 mod token_endpoint;
+mod view;
 
 pub use builder::SharedTokenCacheCredentialBuilder;
 pub use credential::SharedTokenCacheCredential;

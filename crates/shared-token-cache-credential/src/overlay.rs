@@ -1,47 +1,51 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use msal_token_cache::{Redemption, Target};
 use token_credential::Secret;
 
 /// What was redeemed and is not in the store yet, or cannot be written there: it answers until it
 /// expires, so that a store that is read-only costs no second redemption.
 #[derive(Debug, Default)]
-pub(crate) struct Overlay(Mutex<Vec<Arc<Redemption>>>);
+pub(crate) struct Overlay(ArcSwap<Vec<Arc<Redemption>>>);
 
 /// More than a process asks for; beyond it the oldest go.
 const CAPACITY: usize = 1024;
 
 impl Overlay {
+    /// What is kept, the oldest first. The list is another one after each change.
+    pub(crate) fn kept(&self) -> Arc<Vec<Arc<Redemption>>> {
+        self.0.load_full()
+    }
+
     /// Keeps the result of a redemption, in place of what it replaces.
-    pub(crate) fn keep(&self, new: Arc<Redemption>) {
-        let mut kept = self.kept();
-        kept.retain(|old| old.expires_on() > new.cached_at() && !replaces(&new, old));
-        if kept.len() >= CAPACITY {
-            kept.remove(0);
-        }
-        kept.push(new);
+    pub(crate) fn keep(&self, new: &Arc<Redemption>) {
+        self.0.rcu(|kept| {
+            let stays =
+                |old: &&Arc<Redemption>| old.expires_on() > new.cached_at() && !replaces(new, old);
+            let mut kept: Vec<_> = kept.iter().filter(stays).cloned().collect();
+            if kept.len() >= CAPACITY {
+                kept.remove(0);
+            }
+            kept.push(Arc::clone(new));
+            kept
+        });
     }
 
     /// Lets go of what the store holds by now.
     pub(crate) fn forget(&self, stored: &Arc<Redemption>) {
-        self.kept().retain(|kept| !Arc::ptr_eq(kept, stored));
-    }
-
-    /// What is kept for an account.
-    pub(crate) fn of_account(&self, home_account_id: &str) -> Vec<Arc<Redemption>> {
-        let is_theirs =
-            |kept: &&Arc<Redemption>| kept.redeemed().home_account_id() == home_account_id;
-        self.kept()
-            .iter()
-            .filter(is_theirs)
-            .map(Arc::clone)
-            .collect()
+        self.0.rcu(|kept| -> Vec<_> {
+            kept.iter()
+                .filter(|kept| !Arc::ptr_eq(kept, stored))
+                .cloned()
+                .collect()
+        });
     }
 
     /// The refresh token that has replaced this one although the store does not show it.
     pub(crate) fn rotated(&self, redeemed: &Secret, now: SystemTime) -> Option<Secret> {
-        let kept = self.kept();
+        let kept = self.0.load();
         let newest_first = kept.iter().rev().filter(|kept| kept.expires_on() > now);
         newest_first
             .filter(|kept| {
@@ -49,11 +53,6 @@ impl Overlay {
                     && kept.redeemed().client_id() == kept.client_id()
             })
             .find_map(|kept| kept.refresh_token().cloned())
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Vec<Arc<Redemption>>> {
-        // A list of finished values: nothing in it can be half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,8 +87,9 @@ mod tests {
     }
 
     fn kept(overlay: &Overlay, token: &RedeemedToken) -> Vec<String> {
-        let kept = overlay.of_account(token.home_account_id());
+        let kept = overlay.kept();
         kept.iter()
+            .filter(|kept| kept.redeemed().home_account_id() == token.home_account_id())
             .map(|kept| kept.access_token().expose_secret().to_owned())
             .collect()
     }
@@ -105,7 +105,7 @@ mod tests {
             (&ada_a, VAULT, "4"),
             (&ada_a, ARM, "5"),
         ] {
-            overlay.keep(Arc::new(redemption(token, target, secret)));
+            overlay.keep(&Arc::new(redemption(token, target, secret)));
         }
         assert_eq!(kept(&overlay, &ada_a), ["2", "4", "5"]);
         assert_eq!(kept(&overlay, &bob_a), ["3"]);
@@ -116,8 +116,8 @@ mod tests {
         let [ada_a, ..] = tokens();
         let overlay = Overlay::default();
         let [old, new] = ["old", "new"].map(|secret| Arc::new(redemption(&ada_a, ARM, secret)));
-        overlay.keep(Arc::clone(&old));
-        overlay.keep(Arc::clone(&new));
+        overlay.keep(&old);
+        overlay.keep(&new);
         overlay.forget(&old);
         assert_eq!(kept(&overlay, &ada_a), ["new"]);
         overlay.forget(&new);
@@ -136,13 +136,13 @@ mod tests {
         for (target, secret) in [(ARM, "older"), (VAULT, "newer")] {
             let redemption =
                 redemption(&ada_a, target, "s").with_refresh_token(Secret::new(secret));
-            overlay.keep(Arc::new(redemption));
+            overlay.keep(&Arc::new(redemption));
         }
         // Not rotated by this one.
-        overlay.keep(Arc::new(redemption(&ada_a, "x/.default", "s")));
+        overlay.keep(&Arc::new(redemption(&ada_a, "x/.default", "s")));
         // A relative's rotated token is the relative's.
         let relatives = redemption(&ada_b, ARM, "s").with_client_id("a");
-        overlay.keep(Arc::new(
+        overlay.keep(&Arc::new(
             relatives.with_refresh_token(Secret::new("relative's")),
         ));
         assert_eq!(rotated(&ada_a, NOW).as_deref(), Some("newer"));
@@ -154,14 +154,14 @@ mod tests {
     fn neither_expired_nor_too_many_are_kept() {
         let [ada_a, ..] = tokens();
         let overlay = Overlay::default();
-        overlay.keep(Arc::new(redemption(&ada_a, ARM, "expires")));
+        overlay.keep(&Arc::new(redemption(&ada_a, ARM, "expires")));
         let (_, home) = ada_a.home_account_id().split_once('.').unwrap();
         for n in 0..=CAPACITY {
             let (start, target) = (at(NOW + 3600), format!("{n}/.default"));
             let end = start + Duration::from_secs(3600);
             let secret = Secret::new(n.to_string());
             let later = Redemption::new(ada_a.clone(), home, target, secret, start, end);
-            overlay.keep(Arc::new(later));
+            overlay.keep(&Arc::new(later));
         }
         let kept = kept(&overlay, &ada_a);
         assert_eq!((kept.len(), &*kept[0]), (CAPACITY, "1"));

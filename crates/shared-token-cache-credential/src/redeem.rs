@@ -10,8 +10,9 @@ use crate::candidates::candidates;
 use crate::credential::Inner;
 use crate::refusal::Refusal;
 use crate::request::Request;
-use crate::store::{Store, View};
+use crate::store::Store;
 use crate::token_endpoint::{TokenRequest, TransportError, TransportErrorKind};
+use crate::view::View;
 
 /// The tenant to redeem at: it stands for the home tenant of whoever the refresh token belongs to.
 const TENANT: &str = "organizations";
@@ -21,12 +22,12 @@ const PERSIST_WAIT: Duration = Duration::from_millis(250);
 impl Inner {
     /// Gets a token by redeeming a refresh token; what is still good serves when that fails.
     pub(crate) async fn redeem(self: Arc<Self>, request: Request) -> Result<AccessTokenInfo> {
-        let store = self.store(&request);
+        let store = self.store(request.enable_cae());
         // Another call, or another program, may have been faster.
         let view = self.view(store).await?;
-        match self.find(store, &view, &request)? {
-            Found::Hit(token) if !request.has_claims() => return Ok(token),
-            _ => {}
+        let found = self.cached(store, &view, &request)?;
+        if let Some(Found::Hit(token)) = found {
+            return Ok(token);
         }
         let exchange = tokio::time::timeout(self.timeout, self.exchange(store, &view, &request));
         match exchange.await.unwrap_or_else(|_| Err(self.timed_out())) {
@@ -50,14 +51,20 @@ impl Inner {
         }
     }
 
+    /// What is cached; nothing for a call with claims, for the resource has just refused that.
+    fn cached(&self, store: &Store, view: &View, request: &Request) -> Result<Option<Found>> {
+        let account = self.account(store, view)?;
+        if request.has_claims() {
+            return Ok(None);
+        }
+        let scopes: Vec<_> = request.scopes().collect();
+        Ok(Some(view.find(account, &scopes, self.clock.now())))
+    }
+
     /// What is cached and still good after a redemption that failed, which may have taken a while.
     async fn last_resort(&self, store: &Store, request: &Request) -> Option<AccessTokenInfo> {
-        if request.has_claims() {
-            // The resource has just refused what is cached.
-            return None;
-        }
         let view = self.view(store).await.ok()?;
-        match self.find(store, &view, request).ok()? {
+        match self.cached(store, &view, request).ok()?? {
             Found::Hit(token) => Some(token),
             Found::Miss(last_resort) => last_resort,
         }
@@ -65,7 +72,7 @@ impl Inner {
 
     /// Tries the account's refresh tokens in turn, each under the applications that may use it.
     async fn exchange(&self, store: &Store, view: &View, request: &Request) -> Result<Redemption> {
-        let chosen = self.chosen(store, view)?;
+        let chosen = &self.account(store, view)?.chosen;
         let username = chosen.username.as_deref();
         let mut reported: Option<Box<Refusal>> = None;
         for candidate in candidates(&view.snapshot, &self.authority, chosen, self.clock.now()) {
@@ -133,7 +140,7 @@ impl Inner {
     /// Keeps the result in memory at once, and in the shared cache as soon as that can be done;
     /// the caller waits for that only for a moment.
     async fn keep(self: &Arc<Self>, store: &Arc<Store>, redemption: &Arc<Redemption>) {
-        store.overlay.keep(Arc::clone(redemption));
+        store.overlay.keep(redemption);
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
         let redemption = Arc::clone(redemption);
         let continued = self.lifecycle.continued();
@@ -177,8 +184,7 @@ impl Inner {
 }
 
 fn info(redemption: &Redemption) -> AccessTokenInfo {
-    let info = AccessTokenInfo::new(redemption.access_token().clone(), redemption.expires_on())
-        .with_token_type(redemption.token_type());
+    let info = AccessTokenInfo::new(redemption.access_token().clone(), redemption.expires_on());
     let refresh_on = redemption
         .refresh_on()
         .or_else(|| half_life(redemption.cached_at(), redemption.expires_on()));

@@ -3,11 +3,58 @@
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, Result, TokenRequestOptions};
 
+use crate::authority::check_tenant;
+
 /// What every redemption asks for besides the caller's scopes: a rotated refresh token and an ID
 /// token that names tenant and user.
 const ADDED_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
 
-/// A checked call.
+/// A checked call, as long as it may be answered on the spot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) scopes: &'a [&'a str],
+    claims: Option<&'a str>,
+    pub(crate) enable_cae: bool,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(scopes: &'a [&'a str], options: &'a TokenRequestOptions) -> Result<Self> {
+        check_scopes(scopes)?;
+        if let Some(tenant) = options.tenant_id().filter(|tenant| !tenant.is_empty()) {
+            check_tenant(tenant)?;
+            tracing::debug!("the tenant of a call is ignored: tokens are for the home tenant");
+        }
+        let claims = options.claims().filter(|claims| !claims.is_empty());
+        if let Some(claims) = claims {
+            parse_claims(claims)?;
+        }
+        Ok(Self {
+            scopes,
+            claims,
+            enable_cae: options.enable_cae(),
+        })
+    }
+
+    /// Whether a resource has just refused a token: then no cached one will do.
+    pub(crate) fn has_claims(&self) -> bool {
+        self.claims.is_some()
+    }
+
+    /// The same for a task that outlives the caller.
+    pub(crate) fn to_request(self) -> Request {
+        Request {
+            scopes: self
+                .scopes
+                .iter()
+                .map(|scope| (*scope).to_owned())
+                .collect(),
+            claims: self.claims.map(str::to_owned),
+            enable_cae: self.enable_cae,
+        }
+    }
+}
+
+/// A checked call that a redemption is to answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     scopes: Vec<String>,
@@ -16,22 +63,6 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(scopes: &[&str], options: &TokenRequestOptions) -> Result<Self> {
-        check_scopes(scopes)?;
-        if let Some(tenant) = options.tenant_id().filter(|tenant| !tenant.is_empty()) {
-            crate::authority::check_tenant(tenant)?;
-        }
-        let claims = options.claims().filter(|claims| !claims.is_empty());
-        if let Some(claims) = claims {
-            parse_claims(claims)?;
-        }
-        Ok(Self {
-            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            claims: claims.map(str::to_owned),
-            enable_cae: options.enable_cae(),
-        })
-    }
-
     /// The scopes in the caller's order.
     pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)
@@ -156,7 +187,9 @@ mod tests {
     use super::*;
 
     fn request(scopes: &[&str], options: &TokenRequestOptions) -> Request {
-        Request::new(scopes, options).expect("a good request")
+        Call::new(scopes, options)
+            .expect("a good call")
+            .to_request()
     }
 
     #[test]
@@ -175,7 +208,7 @@ mod tests {
             (&["a"], plain().with_claims("[]")),
             (&["a"], plain().with_claims(r#"{"access_token":1}"#)),
         ] {
-            let error = Request::new(scopes, &options).expect_err("a bad request");
+            let error = Call::new(scopes, &options).expect_err("a bad request");
             assert_eq!(
                 error.kind(),
                 ErrorKind::InvalidArgument,

@@ -1,14 +1,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use msal_token_cache::{
-    Clock, ErrorKind as CacheErrorKind, Merged, Redemption, Snapshot, TokenCache,
-};
+use msal_token_cache::{Clock, ErrorKind as CacheErrorKind, Merged, Redemption, TokenCache};
 use token_credential::{Error, ErrorKind, Result};
 
-use crate::account::{Chosen, Filter, NotChosen, choose};
+use crate::account::{Filter, NotChosen};
 use crate::authority::Authority;
 use crate::overlay::Overlay;
+use crate::view::{Account, View};
 
 /// A cache as this credential uses it: with the account that it chose there, and with what could
 /// not be written.
@@ -27,13 +26,6 @@ pub(crate) enum NoCache {
     EncryptionRequired,
     #[cfg(not(target_os = "linux"))]
     Unsupported,
-}
-
-/// A snapshot and the account that is meant by it.
-#[derive(Debug)]
-pub(crate) struct View {
-    pub(crate) snapshot: Arc<Snapshot>,
-    chosen: Result<Chosen, NotChosen>,
 }
 
 impl Store {
@@ -78,33 +70,31 @@ impl Store {
             let text = format!("the token cache cannot be used: {error}{next}");
             Error::new(ErrorKind::CredentialUnavailable, text).with_source(error)
         })?;
+        let kept = self.overlay.kept();
         if let Some(view) = &*self.view.load()
-            && Arc::ptr_eq(&view.snapshot, &snapshot)
+            && view.is_of(&snapshot, &kept)
         {
             return Ok(Arc::clone(view));
         }
-        let chosen = choose(&snapshot, authority, filter, clock.now());
-        let view = Arc::new(View { snapshot, chosen });
+        let view = Arc::new(View::new(snapshot, kept, authority, filter, clock.now()));
         self.view.store(Some(Arc::clone(&view)));
         Ok(view)
     }
 
     /// The account that is meant, or why there is none.
-    pub(crate) fn chosen<'v>(
+    pub(crate) fn account<'v>(
         &self,
         view: &'v View,
         authority: &Authority,
         filter: &Filter,
-    ) -> Result<&'v Chosen> {
-        view.chosen.as_ref().map_err(|why| {
+    ) -> Result<&'v Account> {
+        view.account.as_ref().map_err(|why| {
             let place = self
                 .cache
                 .as_ref()
                 .map_or_else(|_| String::new(), TokenCache::location);
-            Error::new(
-                ErrorKind::CredentialUnavailable,
-                why.explain(&place, authority, filter),
-            )
+            let text = why.explain(&place, authority, filter);
+            Error::new(ErrorKind::CredentialUnavailable, text)
         })
     }
 

@@ -78,13 +78,14 @@ impl<'s> AccessToken<'s> {
             .unwrap_or(Cow::Borrowed("Bearer"))
     }
 
-    /// Whether it is more than a token for account, client, tenant and scopes: bound to a key, to
-    /// an extended cache key or to an on-behalf-of assertion, or of another credential type.
-    pub fn is_bound(&self) -> bool {
+    /// Whether it is a plain bearer token: of this credential type, presented as it is, and bound
+    /// neither to a key nor to an extended cache key nor to an on-behalf-of assertion.
+    pub fn is_plain_bearer(&self) -> bool {
         self.members
             .text("credential_type")
-            .is_none_or(|kind| kind != "AccessToken")
-            || BINDING.iter().any(|name| self.members.has(name))
+            .is_some_and(|kind| kind == "AccessToken")
+            && self.token_type().eq_ignore_ascii_case("Bearer")
+            && !BINDING.iter().any(|name| self.members.has(name))
     }
 
     /// When it was put here.
