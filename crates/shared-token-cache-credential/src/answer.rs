@@ -309,11 +309,11 @@ mod tests {
     }
 
     /// The answer to a redemption at `organizations`, with these members besides what must be.
-    fn read_with(members: Value) -> Result<Redemption, NoToken> {
+    fn read_with(members: &Value) -> Result<Redemption, NoToken> {
         read_with_at("organizations", members)
     }
 
-    fn read_with_at(tenant: &str, members: Value) -> Result<Redemption, NoToken> {
+    fn read_with_at(tenant: &str, members: &Value) -> Result<Redemption, NoToken> {
         let mut body = json!({ "access_token": "canary", "expires_in": 3600 });
         for (name, value) in members.as_object().unwrap() {
             body[name] = value.clone();
@@ -406,7 +406,7 @@ mod tests {
         };
         assert!(busy.is_transient());
         for token_type in [json!("pop"), json!(""), json!(null), json!(["Bearer"])] {
-            let text = unusable(read_with(json!({ "token_type": token_type })));
+            let text = unusable(read_with(&json!({ "token_type": token_type })));
             assert!(text.contains("not a bearer token"), "{text}");
         }
     }
@@ -442,19 +442,19 @@ mod tests {
             (json!({ "expires_on": (NOW + 60).to_string() }), 60),
             (json!({ "expires_on": u64::MAX }), week),
         ] {
-            let answer = read_with(members.clone()).unwrap();
+            let answer = read_with(&members).unwrap();
             assert_eq!(answer.expires_on(), at(NOW + life), "{members}");
         }
-        let answer = read_with(json!({ "refresh_in": "1800" })).unwrap();
+        let answer = read_with(&json!({ "refresh_in": "1800" })).unwrap();
         assert_eq!(answer.refresh_on(), Some(at(NOW + 1800)));
-        let answer = read_with(json!({ "refresh_in": {}, "expires_in": 9000 })).unwrap();
+        let answer = read_with(&json!({ "refresh_in": {}, "expires_in": 9000 })).unwrap();
         assert_eq!(answer.refresh_on(), None);
     }
 
     #[test]
     fn an_answer_is_for_the_account_that_asked() {
         let info = |uid: Value, utid: Value| base64(&json!({ "uid": uid, "utid": utid }));
-        let (uid, utid) = (ada().uid, ada().utid);
+        let FakeAccount { uid, utid, .. } = ada();
         for good in [
             json!(null),
             json!(""),
@@ -464,7 +464,7 @@ mod tests {
             json!(info(json!(uid.to_uppercase()), json!(utid))),
             json!(format!("{}=", info(json!(uid), json!(utid)))),
         ] {
-            let answer = read_with(json!({ "client_info": good }));
+            let answer = read_with(&json!({ "client_info": good }));
             assert!(answer.is_ok(), "{good}");
         }
         for bad in [
@@ -478,7 +478,7 @@ mod tests {
             json!(7),
             json!({ "uid": uid, "utid": utid }),
         ] {
-            let text = unusable(read_with(json!({ "client_info": bad })));
+            let text = unusable(read_with(&json!({ "client_info": bad })));
             assert!(text.contains("nothing was stored"), "{text}");
         }
     }
@@ -499,10 +499,10 @@ mod tests {
             (TENANT, info, TENANT),
             (TENANT, tid(&TENANT.to_uppercase()), TENANT),
         ] {
-            let answer = read_with_at(tenant, members.clone()).unwrap();
+            let answer = read_with_at(tenant, &members).unwrap();
             assert_eq!(answer.realm(), realm, "{tenant} {members}");
         }
-        let text = unusable(read_with_at(TENANT, tid(&ada().utid)));
+        let text = unusable(read_with_at(TENANT, &tid(&ada().utid)));
         assert!(
             text.contains("another tenant; nothing was stored"),
             "{text}"
@@ -518,7 +518,7 @@ mod tests {
             json!(7),
             json!(""),
         ] {
-            let answer = read_with(json!({ "id_token": bad })).unwrap();
+            let answer = read_with(&json!({ "id_token": bad })).unwrap();
             assert_eq!(stored(&answer)["IdToken"], json!(null), "{bad}");
         }
     }
@@ -533,7 +533,7 @@ mod tests {
 
     #[test]
     fn odd_members_are_passed_over() {
-        let answer = read_with(json!({
+        let answer = read_with(&json!({
             "scope": 7, "refresh_token": {}, "foci": 1, "ext_expires_in": [], "token_type": "bearer",
         }))
         .unwrap();
@@ -565,7 +565,7 @@ mod tests {
             let tid = json!(ada().utid);
             let mut claims = claims;
             claims["tid"] = tid;
-            let answer = read_with(json!({ "id_token": id_token(&claims) })).unwrap();
+            let answer = read_with(&json!({ "id_token": id_token(&claims) })).unwrap();
             let cache = stored(&answer);
             let accounts = cache["Account"].as_object().unwrap();
             assert_eq!(accounts.len(), 1);
