@@ -505,7 +505,7 @@ mod tests {
         assert_hit(found, "other");
         // And nobody else is served from it.
         let bob = FakeAccount::new("bob@contoso.example");
-        let cache = cache().refresh_token(&bob, CLOUD, "bobs", "r", None);
+        let cache = cache().refresh_token(&bob, CLOUD, "old", "r", None);
         assert_nothing(&find_for(&bob, &cache, &overlay, &[ARM]), "Bob");
     }
 }
