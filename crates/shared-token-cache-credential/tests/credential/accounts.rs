@@ -1,5 +1,6 @@
 //! Which account's token comes back.
 
+use msal_token_cache::TokenCache;
 use shared_token_cache_credential::ErrorKind;
 use test_support::{CacheBuilder, FakeAccount, logs};
 
@@ -27,7 +28,7 @@ async fn name_or_tenant_say_whose_token_it_is() {
         let by_name = stage.builder().username(account.username.to_uppercase());
         let by_tenant = stage.builder().tenant_id(&account.utid);
         for builder in [by_name, by_tenant] {
-            let cache = msal_token_cache::TokenCache::new(holding(&cache));
+            let cache = TokenCache::new(holding(&cache));
             let credential = builder.token_cache(cache).build().unwrap();
             let token = ask(&credential).await.unwrap();
             assert_eq!(token.token().expose_secret(), secret);
@@ -55,7 +56,7 @@ async fn several_accounts_are_listed_with_what_to_do() {
 async fn who_is_not_there_is_named() {
     let stage = Stage::new();
     let (cache, [_, (bob, _)]) = both(&stage);
-    let cache = msal_token_cache::TokenCache::new(holding(&cache));
+    let cache = TokenCache::new(holding(&cache));
     let builder = stage.builder().username(&stage.ada.username);
     let credential = builder.tenant_id(&bob.utid).token_cache(cache).build();
     let error = ask(&credential.unwrap()).await.unwrap_err();

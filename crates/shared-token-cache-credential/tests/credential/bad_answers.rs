@@ -1,16 +1,18 @@
 //! Answers that are none: they cost a call at most, and nothing of them is stored or shown.
 
+use std::fmt;
 use std::net::TcpListener;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use msal_token_cache::{Persistence, TokenCache};
 use serde_json::json;
 use shared_token_cache_credential::{
     ErrorKind, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
 };
-use test_support::{EntraError, FakeAccount, FakeEntra, Reply, TestClock, logs};
+use test_support::{EntraError, FakeAccount, FakeEntra, Reply, logs};
 
 use super::{NOW, Stage, ask, ask_with, at, challenge, content, holding, text, token};
 
@@ -136,7 +138,7 @@ async fn a_network_that_fails_is_transient() {
     assert!(ask(&credential).await.unwrap_err().is_transient());
 
     let slow = stage.builder().timeout(Duration::from_millis(100));
-    let cache = msal_token_cache::TokenCache::new(holding(&stage.cache()));
+    let cache = TokenCache::new(holding(&stage.cache()));
     let credential = slow.token_cache(cache).build().unwrap();
     let reply = Reply::success().delayed(Duration::from_secs(60));
     stage.entra.push(reply);
@@ -148,7 +150,7 @@ async fn a_network_that_fails_is_transient() {
     );
 
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let cache = msal_token_cache::TokenCache::new(holding(&stage.cache()));
+    let cache = TokenCache::new(holding(&stage.cache()));
     let builder = stage.builder().token_cache(cache);
     let authority = format!("https://localhost:{}", nobody.unwrap().port());
     let credential = builder.authority(&authority).build().unwrap();
@@ -164,7 +166,7 @@ async fn a_network_that_fails_is_transient() {
 async fn a_server_that_is_not_trusted_gets_no_refresh_token() {
     let stage = Stage::new();
     let other = FakeEntra::start();
-    let cache = msal_token_cache::TokenCache::new(holding(&stage.cache()));
+    let cache = TokenCache::new(holding(&stage.cache()));
     let builder = stage.builder().token_cache(cache);
     let credential = builder.authority(other.authority()).build().unwrap();
     let error = ask(&credential).await.unwrap_err();
@@ -173,15 +175,20 @@ async fn a_server_that_is_not_trusted_gets_no_refresh_token() {
     assert_eq!((other.handshakes(), other.request_count()), (0, 0));
 }
 
-/// An endpoint that takes a minute to fail.
-#[derive(Debug)]
-struct Slow(TestClock);
+/// An endpoint that fails, and meanwhile something happens.
+struct Failing<F>(F);
+
+impl<F> fmt::Debug for Failing<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Failing")
+    }
+}
 
 #[async_trait]
-impl TokenEndpoint for Slow {
+impl<F: Fn() + Send + Sync> TokenEndpoint for Failing<F> {
     async fn send(&self, _: TokenRequest) -> Result<TokenReply, TransportError> {
-        self.0.advance(Duration::from_secs(60));
-        Err(TransportError::new(TransportErrorKind::Lost, "it was slow"))
+        (self.0)();
+        Err(TransportError::new(TransportErrorKind::Lost, "it fails"))
     }
 }
 
@@ -190,10 +197,28 @@ async fn what_expired_while_the_endpoint_was_asked_is_not_served() {
     let stage = Stage::new();
     for (left, serves) in [(89, false), (90, true)] {
         stage.clock.set(NOW);
-        let cache = msal_token_cache::TokenCache::new(holding(&stage.cache_with_token(left)));
+        let clock = stage.clock.clone();
+        let slow = Failing(move || clock.advance(Duration::from_secs(60)));
+        let cache = TokenCache::new(holding(&stage.cache_with_token(left)));
         let builder = stage.builder().token_cache(cache);
-        let credential = builder.token_endpoint(Slow(stage.clock.clone())).build();
-        let result = ask(&credential.unwrap()).await;
-        assert_eq!(result.is_ok(), serves, "{left}");
+        let credential = builder.token_endpoint(slow).build().unwrap();
+        assert_eq!(ask(&credential).await.is_ok(), serves, "{left}");
     }
+}
+
+#[tokio::test]
+async fn what_somebody_else_stored_while_the_endpoint_was_asked_is_served() {
+    let stage = Stage::new();
+    let store = holding(&stage.cache());
+    let theirs = logs::canary("their token");
+    let newer = stage.cache().access_token(&stage.ada, token(&theirs, 3600));
+    let peer = store.clone();
+    let overtaken = Failing(move || {
+        peer.save(newer.to_json().as_bytes()).unwrap();
+    });
+    let builder = stage.builder().token_cache(TokenCache::new(store));
+    let credential = builder.token_endpoint(overtaken).build().unwrap();
+    let token = ask(&credential).await.unwrap();
+    assert_eq!(token.token().expose_secret(), theirs);
+    assert!(ask_with(&credential, &challenge()).await.is_err());
 }

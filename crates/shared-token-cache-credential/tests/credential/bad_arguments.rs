@@ -1,11 +1,15 @@
 //! What a program gets wrong is told before anything is read or sent.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use msal_token_cache::{Loaded, Persistence, Result, Stamp, StoreLock, TokenCache};
 use shared_token_cache_credential::{
     ErrorKind, SharedTokenCacheCredential, TokenCachePersistenceOptions, TokenRequestOptions,
 };
 use test_support::logs;
 
+use super::rerun::{is_rerun, rerun, this_binary};
 use super::{ARM, Stage, at_once, text};
 
 /// A store that nobody may touch.
@@ -127,5 +131,40 @@ fn the_name_of_a_cache_is_a_file_name() {
             "{name:?}: {error}"
         );
         assert!(!text(&error).contains(char::is_control), "{error}");
+    }
+}
+
+/// The environment's authority is as good or bad as the program's, which goes before it.
+#[test]
+fn the_environment_names_an_authority() {
+    const TEST: &str = "credential::bad_arguments::the_environment_names_an_authority";
+    const VARIABLE: &str = "AZURE_AUTHORITY_HOST";
+    let _stage = Stage::new();
+    if is_rerun() {
+        let built = SharedTokenCacheCredential::builder().build();
+        let shown = built.map(|credential| format!("{credential:?}"));
+        match (&*std::env::var("EXPECTED").unwrap(), shown) {
+            ("error", Err(error)) => assert_eq!(error.kind(), ErrorKind::InvalidArgument),
+            (host, Ok(shown)) if shown.contains(host) => {}
+            (expected, shown) => panic!("{expected}: {shown:?}"),
+        }
+        let builder = SharedTokenCacheCredential::builder();
+        let own = builder.authority("login.chinacloudapi.cn").build().unwrap();
+        assert!(format!("{own:?}").contains("login.chinacloudapi.cn"));
+        return;
+    }
+    for (value, expected) in [
+        (
+            &b"https://login.microsoftonline.us/"[..],
+            "login.microsoftonline.us",
+        ),
+        (b"", "login.microsoftonline.com"),
+        (b"http://login.microsoftonline.us", "error"),
+        (b"login.microsoftonline.us\xff", "error"),
+    ] {
+        let mut command = this_binary();
+        command.env(VARIABLE, OsStr::from_bytes(value));
+        command.env("EXPECTED", expected);
+        rerun(command, TEST);
     }
 }

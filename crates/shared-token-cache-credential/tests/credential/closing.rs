@@ -112,7 +112,10 @@ fn closing_needs_no_runtime() {
         .unwrap();
     let reply = Reply::success().delayed(Duration::from_millis(300));
     stage.entra.push(reply);
-    let asking = runtime.block_on(async { ask_in_a_task(&stage, &credential) });
+    let asking = {
+        let _in_the_runtime = runtime.enter();
+        ask_in_a_task(&stage, &credential)
+    };
     let mut closing = std::pin::pin!(credential.close());
     let start = Instant::now();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

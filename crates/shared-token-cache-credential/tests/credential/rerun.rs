@@ -22,11 +22,10 @@ pub(super) fn rerun(mut command: Command, test: &str) {
         .env(RERUN, "1")
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let [report, errors] = [&output.stdout, &output.stderr].map(|s| String::from_utf8_lossy(s));
     assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}\n{errors}"
+        output.status.success() && report.contains("1 passed"),
+        "{report}\n{errors}"
     );
 }
 

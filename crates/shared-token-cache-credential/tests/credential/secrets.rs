@@ -62,7 +62,7 @@ fn the_future_of_a_hit_is_small() {
     let options = TokenRequestOptions::default();
     let info = size_of_val(&credential.get_token_info(&[ARM], &options));
     let token = size_of_val(&credential.get_token(&[ARM], &options));
-    assert!(info <= 1024 && token <= 1024, "{info} and {token} bytes");
+    assert!(info <= 512 && token <= 512, "{info} and {token} bytes");
 }
 
 #[track_caller]

@@ -1,0 +1,268 @@
+use serde_json::{Value, json};
+use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
+
+use super::*;
+use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, authority, redemption, refresh_tokens, snapshot};
+
+fn ada() -> FakeAccount {
+    FakeAccount::new("ada@contoso.example")
+}
+
+/// Ada's tokens under the clients `new` and `old`, of which the document names `old` first.
+fn cache() -> CacheBuilder {
+    CacheBuilder::new()
+        .refresh_token(&ada(), CLOUD, "old", "r", None)
+        .refresh_token(&ada(), CLOUD, "new", "r", None)
+        .with("last_modification_time", json!((NOW - 60).to_string()))
+        .app_metadata(CLOUD, "relative", Some("1"))
+        .app_metadata(CLOUD, "no relative", None)
+}
+
+fn token<'a>(client_id: &'a str, secret: &'a str, left: u64) -> AccessTokenSpec<'a> {
+    AccessTokenSpec {
+        client_id,
+        secret,
+        target: ARM,
+        expires_on: NOW + left,
+        cached_at: Some(NOW - 60),
+        ..AccessTokenSpec::default()
+    }
+}
+
+fn find_for(
+    account: &FakeAccount,
+    cache: &CacheBuilder,
+    kept: &[Arc<Redemption>],
+    scopes: &[&str],
+) -> Found {
+    let chosen = Chosen {
+        home_account_id: account.home_account_id(),
+        username: None,
+    };
+    let (snapshot, authority) = (snapshot(cache), authority());
+    let terms = Terms::new(&snapshot, &authority, &chosen, at(NOW));
+    terms.find(&snapshot, kept, scopes, at(NOW))
+}
+
+fn find(cache: &CacheBuilder) -> Found {
+    find_for(&ada(), cache, &[], &[ARM])
+}
+
+#[track_caller]
+fn assert_hit(found: Found, secret: &str) {
+    let Found::Hit(token) = found else {
+        panic!("no hit: {found:?}");
+    };
+    assert_eq!(token.token().expose_secret(), secret);
+}
+
+#[track_caller]
+fn assert_nothing(found: &Found, why: &str) {
+    assert!(matches!(found, Found::Miss(None)), "{why}: {found:?}");
+}
+
+#[test]
+fn more_than_five_minutes_are_a_hit_and_half_a_minute_a_last_resort() {
+    for (left, hit, last_resort) in [
+        (301, true, false),
+        (300, false, true),
+        (30, false, true),
+        (29, false, false),
+        (0, false, false),
+    ] {
+        let found = find(&cache().access_token(&ada(), token(CLI, "a", left)));
+        let is = (
+            matches!(found, Found::Hit(_)),
+            matches!(found, Found::Miss(Some(_))),
+        );
+        assert_eq!(is, (hit, last_resort), "{left} s left: {found:?}");
+    }
+}
+
+#[test]
+fn a_token_of_anybody_or_anything_else_is_passed_over() {
+    let good = || cache().access_token(&ada(), token(CLI, "a", 3600));
+    assert_hit(find(&good()), "a");
+    let bob = FakeAccount::new("bob@contoso.example");
+    for (member, value) in [
+        ("home_account_id", json!(bob.home_account_id())),
+        ("home_account_id", json!("")),
+        ("environment", json!("login.microsoftonline.us")),
+        ("environment", json!("login.chinacloudapi.cn")),
+        ("realm", json!("11111111-2222-3333-4444-555555555555")),
+        ("realm", json!("")),
+        ("client_id", json!("a stranger")),
+        ("client_id", json!("no relative")),
+        ("token_type", json!("pop")),
+        ("credential_type", json!("AccessToken_With_AuthScheme")),
+        ("key_id", json!("k")),
+        ("kid", json!("k")),
+        ("keyid", json!("k")),
+        ("ext_cache_key", json!("k")),
+        ("ext", json!("k")),
+        ("user_assertion_hash", json!("k")),
+        ("expires_on", json!((NOW + 7 * 24 * 3600 + 1).to_string())),
+        ("expires_on", json!("99999999999999999999999")),
+        ("expires_on", json!("soon")),
+        ("expires_on", Value::Null),
+        ("cached_at", json!((NOW + 301).to_string())),
+        ("target", json!("https://management.azure.com//.default")),
+        ("target", json!("")),
+        ("target", json!(7)),
+        ("secret", json!("")),
+        ("secret", json!(["a"])),
+    ] {
+        let what = format!("{member}: {value}");
+        assert_nothing(&find(&good().with(member, value)), &what);
+    }
+    for member in [
+        "home_account_id",
+        "environment",
+        "client_id",
+        "realm",
+        "target",
+        "secret",
+    ] {
+        assert_nothing(&find(&good().without(member)), member);
+    }
+}
+
+#[test]
+fn what_does_not_matter_does_not_matter() {
+    let good = || cache().access_token(&ada(), token(CLI, "a", 3600));
+    for (member, value) in [
+        ("environment", json!("STS.windows.net")),
+        ("realm", json!(ada().utid.to_uppercase())),
+        ("realm", json!("organizations")),
+        ("realm", json!("common")),
+        ("client_id", json!(CLI.to_uppercase())),
+        ("client_id", json!("relative")),
+        ("token_type", json!("bearer")),
+        ("token_type", json!("")),
+        ("expires_on", json!(NOW + 7 * 24 * 3600)),
+        ("cached_at", json!((NOW + 300).to_string())),
+        ("cached_at", Value::Null),
+        ("unknown", json!({"a": [1]})),
+    ] {
+        let what = format!("{member}: {value}");
+        let found = find(&good().with(member, value));
+        assert!(matches!(found, Found::Hit(_)), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn scopes_compare_as_sets_without_case() {
+    let cache = cache()
+        .access_token(&ada(), token(CLI, "a", 3600))
+        .with("target", json!("x/Read  x/Write\topenid"));
+    for (hit, scopes) in [
+        (true, &["x/read"][..]),
+        (true, &["X/WRITE", "x/Read"]),
+        (true, &["x/read", "X/Read", "openid"]),
+        (false, &["x/read", "x/delete"]),
+        (false, &["x"]),
+        (false, &["x/rea"]),
+    ] {
+        let found = find_for(&ada(), &cache, &[], scopes);
+        assert_eq!(matches!(found, Found::Hit(_)), hit, "{scopes:?}");
+    }
+}
+
+#[test]
+fn applications_have_an_order_and_one_application_the_later_expiry() {
+    let mut cache = cache();
+    for (client_id, secret, left) in [
+        ("relative", "of a relative", 50_000),
+        (CLI, "of the class", 40_000),
+        ("old", "of the older sign-in", 30_000),
+    ] {
+        cache = cache.access_token(&ada(), token(client_id, secret, left));
+        assert_hit(find(&cache), secret);
+    }
+    for (target, secret, left) in [
+        ("y/.default", "sooner", 10_000),
+        ("z/.default", "later", 20_000),
+        ("w/.default", "soonest", 5_000),
+    ] {
+        let target = format!("{ARM} {target}");
+        let spec = AccessTokenSpec {
+            target: &target,
+            ..token("new", secret, left)
+        };
+        cache = cache.access_token(&ada(), spec);
+    }
+    assert_hit(find(&cache), "later");
+}
+
+#[test]
+fn a_time_to_refresh_is_the_stored_one_or_half_the_life_of_a_long_one() {
+    let refresh_on = |life: u64, stored: Option<u64>| {
+        let spec = AccessTokenSpec {
+            cached_at: Some(NOW),
+            ..token(CLI, "a", life)
+        };
+        let mut cache = cache().access_token(&ada(), spec);
+        if let Some(stored) = stored {
+            cache = cache.with("refresh_on", json!((NOW + stored).to_string()));
+        }
+        let Found::Hit(token) = find(&cache) else {
+            panic!("no hit");
+        };
+        token.refresh_on()
+    };
+    assert_eq!(refresh_on(3600, Some(1000)), Some(at(NOW + 1000)));
+    assert_eq!(refresh_on(90_000, Some(1000)), Some(at(NOW + 1000)));
+    assert_eq!(refresh_on(7201, None), Some(at(NOW + 3600)));
+    assert_eq!(refresh_on(7200, None), Some(at(NOW + 3600)));
+    assert_eq!(refresh_on(7199, None), None);
+}
+
+#[test]
+fn a_personal_account_is_at_home_in_three_tenants() {
+    let eve = FakeAccount::personal("eve@outlook.example");
+    for (hit, realm) in [
+        (true, PERSONAL_TENANT),
+        (true, PERSONAL_PASSTHROUGH_TENANT),
+        (true, "organizations"),
+        (false, "common"),
+        (false, &*ada().utid),
+    ] {
+        let spec = AccessTokenSpec {
+            realm: Some(realm),
+            ..token(CLI, "a", 3600)
+        };
+        let cache = CacheBuilder::new().access_token(&eve, spec);
+        let found = find_for(&eve, &cache, &[], &[ARM]);
+        assert_eq!(matches!(found, Found::Hit(_)), hit, "{realm}");
+    }
+}
+
+#[test]
+fn what_is_kept_in_memory_answers_in_place_of_what_it_replaces() {
+    let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
+    let kept = [Arc::new(redemption(
+        &old,
+        &format!("{ARM} x/.default"),
+        "kept",
+    ))];
+    let find = |cache: &CacheBuilder| find_for(&ada(), cache, &kept, &[ARM]);
+    assert_hit(find(&cache()), "kept");
+    // It lives longer, and its resource has refused it.
+    let refused = cache().access_token(&ada(), token("old", "refused", 50_000));
+    assert_hit(find(&refused), "kept");
+    // Another program was there after us.
+    let newer = refused
+        .clone()
+        .with("cached_at", json!((NOW + 1).to_string()));
+    assert_hit(find(&newer), "refused");
+    // Another scope was not refused.
+    let other = cache()
+        .access_token(&ada(), token("old", "other", 50_000))
+        .with("target", json!("y/.default openid"));
+    let found = find_for(&ada(), &other, &kept, &["y/.default"]);
+    assert_hit(found, "other");
+    // And nobody else is served from it.
+    let bob = FakeAccount::new("bob@contoso.example");
+    let cache = cache().refresh_token(&bob, CLOUD, "old", "r", None);
+    assert_nothing(&find_for(&bob, &cache, &kept, &[ARM]), "Bob");
+}

@@ -1,0 +1,195 @@
+use serde_json::{Value, json};
+use test_support::{CacheBuilder, FakeAccount};
+
+use super::*;
+use crate::fixtures::{CLI, CLOUD, NOW, at, authority, snapshot};
+
+const GUEST_TENANT: &str = "11111111-2222-3333-4444-555555555555";
+
+fn ada() -> FakeAccount {
+    FakeAccount::new("ada@contoso.example")
+}
+
+fn bob() -> FakeAccount {
+    FakeAccount::new("bob@fabrikam.example")
+}
+
+fn both() -> CacheBuilder {
+    joined_by(
+        CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "a"),
+        &bob(),
+    )
+}
+
+/// As `signed_in`, but for what is known of the client: that is there already.
+fn joined_by(cache: CacheBuilder, account: &FakeAccount) -> CacheBuilder {
+    cache
+        .account(account, CLOUD, &account.utid)
+        .refresh_token(account, CLOUD, CLI, "b", None)
+}
+
+fn chosen(cache: &CacheBuilder, username: &str, tenant_id: &str) -> Result<Chosen, NotChosen> {
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let filter = Filter {
+        username: given(username),
+        tenant_id: given(tenant_id),
+    };
+    choose(&snapshot(cache), &authority(), &filter, at(NOW))
+}
+
+#[track_caller]
+fn assert_is(chosen: Result<Chosen, NotChosen>, account: &FakeAccount) {
+    assert_eq!(
+        chosen.map(|chosen| chosen.home_account_id),
+        Ok(account.home_account_id())
+    );
+}
+
+#[test]
+fn the_only_account_is_meant() {
+    let cache = CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "a");
+    let chosen = chosen(&cache, "", "").unwrap();
+    assert_eq!(chosen.username.as_deref(), Some("ada@contoso.example"));
+    assert_eq!(chosen.home_tenant(), Some(&*ada().utid));
+}
+
+#[test]
+fn name_and_home_tenant_say_which_in_any_case() {
+    assert_is(chosen(&both(), "ADA@Contoso.example", ""), &ada());
+    assert_is(chosen(&both(), "", &bob().utid.to_uppercase()), &bob());
+    assert_is(chosen(&both(), "bob@fabrikam.example", &bob().utid), &bob());
+    for (username, tenant_id) in [
+        ("eve@contoso.example", ""),
+        ("", GUEST_TENANT),
+        ("ada@contoso.example", &*bob().utid),
+        ("ada", ""),
+    ] {
+        let none = chosen(&both(), username, tenant_id);
+        assert_eq!(none, Err(NotChosen::NoMatch), "{username} {tenant_id}");
+    }
+    let zoe = FakeAccount::new("ZO\u{cb}@contoso.example");
+    let cache = joined_by(both(), &zoe);
+    assert_is(chosen(&cache, "zo\u{eb}@contoso.example", ""), &zoe);
+}
+
+#[test]
+fn several_accounts_are_listed() {
+    let listed = |account: FakeAccount| (Some(account.username), Some(account.utid));
+    assert_eq!(
+        chosen(&both(), "", ""),
+        Err(NotChosen::Several(vec![listed(ada()), listed(bob())]))
+    );
+}
+
+#[test]
+fn the_only_one_with_a_family_token_is_taken() {
+    let family = |cache: CacheBuilder| cache.with("family_id", json!("1"));
+    let bobs = family(both());
+    assert_is(chosen(&bobs, "", ""), &bob());
+    // The name that was given comes first.
+    assert_is(chosen(&bobs, &ada().username, ""), &ada());
+    let adas = family(joined_by(CacheBuilder::new(), &ada()));
+    let of_both = family(joined_by(adas, &bob()));
+    let several = chosen(&of_both, "", "");
+    assert!(matches!(several, Err(NotChosen::Several(_))), "{several:?}");
+}
+
+#[test]
+fn entries_of_one_account_are_one_account() {
+    let before = FakeAccount {
+        username: "ada@old.example".to_owned(),
+        ..ada()
+    };
+    let nameless = FakeAccount {
+        username: String::new(),
+        ..ada()
+    };
+    let cache = CacheBuilder::new()
+        .account(&before, CLOUD, &ada().utid)
+        .refresh_token(&ada(), CLOUD, CLI, "a", None)
+        .account(&ada(), CLOUD, GUEST_TENANT)
+        .account(&nameless, CLOUD, "organizations");
+    for username in ["", "ada@old.example", "ada@contoso.example"] {
+        let chosen = chosen(&cache, username, "").unwrap();
+        assert_eq!(chosen.username.as_deref(), Some("ada@contoso.example"));
+    }
+    // Where it is a guest it is not at home.
+    assert_eq!(chosen(&cache, "", GUEST_TENANT), Err(NotChosen::NoMatch));
+}
+
+#[test]
+fn account_and_refresh_token_may_stand_under_aliases() {
+    let cache = CacheBuilder::new()
+        .account(&ada(), "login.windows.net", &ada().utid)
+        .refresh_token(&ada(), "sts.windows.net", CLI, "a", None);
+    assert_is(chosen(&cache, "", ""), &ada());
+}
+
+#[test]
+fn only_a_refresh_token_of_its_own_qualifies_an_account() {
+    let with = |member: &str, value: Value| both().with(member, value);
+    for (bobs_does_not, why) in [
+        (with("user_assertion_hash", json!("x")), "on behalf of"),
+        (with("ext", json!("x")), "ext"),
+        (with("ext_cache_key", json!("x")), "extended key"),
+        (with("expires_on", json!(NOW.to_string())), "expired"),
+        (with("expires_on", json!(NOW)), "expired, as a number"),
+        (
+            with("environment", json!("login.microsoftonline.us")),
+            "cloud",
+        ),
+        (with("home_account_id", json!("nobody.s")), "nobody's"),
+        (with("secret", json!("")), "empty"),
+        (with("secret", json!(7)), "malformed"),
+        (both().without("client_id"), "no client"),
+    ] {
+        let chosen = chosen(&bobs_does_not, "", "").map(|chosen| chosen.home_account_id);
+        assert_eq!(chosen, Ok(ada().home_account_id()), "{why}");
+    }
+    for (bobs_does, why) in [
+        (with("user_assertion_hash", json!("")), "empty"),
+        (with("ext_cache_key", Value::Null), "null"),
+        (with("expires_on", json!((NOW + 1).to_string())), "not yet"),
+    ] {
+        let several = chosen(&bobs_does, "", "");
+        assert!(matches!(several, Err(NotChosen::Several(_))), "{why}");
+    }
+}
+
+#[test]
+fn without_an_account_there_is_none() {
+    let no_account = CacheBuilder::new().refresh_token(&ada(), CLOUD, CLI, "a", None);
+    for cache in [
+        CacheBuilder::new(),
+        no_account,
+        CacheBuilder::new().account(&ada(), CLOUD, &ada().utid),
+        CacheBuilder::new().raw("Account", "k", json!("not an object")),
+    ] {
+        let none = chosen(&cache, &ada().username, "");
+        assert_eq!(none, Err(NotChosen::None), "{}", cache.to_json());
+    }
+}
+
+#[test]
+fn a_name_that_is_shown_has_no_control_characters() {
+    let mallory = FakeAccount {
+        username: "ada\u{1b}[31m\r\nroot".to_owned(),
+        ..ada()
+    };
+    let cache = CacheBuilder::new().signed_in(&mallory, CLOUD, CLI, "a");
+    let chosen = chosen(&cache, &mallory.username, "").unwrap();
+    assert_eq!(chosen.username.as_deref(), Some("ada [31m root"));
+}
+
+#[test]
+fn a_home_tenant_follows_the_only_dot() {
+    for (id, tenant) in [
+        ("u.t", Some("t")),
+        ("u", None),
+        ("u.", None),
+        ("u.t.x", None),
+        (".t", Some("t")),
+    ] {
+        assert_eq!(home_tenant(id), tenant, "{id}");
+    }
+}
