@@ -49,3 +49,43 @@ fn cloud_of(host: &str) -> Option<usize> {
         .iter()
         .position(|hosts| hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_an_alias_of_those_of_its_cloud_only() {
+        let hosts = || {
+            let clouds = CLOUDS.iter().enumerate();
+            clouds.flat_map(|(cloud, hosts)| hosts.iter().map(move |host| (cloud, *host)))
+        };
+        for (cloud, host) in hosts() {
+            assert!(is_known_cloud(&host.to_uppercase()), "{host}");
+            for (other_cloud, other) in hosts() {
+                let same = same_cloud(host, &other.to_uppercase());
+                assert_eq!(same, cloud == other_cloud, "{host} {other}");
+            }
+            assert!(!same_cloud(host, "login.contoso.example"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_host_is_an_alias_of_itself_alone() {
+        assert!(!is_known_cloud("login.contoso.example"));
+        assert!(!same_cloud(
+            "login.contoso.example",
+            "login.fabrikam.example"
+        ));
+        // Neither a part of a known name nor one with more around it.
+        for near in [
+            "",
+            "microsoftonline.com",
+            "login.microsoftonline.com.",
+            "login.microsoftonline.com:443",
+        ] {
+            assert!(!is_known_cloud(near), "{near}");
+            assert!(!same_cloud(near, "login.microsoftonline.com"), "{near}");
+        }
+    }
+}

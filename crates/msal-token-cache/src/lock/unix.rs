@@ -330,3 +330,56 @@ mod kernel {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock_path() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lockfile");
+        (folder, path)
+    }
+
+    fn opened(path: &Path) -> File {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
+        open(path, flags, Mode::S_IRWXU).unwrap().into()
+    }
+
+    #[test]
+    fn only_the_file_that_the_path_leads_to_is_the_lock() {
+        let (_folder, path) = lock_path();
+        let file = opened(&path);
+        assert_eq!(take(&path, &file), Ok(Flock::Ours));
+        assert_eq!(take(&path, &opened(&path)), Ok(Flock::Theirs));
+        unlinkat(nix::fcntl::AT_FDCWD, &path, UnlinkatFlags::NoRemoveDir).unwrap();
+        assert_eq!(take(&path, &file), Ok(Flock::OnAnotherFile));
+        let successor = opened(&path);
+        assert_eq!(take(&path, &file), Ok(Flock::OnAnotherFile));
+        assert_eq!(take(&path, &successor), Ok(Flock::Ours));
+    }
+
+    #[test]
+    fn what_we_created_and_lost_for_an_instant_is_asked_for_again() {
+        let (_folder, path) = lock_path();
+        let (created, curious) = (opened(&path), opened(&path));
+        assert_eq!(take(&path, &curious), Ok(Flock::Ours));
+        let (created, seen) = look(&path, Some(created)).unwrap();
+        assert_eq!(seen, Seen::Created(Flock::Theirs));
+        kernel::unlock(&curious);
+        let (_, seen) = look(&path, Some(created)).unwrap();
+        assert_eq!(seen, Seen::Created(Flock::Ours));
+    }
+
+    /// As if this process were a child that was forked while the lock was held.
+    #[test]
+    fn a_childs_copy_does_not_release_its_parents_lock() {
+        let (_folder, path) = lock_path();
+        let mut lock = FileLock::acquire(&path, Duration::ZERO).unwrap();
+        let parents = lock.file.try_clone().unwrap();
+        lock.owner = Pid::from_raw(1);
+        drop(lock);
+        assert_eq!(is_at(&path, &parents), Ok(true));
+        assert_eq!(take(&path, &opened(&path)), Ok(Flock::Theirs));
+    }
+}

@@ -17,7 +17,7 @@ pub(crate) const NOBODY: u32 = 65_534;
 /// What is played, and where.
 type Role = fn(&Path);
 
-const ROLES: [(&str, Role); 6] = [
+const ROLES: [(&str, Role); 7] = [
     ("a stranger", super::owners::is_turned_away),
     (
         "a hand tied",
@@ -28,6 +28,9 @@ const ROLES: [(&str, Role); 6] = [
     }),
     ("umask 077", |path| {
         super::writing::is_private_under(0o077, path);
+    }),
+    ("umask 200", |path| {
+        super::writing::is_private_under(0o200, path);
     }),
     (
         "a mount",

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use msal_token_cache::{
-    ErrorKind, FilePersistence, Loaded, MemoryPersistence, Merged, Persistence, Result, Stamp,
-    StoreLock, TokenCache,
+    ErrorKind, FilePersistence, Loaded, MemoryPersistence, Merged, Persistence, Redemption, Result,
+    Stamp, StoreLock, TokenCache,
 };
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
@@ -18,7 +18,7 @@ use token_credential::Secret;
 
 use super::roles;
 use super::sample::{
-    CLIENT, HOST, Place, Store, ada, bob, redeemed, section, signed_in, vault_token,
+    CLIENT, HOST, NOW, Place, Store, ada, at, bob, redeemed, section, signed_in, vault_token,
 };
 
 fn rotate(cache: &TokenCache) -> Result<Merged> {
@@ -115,6 +115,8 @@ fn what_dead_writers_left_is_swept_and_nothing_else() {
         format!("{file}.cae.0123456789abcdef.msal-token-cache-tmp"),
         "msal.cache.0123456789abcdef.msal-token-cache-tmp".to_owned(),
         format!("{file}.msal-token-cache-tmp"),
+        format!("{file}.abc.msal-token-cache-tmp"),
+        format!("{file}.0123456789abcdeg.msal-token-cache-tmp"),
         format!("{file}.0123456789abcdef.tmp"),
         format!("{file}.tmp"),
     ];
@@ -137,30 +139,32 @@ fn what_dead_writers_left_is_swept_and_nothing_else() {
 fn folder_and_file_are_for_their_owner_only_whatever_the_umask() {
     for role in ["umask 000", "umask 077"] {
         let place = Place::empty();
-        roles::succeeds(roles::command(
-            role,
-            &place.folder().join("new/folder/cache"),
-        ));
+        let path = place.folder().join("new/folder/cache");
+        roles::succeeds(roles::command(role, &path));
+        for folder in path.ancestors().skip(1).take(2) {
+            assert_eq!(fs::metadata(folder).unwrap().mode() & 0o7777, 0o700);
+        }
     }
+    // A mask that takes the owner's right away too; folders need it.
+    let place = Place::empty();
+    roles::succeeds(roles::command("umask 200", &place.path));
 }
 
 pub(crate) fn is_private_under(mask: u32, path: &Path) {
     umask(Mode::from_bits_truncate(mask));
     let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
     let persistence = FilePersistence::new(path);
-    assert!(
-        TokenCache::new(FilePersistence::new(path))
-            .snapshot()
-            .is_ok()
-    );
-    assert!(!path.parent().unwrap().exists(), "reading creates nothing");
+    assert!(persistence.load().unwrap().is_none());
+    let folder = path.ancestors().find(|folder| folder.exists()).unwrap();
+    let names = fs::read_dir(folder).unwrap().count();
+    assert_eq!(names, 0, "reading creates nothing");
     let lock = persistence.lock().unwrap();
-    assert_eq!(mode(&path.with_extension("lockfile")), 0o600 & !mask);
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lockfile");
+    assert_eq!(mode(Path::new(&lock_path)) & 0o077, 0);
     persistence.save(b"{}").unwrap();
     drop(lock);
     assert_eq!(mode(path), 0o600);
-    assert_eq!(mode(path.parent().unwrap()), 0o700);
-    assert_eq!(mode(path.parent().unwrap().parent().unwrap()), 0o700);
 }
 
 #[test]
@@ -220,32 +224,28 @@ fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
 pub(crate) fn a_file_that_cannot_be_replaced_is_written_in_place(path: &Path) {
     let capture = logs::capture();
     let inode = fs::metadata(path).unwrap().ino();
-    let before = fs::read(path).unwrap();
     let cache = TokenCache::new(FilePersistence::new(path));
-    for name in ["first", "second"] {
-        cache
-            .modify(|transaction| {
-                let longer = Secret::new(name.repeat(1_000));
-                let snapshot = Arc::clone(transaction.snapshot());
-                let redemption = msal_token_cache::Redemption::new(
-                    &snapshot.refresh_tokens().next().unwrap(),
-                    ada().utid,
-                    "a scope",
-                    longer.clone(),
-                    std::time::UNIX_EPOCH,
-                    std::time::UNIX_EPOCH,
-                );
-                transaction.merge(&redemption.with_refresh_token(longer))
-            })
-            .unwrap();
+    // Longer than before and then shorter, so that nothing of the old may stay behind the new.
+    for secret in ["long".repeat(1_000), "short".to_owned()] {
+        let merged = cache.modify(|transaction| {
+            let snapshot = transaction.snapshot();
+            let redemption = Redemption::new(
+                &snapshot.refresh_tokens().next().unwrap(),
+                ada().utid,
+                "a scope",
+                Secret::new(secret.clone()),
+                at(NOW),
+                at(NOW + 3_600),
+            );
+            transaction.merge(&redemption)
+        });
+        assert_eq!(merged.unwrap(), Merged::Stored);
+        let again = TokenCache::new(FilePersistence::new(path));
+        let snapshot = again.snapshot().unwrap();
+        let stored = snapshot.access_tokens().next().unwrap();
+        assert!(stored.secret().expose_secret() == secret);
     }
-    assert!(fs::read(path).unwrap().len() > before.len() + 8_000);
-    // Shorter again: nothing of the old content may stay behind the new.
-    fs::write(path, &before).unwrap();
     assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
-    assert_eq!(cache.snapshot().unwrap().access_tokens().count(), 1);
-    let again = TokenCache::new(FilePersistence::new(path));
-    assert_eq!(again.snapshot().unwrap().refresh_tokens().count(), 1);
     assert_eq!(fs::metadata(path).unwrap().ino(), inode);
     assert_eq!(
         fs::read_dir(path.parent().unwrap()).unwrap().count(),
@@ -380,8 +380,8 @@ fn what_is_written_is_what_the_python_packages_write() {
             &ada(),
             test_support::AccessTokenSpec {
                 secret: "new access token",
-                cached_at: Some(super::sample::NOW),
-                expires_on: super::sample::NOW + 3_600,
+                cached_at: Some(NOW),
+                expires_on: NOW + 3_600,
                 ..vault_token()
             },
         );
