@@ -73,3 +73,8 @@ pub use redemption::{Identity, RedeemedToken, Redemption};
 pub use schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};
 pub use snapshot::Snapshot;
 pub use transaction::Transaction;
+
+/// Compiles the README's sample.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

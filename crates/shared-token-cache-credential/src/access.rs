@@ -203,7 +203,13 @@ impl Best {
             rank < *known || (rank == *known && offer.expires_on > token.expires_on())
         });
         if is_better {
-            *place = Some((rank, offer.to_info()));
+            let info = info(
+                offer.secret,
+                offer.cached_at,
+                offer.expires_on,
+                offer.refresh_on,
+            );
+            *place = Some((rank, info));
         }
     }
 }
@@ -213,21 +219,22 @@ pub(crate) fn is_fresh(expires_on: SystemTime, now: SystemTime) -> bool {
     expires_on > now + MARGIN
 }
 
-impl Offer<'_> {
-    fn to_info(&self) -> AccessTokenInfo {
-        let info = AccessTokenInfo::new(self.secret.clone(), self.expires_on);
-        match self
-            .refresh_on
-            .or_else(|| half_life(self.cached_at?, self.expires_on))
-        {
-            Some(refresh_on) => info.with_refresh_on(refresh_on),
-            None => info,
-        }
+/// A token with all that is known about it.
+pub(crate) fn info(
+    token: &Secret,
+    cached_at: Option<SystemTime>,
+    expires_on: SystemTime,
+    refresh_on: Option<SystemTime>,
+) -> AccessTokenInfo {
+    let info = AccessTokenInfo::new(token.clone(), expires_on);
+    match refresh_on.or_else(|| half_life(cached_at?, expires_on)) {
+        Some(refresh_on) => info.with_refresh_on(refresh_on),
+        None => info,
     }
 }
 
 /// From when on a token should be refreshed for which the server named no such time.
-pub(crate) fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime> {
+fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime> {
     let life = expires_on.duration_since(cached_at).ok()?;
     // Whole seconds, as everything in the cache.
     (life >= HALF_LIFE_FROM).then(|| cached_at + Duration::from_secs(life.as_secs() / 2))

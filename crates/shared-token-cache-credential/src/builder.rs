@@ -10,8 +10,9 @@ use crate::authority::{Authority, check_tenant};
 use crate::credential::{Inner, SharedTokenCacheCredential};
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
-use crate::store::{NoCache, Store};
+use crate::store::Store;
 use crate::token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
+use crate::unavailable::NoCache;
 
 /// How a [`SharedTokenCacheCredential`] is set up; every setting has a default.
 #[derive(Default)]

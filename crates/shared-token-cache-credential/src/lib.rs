@@ -44,6 +44,7 @@ mod refusal;
 mod request;
 mod store;
 mod token_endpoint;
+mod unavailable;
 mod view;
 
 pub use builder::SharedTokenCacheCredentialBuilder;
@@ -56,3 +57,8 @@ pub use token_credential::{
 pub use token_endpoint::{
     HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
 };
+
+/// Compiles the README's sample.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use msal_token_cache::{RedeemedToken, Redemption};
 use token_credential::{AccessTokenInfo, Error, ErrorKind, OAuthError, Result, Secret};
 
-use crate::access::{Found, half_life};
+use crate::access::{Found, info};
 use crate::answer::{self, Asked, NoToken};
 use crate::candidates::candidates;
 use crate::credential::Inner;
@@ -34,7 +34,12 @@ impl Inner {
             Ok(redemption) => {
                 let redemption = Arc::new(redemption);
                 self.keep(store, &redemption).await;
-                Ok(info(&redemption))
+                Ok(info(
+                    redemption.access_token(),
+                    Some(redemption.cached_at()),
+                    redemption.expires_on(),
+                    redemption.refresh_on(),
+                ))
             }
             Err(error) => match self.last_resort(store, &request).await {
                 Some(token) => {
@@ -180,16 +185,5 @@ impl Inner {
             self.authority, self.timeout
         );
         Error::new(ErrorKind::AuthenticationFailed, text).with_transient(true)
-    }
-}
-
-fn info(redemption: &Redemption) -> AccessTokenInfo {
-    let info = AccessTokenInfo::new(redemption.access_token().clone(), redemption.expires_on());
-    let refresh_on = redemption
-        .refresh_on()
-        .or_else(|| half_life(redemption.cached_at(), redemption.expires_on()));
-    match refresh_on {
-        Some(refresh_on) => info.with_refresh_on(refresh_on),
-        None => info,
     }
 }

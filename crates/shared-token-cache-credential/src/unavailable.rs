@@ -1,0 +1,100 @@
+//! Why there is nothing to work with, and what the user can do about it. Pure.
+
+use msal_token_cache::ErrorKind as CacheErrorKind;
+use token_credential::{Error, ErrorKind};
+
+use crate::account::{Filter, NotChosen};
+use crate::authority::Authority;
+
+/// Why there is no cache to look into, and what to do about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NoCache {
+    NoHome,
+    EncryptionRequired,
+    #[cfg(not(target_os = "linux"))]
+    Unsupported,
+}
+
+impl NoCache {
+    pub(crate) fn to_error(self) -> Error {
+        unavailable(match self {
+            Self::NoHome => {
+                "there is no home folder to look for the token cache in: set HOME to an absolute \
+                 path, or give a cache with the builder's token_cache"
+            }
+            Self::EncryptionRequired => {
+                "an encrypted token cache is required and cannot be read here: allow plain text \
+                 with TokenCachePersistenceOptions::with_allow_unencrypted_storage"
+            }
+            #[cfg(not(target_os = "linux"))]
+            Self::Unsupported => {
+                "the token cache of this platform cannot be read yet: give a cache with the \
+                 builder's token_cache"
+            }
+        })
+    }
+}
+
+/// There is a cache, and it cannot be read.
+pub(crate) fn unreadable(error: msal_token_cache::Error) -> Error {
+    let next = match error.kind() {
+        CacheErrorKind::Foreign => {
+            "; sign in with a developer tool that keeps its token cache in plain text, or give \
+             another one with the builder's token_cache"
+        }
+        CacheErrorKind::Insecure | CacheErrorKind::Io => {
+            "; make it a file that this user owns and may read"
+        }
+        // The others say so themselves.
+        _ => "",
+    };
+    unavailable(format!("the token cache cannot be used: {error}{next}")).with_source(error)
+}
+
+/// There is a cache at `place`, and none of its accounts is the one that is meant.
+pub(crate) fn no_account(
+    why: &NotChosen,
+    place: &str,
+    authority: &Authority,
+    filter: &Filter,
+) -> Error {
+    let asked = [
+        ("username", &filter.username),
+        ("tenant", &filter.tenant_id),
+    ];
+    let asked: String = asked
+        .iter()
+        .filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)))
+        .collect();
+    unavailable(match why {
+        NotChosen::None => format!(
+            "the token cache {place} is missing or holds no account with a refresh token for \
+             {authority}: sign in with a developer tool that keeps its token cache there"
+        ),
+        NotChosen::NoMatch => format!(
+            "no account in the token cache {place} matches{asked}: correct it, or sign in with \
+             that account"
+        ),
+        NotChosen::Several(accounts) => {
+            let accounts: Vec<_> = accounts
+                .iter()
+                .map(|(username, tenant)| {
+                    let username = username.as_deref().unwrap_or("an account without a name");
+                    format!(
+                        "{username} (tenant {})",
+                        tenant.as_deref().unwrap_or("unknown")
+                    )
+                })
+                .collect();
+            format!(
+                "several accounts in the token cache {place} match{asked}: {}; say which with the \
+                 builder's username and tenant_id",
+                accounts.join(", ")
+            )
+        }
+    })
+}
+
+fn unavailable(text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::CredentialUnavailable, text)
+}
