@@ -384,6 +384,22 @@ fn a_rewritten_token_keeps_its_key_its_place_and_what_is_not_ours() {
 }
 
 #[test]
+fn a_token_of_an_alias_host_makes_way_for_an_entry_of_its_own() {
+    let aliased = AccessTokenSpec {
+        environment: "sts.windows.net",
+        ..vault_token()
+    };
+    let before = signed_in().access_token(&ada(), aliased);
+    let expected = signed_in().access_token(&ada(), vault_token());
+    let keys = |cache: &Value| -> Vec<_> {
+        let entries = cache["AccessToken"].as_object().unwrap();
+        entries.keys().cloned().collect()
+    };
+    let after = merged(&before, &redeemed(&before));
+    assert_eq!(keys(&after), keys(&expected.to_value()));
+}
+
+#[test]
 fn the_name_of_an_unknown_member_stays_as_it_is_written() {
     let before = signed_in().to_json().replace(
         "\"credential_type\": \"RefreshToken\"",
@@ -557,6 +573,21 @@ fn a_known_name_is_never_blanked() {
         assert_eq!(account["username"], "ada@contoso.example");
         assert_eq!(account["local_account_id"], "the new local id");
     }
+
+    // A guest's name in another tenant is not the name here.
+    let before = CacheBuilder::new()
+        .account(&ada(), HOST, OTHER_TENANT)
+        .with("username", json!("ada_contoso#EXT#@other.example"))
+        .signed_in(&ada(), HOST, CLIENT, "s");
+    let after = merged(&before, &redeemed(&before).with_identity(identity(None)));
+    let names: Vec<_> = section(&after, "Account")
+        .iter()
+        .map(|account| account["username"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["ada_contoso#EXT#@other.example", "ada@contoso.example"]
+    );
 }
 
 #[test]
