@@ -3,8 +3,8 @@ use std::env::consts::OS;
 use crate::Result;
 use crate::cargo_test::{self, Tally};
 use crate::command::cargo;
-use crate::examples;
 use crate::python_peers::{self, Environment};
+use crate::{examples, prerequisites};
 
 struct Suite {
     /// One word: it stands before the counts.
@@ -54,13 +54,17 @@ const SUITES: &[Suite] = &[
 ///
 /// # Errors
 ///
-/// A name is unknown; or a test failed, or a suite ran none.
+/// A name is unknown; a program that the suites start is missing; a test failed, or a suite ran
+/// none.
 pub(crate) fn run(names: &[&str]) -> Result {
     for name in names {
         if !SUITES.iter().any(|suite| suite.name == *name) {
             let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
             return Err(format!("no suite `{name}`: there are {}", known.join(", ")).into());
         }
+    }
+    if OS == "linux" {
+        prerequisites::provide()?;
     }
     let mut bad = Vec::new();
     for suite in SUITES {

@@ -1,0 +1,62 @@
+use std::process::{Command, Stdio};
+
+use crate::Result;
+use crate::command;
+
+/// What the suites start that cargo does not bring: how to ask for it, and the Debian packages
+/// that have it.
+const PREREQUISITES: &[(&[&str], &[&str])] = &[
+    (&["strace", "--version"], &["strace"]),
+    (&["flock", "--version"], &["util-linux"]),
+    // Debian keeps a part of venv in a package of its own.
+    (
+        &["python3", "-c", "import ensurepip, venv"],
+        &["python3", "python3-venv"],
+    ),
+];
+
+/// Makes sure that everything is there; as root on Debian, by installing what is not.
+///
+/// # Errors
+///
+/// Something is missing and cannot be installed here; the error names it.
+pub(crate) fn provide() -> Result {
+    let missing: Vec<&str> = PREREQUISITES
+        .iter()
+        .filter(|(question, _)| !answers(question))
+        .flat_map(|(_, packages)| packages.iter().copied())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    let is_root = command::output(Command::new("id").arg("-u"))?.trim() == "0";
+    if !is_root || !answers(&["apt-get", "--version"]) {
+        return Err(format!("install what Debian calls: {names}").into());
+    }
+    let apt_get = |arguments: &[&str]| {
+        let mut apt_get = Command::new("apt-get");
+        command::run(
+            apt_get
+                .args(arguments)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+        )
+    };
+    apt_get(&["update", "-qq"])?;
+    apt_get(
+        &[
+            &["install", "-qq", "-y", "--no-install-recommends"],
+            &*missing,
+        ]
+        .concat(),
+    )
+}
+
+fn answers(question: &[&str]) -> bool {
+    let mut program = Command::new(question[0]);
+    let program = program
+        .args(&question[1..])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    program.status().is_ok_and(|status| status.success())
+}
