@@ -21,35 +21,42 @@ const PREREQUISITES: &[(&[&str], &[&str])] = &[
 ///
 /// Something is missing and cannot be installed here; the error names it.
 pub(crate) fn provide() -> Result {
-    let missing: Vec<&str> = PREREQUISITES
+    let wanted = missing();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let is_root = command::output(Command::new("id").arg("-u"))?.trim() == "0";
+    if is_root && answers(&["apt-get", "--version"]) {
+        let apt_get = |arguments: &[&str]| {
+            let mut apt_get = Command::new("apt-get");
+            command::run(
+                apt_get
+                    .args(arguments)
+                    .env("DEBIAN_FRONTEND", "noninteractive"),
+            )
+        };
+        apt_get(&["update", "-qq"])?;
+        apt_get(
+            &[
+                &["install", "-qq", "-y", "--no-install-recommends"],
+                &*wanted,
+            ]
+            .concat(),
+        )?;
+    }
+    match &*missing() {
+        [] => Ok(()),
+        still => Err(format!("install what Debian calls: {}", still.join(" ")).into()),
+    }
+}
+
+/// The Debian packages of what does not answer.
+fn missing() -> Vec<&'static str> {
+    PREREQUISITES
         .iter()
         .filter(|(question, _)| !answers(question))
         .flat_map(|(_, packages)| packages.iter().copied())
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let names = missing.join(" ");
-    let is_root = command::output(Command::new("id").arg("-u"))?.trim() == "0";
-    if !is_root || !answers(&["apt-get", "--version"]) {
-        return Err(format!("install what Debian calls: {names}").into());
-    }
-    let apt_get = |arguments: &[&str]| {
-        let mut apt_get = Command::new("apt-get");
-        command::run(
-            apt_get
-                .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
-    };
-    apt_get(&["update", "-qq"])?;
-    apt_get(
-        &[
-            &["install", "-qq", "-y", "--no-install-recommends"],
-            &*missing,
-        ]
-        .concat(),
-    )
+        .collect()
 }
 
 fn answers(question: &[&str]) -> bool {
