@@ -32,10 +32,10 @@ mod tests {
         assert_eq!(path_in(None, "n"), None);
         assert_eq!(path_in(Some("".into()), "n"), None);
         assert_eq!(path_in(Some("home".into()), "n"), None);
-        let path = path_in(Some("/home/ada".into()), "msal.cache.nocae");
+        let path = path_in(Some("/srv/ada".into()), "msal.cache.nocae");
         assert_eq!(
             path,
-            Some("/home/ada/.IdentityService/msal.cache.nocae".into())
+            Some("/srv/ada/.IdentityService/msal.cache.nocae".into())
         );
     }
 }
