@@ -124,10 +124,11 @@ impl TokenCache {
     /// Changes the cache: waits for the lock, reads the latest content, lets `edit` change it and
     /// replaces the store's content as a whole. Without a change nothing is written.
     ///
-    /// `edit` runs again on newer content when a peer that ignores the lock wrote meanwhile, also
-    /// after the commit when that peer's write has undone this one (twice at most): it must come
-    /// to the same end each time. Its last result is returned. Blocks; `modify_async`, with the
-    /// feature `tokio`, does not.
+    /// `edit` may run again on newer content, because a peer that ignores the lock wrote meanwhile;
+    /// also after the commit, twice at most, because such a peer may have put old content over it.
+    /// It must come to the same end each time; its last result is returned. While it runs the lock
+    /// is held and other programs wait, so it must not wait itself, nor call `modify` on the same
+    /// cache. Blocks; `modify_async`, with the feature `tokio`, does not.
     ///
     /// # Errors
     ///
@@ -138,10 +139,19 @@ impl TokenCache {
         let _one_at_a_time = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut answer, mut committed) = self.commit(&mut edit)?;
         for _ in 0..REPAIRS {
-            if self.look()? == committed {
-                break;
+            let repaired = match self.look() {
+                Ok(look) if look == committed => break,
+                Ok(_) => self.commit(&mut edit),
+                Err(error) => Err(error),
+            };
+            match repaired {
+                Ok(newer) => (answer, committed) = newer,
+                Err(error) => {
+                    // The commit stands all the same.
+                    tracing::debug!(%error, "the token cache could not be looked at after a write");
+                    break;
+                }
             }
-            (answer, committed) = self.commit(&mut edit)?;
         }
         Ok(answer)
     }
@@ -228,6 +238,15 @@ impl TokenCache {
         }
         match self.read_patiently()? {
             Read::Whole(snapshot, look) => Ok((snapshot, look)),
+            // Somebody emptied it and did not go on: readers stay with the last good content, and a
+            // writer that took this for a sign-out would undo one.
+            Read::Empty(_) if self.current().is_some_and(|last| !last.is_nothing()) => {
+                let text = format!(
+                    "{} is empty; its last good content stays in use",
+                    self.location()
+                );
+                Err(Error::new(ErrorKind::Corrupt, text))
+            }
             Read::Empty(look) => Ok((Arc::new(Snapshot::empty()), look)),
             Read::Torn(error, _) => Err(error),
         }

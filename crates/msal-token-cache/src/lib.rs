@@ -30,10 +30,10 @@
 //!
 //! # What it promises to the other programs
 //!
-//! - What it does not know, it keeps: unknown sections, entries and members survive a write, byte
-//!   for byte and in their order.
-//! - A reader sees the old content or the new, whenever we die; the file is replaced, never
-//!   truncated.
+//! - What it does not know, it keeps: unknown sections, entries and members survive a write, value
+//!   for value and in their order.
+//! - A reader sees the old content or the new, whenever we die: the file is replaced, not written
+//!   over (see [`FilePersistence`] for the one exception).
 //! - The lock is held for reading, merging and replacing, never for longer.
 //! - What it cannot read (encrypted, torn, not a cache) it never writes over and never deletes.
 //!

@@ -4,8 +4,6 @@
 //! keeps its key and every member that is not ours. Merging the same redemption again changes
 //! nothing, so it can be repeated on whatever a peer has put over it.
 
-use std::time::{Duration, SystemTime};
-
 use crate::document::{Document, Edits, Section};
 use crate::redemption::{Identity, Redemption};
 use crate::schema::{AccessToken, Account, Members, RefreshToken, Target, new_entry, seconds_text};
@@ -179,22 +177,14 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     add(document, Section::AccessToken, key, &members, edits);
 }
 
-/// How far a peer's clock may be ahead of ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
-/// No server issues an access token for longer.
-const LONGEST_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
-
 /// Whether an entry does all that the new token does and was asked for after it. Not with times
 /// that nobody believes: whoever looks for a token passes such an entry over, so it must give way.
 fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> bool {
-    let is_after = |time: SystemTime, by_at_most| {
-        time.duration_since(new.cached_at)
-            .is_ok_and(|ahead| !ahead.is_zero() && ahead <= by_at_most)
-    };
-    entry
-        .cached_at()
-        .is_some_and(|time| is_after(time, CLOCK_SKEW))
-        && is_after(entry.expires_on(), LONGEST_LIFETIME)
+    entry.has_believable_times(new.cached_at)
+        && entry
+            .cached_at()
+            .is_some_and(|cached_at| cached_at > new.cached_at)
+        && entry.expires_on() > new.cached_at
         && entry.target().contains(target.scopes())
 }
 
@@ -262,17 +252,12 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
         ("client_id", Some(&*new.client_id)),
     ];
     let is_ours = |entry: &Members<'_>| {
-        let is = |name, text: &str| {
-            entry
-                .text(name)
-                .is_some_and(|known| known.eq_ignore_ascii_case(text))
-        };
         entry
             .text("home_account_id")
             .is_some_and(|id| id == new.redeemed.home_account_id)
-            && is("environment", &new.redeemed.environment)
-            && is("client_id", &new.client_id)
-            && is("realm", &new.realm)
+            && entry.is("environment", &new.redeemed.environment)
+            && entry.is("client_id", &new.client_id)
+            && entry.is("realm", &new.realm)
     };
     let key = key::id_token(
         &new.redeemed.home_account_id,
@@ -294,12 +279,7 @@ fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) 
             .map(|family| ("family_id", Some(family))),
     );
     let is_ours = |entry: &Members<'_>| {
-        let is = |name, text: &str| {
-            entry
-                .text(name)
-                .is_some_and(|known| known.eq_ignore_ascii_case(text))
-        };
-        is("environment", &new.redeemed.environment) && is("client_id", &new.client_id)
+        entry.is("environment", &new.redeemed.environment) && entry.is("client_id", &new.client_id)
     };
     let key = key::app_metadata(&new.redeemed.environment, &new.client_id);
     change_or_add(

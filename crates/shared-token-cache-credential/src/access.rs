@@ -25,10 +25,6 @@ const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 const MARGIN: Duration = Duration::from_secs(300);
 /// A token with this much time left is better than none.
 const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
-/// Nothing that Entra issues lives longer; an entry that says so is wrong.
-pub(crate) const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How far another writer's clock may be ahead of ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(300);
 /// From this lifetime on a token is refreshed at half of it when the server named no time.
 const HALF_LIFE_FROM: Duration = Duration::from_secs(2 * 3600);
 
@@ -118,29 +114,41 @@ impl Terms {
         scopes: &[&str],
         now: SystemTime,
     ) -> Found {
-        let is_theirs =
-            |kept: &&Arc<Redemption>| kept.redeemed().home_account_id() == self.home_account_id;
-        let kept: Vec<_> = kept.iter().filter(is_theirs).collect();
         let mut best = Best {
             now,
             hit: None,
             last_resort: None,
         };
-        for token in snapshot.access_tokens_of(&self.home_account_id) {
-            if !token.is_plain_bearer() || kept.iter().any(|kept| supersedes(kept, &token)) {
+        let entries: Vec<_> = snapshot
+            .access_tokens_of(&self.home_account_id)
+            .filter(|entry| entry.is_plain_bearer() && entry.has_believable_times(now))
+            .collect();
+        let kept: Vec<_> = kept
+            .iter()
+            .filter(|kept| kept.redeemed().home_account_id() == self.home_account_id)
+            // Another program got a newer one meanwhile.
+            .filter(|kept| {
+                !entries
+                    .iter()
+                    .any(|entry| is_other_of(kept, entry) && !is_older(entry, kept))
+            })
+            .collect();
+        for entry in &entries {
+            // After a claims challenge the resource has refused what a kept token replaces.
+            if kept.iter().any(|kept| is_other_of(kept, entry)) {
                 continue;
             }
             let offer = Offer {
-                environment: token.environment(),
-                client_id: token.client_id(),
-                realm: token.realm(),
-                target: token.target(),
-                cached_at: token.cached_at(),
-                expires_on: token.expires_on(),
-                refresh_on: token.refresh_on(),
-                secret: token.secret(),
+                environment: entry.environment(),
+                client_id: entry.client_id(),
+                realm: entry.realm(),
+                target: entry.target(),
+                cached_at: entry.cached_at(),
+                expires_on: entry.expires_on(),
+                refresh_on: entry.refresh_on(),
+                secret: entry.secret(),
             };
-            best.consider(&offer, self.rank(&offer, scopes, now));
+            best.consider(&offer, self.rank(&offer, scopes).map(|rank| rank + 1));
         }
         for kept in kept {
             let offer = Offer {
@@ -153,7 +161,8 @@ impl Terms {
                 refresh_on: kept.refresh_on(),
                 secret: kept.access_token(),
             };
-            best.consider(&offer, self.rank(&offer, scopes, now));
+            // Whatever application it is of: it is what was redeemed last.
+            best.consider(&offer, self.rank(&offer, scopes).map(|_| 0));
         }
         match best.hit {
             Some((_, hit)) => Found::Hit(hit),
@@ -162,16 +171,12 @@ impl Terms {
     }
 
     /// The place of the token's application in the order of preference, if the token will do.
-    fn rank(&self, offer: &Offer<'_>, scopes: &[&str], now: SystemTime) -> Option<usize> {
+    fn rank(&self, offer: &Offer<'_>, scopes: &[&str]) -> Option<usize> {
         let will_do = self.authority.knows(offer.environment)
             && self
                 .realms
                 .iter()
                 .any(|realm| realm.eq_ignore_ascii_case(offer.realm))
-            && offer.expires_on <= now + LONGEST_LIFE
-            && offer
-                .cached_at
-                .is_none_or(|cached_at| cached_at <= now + CLOCK_SKEW)
             && offer.target.contains(scopes.iter().copied());
         if !will_do {
             return None;
@@ -240,13 +245,15 @@ fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime
     (life >= HALF_LIFE_FROM).then(|| cached_at + Duration::from_secs(life.as_secs() / 2))
 }
 
-/// Whether a token that could not be written yet stands in for an entry: the one that it would
-/// replace. After a claims challenge the resource has refused that one.
-fn supersedes(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
+/// Whether only one of a token that could not be written yet and an entry would be in the store.
+fn is_other_of(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
     entry.client_id().eq_ignore_ascii_case(kept.client_id())
         && entry.realm().eq_ignore_ascii_case(kept.realm())
         && entry.target().intersects(&Target::from(kept.target()))
-        && entry
-            .cached_at()
-            .is_none_or(|cached_at| cached_at <= kept.cached_at())
+}
+
+fn is_older(entry: &AccessToken<'_>, kept: &Redemption) -> bool {
+    entry
+        .cached_at()
+        .is_none_or(|cached_at| cached_at <= kept.cached_at())
 }

@@ -4,7 +4,7 @@ use msal_token_cache::{Account, RefreshToken, Snapshot};
 use std::time::SystemTime;
 
 use crate::authority::Authority;
-use crate::refusal::clean;
+use crate::text::clean;
 
 #[cfg(test)]
 mod tests;
@@ -105,7 +105,7 @@ pub(crate) fn choose(
             several
                 .into_iter()
                 .map(|candidate| {
-                    let tenant = candidate.chosen.home_tenant().map(str::to_owned);
+                    let tenant = candidate.chosen.home_tenant().map(clean);
                     (candidate.chosen.username, tenant)
                 })
                 .collect(),

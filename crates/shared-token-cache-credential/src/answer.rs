@@ -12,13 +12,15 @@ use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, Secret};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::access::LONGEST_LIFE;
 use crate::refusal::{Refusal, is_transient};
 use crate::request::Request;
 use crate::token_endpoint::TokenReply;
 
 #[cfg(test)]
 mod tests;
+
+/// Nothing that Entra issues lives longer, and no look-up believes more.
+const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What was asked, and of whom.
 pub(crate) struct Asked<'a> {

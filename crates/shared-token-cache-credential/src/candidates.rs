@@ -10,7 +10,7 @@ use crate::authority::Authority;
 
 /// A refresh token and the applications to redeem it under, its own first.
 #[derive(Clone, Debug)]
-pub(crate) struct Candidate {
+pub(crate) struct Attempt {
     pub(crate) token: RedeemedToken,
     pub(crate) client_ids: Vec<String>,
 }
@@ -41,11 +41,11 @@ pub(crate) fn candidates(
     authority: &Authority,
     chosen: &Chosen,
     now: SystemTime,
-) -> Vec<Candidate> {
+) -> Vec<Attempt> {
     newest_first(snapshot, authority, chosen, now)
         .iter()
         .take(MOST_TOKENS)
-        .map(|token| Candidate {
+        .map(|token| Attempt {
             token: token.into(),
             client_ids: client_ids(snapshot, authority, token),
         })

@@ -7,6 +7,7 @@ use msal_token_cache::Clock;
 use token_credential::{
     AccessToken, AccessTokenInfo, Error, ErrorKind, Result, TokenCredential, TokenRequestOptions,
 };
+use tracing::Instrument;
 
 use crate::access::Found;
 use crate::account::Filter;
@@ -16,7 +17,7 @@ use crate::lifecycle::Lifecycle;
 use crate::request::{Call, Request};
 use crate::store::Store;
 use crate::token_endpoint::TokenEndpoint;
-use crate::view::{Account, View};
+use crate::view::{ChosenAccount, View};
 
 /// Azure access tokens from the sign-in that the developer's tools already hold.
 ///
@@ -71,7 +72,8 @@ impl SharedTokenCacheCredential {
     ///
     /// A token with more than five minutes left comes from memory or the cache: no request, no
     /// lock, and no runtime is needed. Otherwise a refresh token is redeemed, in a task of the
-    /// current tokio runtime, within the builder's `timeout`; when that fails, a cached token with
+    /// current tokio runtime, which needs its I/O and time drivers, within the builder's `timeout`;
+    /// when that fails, a cached token with
     /// at least 30 seconds left is served.
     ///
     /// # Errors
@@ -137,14 +139,15 @@ impl SharedTokenCacheCredential {
         })?;
         let under_way = self.0.lifecycle.begin()?;
         let inner = Arc::clone(&self.0);
-        let task = runtime.spawn(async move {
+        let redemption = async move {
             let redeemed = inner
                 .lifecycle
                 .unless_cut(Arc::clone(&inner).redeem(request))
                 .await;
             drop(under_way);
             redeemed
-        });
+        };
+        let task = runtime.spawn(redemption.in_current_span());
         let failed = |text: &str| Error::new(ErrorKind::AuthenticationFailed, text);
         match task.await {
             Ok(Some(redeemed)) => redeemed,
@@ -156,7 +159,9 @@ impl SharedTokenCacheCredential {
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
     /// within five seconds or are cut off, and every connection ends. Idempotent, and for all
     /// clones. Cached tokens are still handed out afterwards. Outside a tokio runtime there is no
-    /// timer for the five seconds: a redemption under way then ends at its own `timeout`.
+    /// timer for the five seconds: a redemption under way then ends at its own `timeout`. A write
+    /// that is waiting for the cache's lock when it is cut off goes on for at most the lock's
+    /// timeout, on a thread of its own.
     ///
     /// # Errors
     ///
@@ -183,7 +188,7 @@ impl Inner {
             .await
     }
 
-    pub(crate) fn account<'v>(&self, store: &Store, view: &'v View) -> Result<&'v Account> {
+    pub(crate) fn account<'v>(&self, store: &Store, view: &'v View) -> Result<&'v ChosenAccount> {
         store.account(view, &self.authority, &self.filter)
     }
 }

@@ -1,7 +1,8 @@
 //! Azure access tokens for async services, from the sign-in that the developer's tools already
 //! hold.
 //!
-//! Microsoft's developer tools keep their sign-in in a token cache on the developer's machine.
+//! Microsoft's developer tools and SDKs keep their sign-in in a token cache on the developer's
+//! machine.
 //! [`SharedTokenCacheCredential`] reads that cache: a cached access token is there in
 //! microseconds, and otherwise one cached refresh token is redeemed and the result written back,
 //! where the other tools find it.
@@ -43,6 +44,7 @@ mod redeem;
 mod refusal;
 mod request;
 mod store;
+mod text;
 mod token_endpoint;
 mod unavailable;
 mod view;
@@ -51,8 +53,8 @@ pub use builder::SharedTokenCacheCredentialBuilder;
 pub use credential::SharedTokenCacheCredential;
 pub use persistence_options::TokenCachePersistenceOptions;
 pub use token_credential::{
-    AccessToken, AccessTokenInfo, Error, ErrorKind, Result, Secret, TokenCredential,
-    TokenRequestOptions,
+    AccessToken, AccessTokenInfo, ChainedTokenCredential, Error, ErrorKind, OAuthError, Result,
+    Secret, TokenCredential, TokenRequestOptions,
 };
 pub use token_endpoint::{
     HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use msal_token_cache::{RedeemedToken, Redemption};
 use token_credential::{AccessTokenInfo, Error, ErrorKind, OAuthError, Result, Secret};
+use tracing::Instrument;
 
 use crate::access::{Found, info};
 use crate::answer::{self, Asked, NoToken};
@@ -12,6 +13,7 @@ use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::store::Store;
 use crate::token_endpoint::{TokenRequest, TransportError, TransportErrorKind};
+use crate::unavailable;
 use crate::view::View;
 
 /// The tenant to redeem at: it stands for the home tenant of whoever the refresh token belongs to.
@@ -87,9 +89,12 @@ impl Inner {
                     .await
                 {
                     Ok(redemption) => return Ok(redemption),
-                    Err(NoToken::Failed(error)) => return Err(error),
+                    Err(NoToken::Failed(error)) => {
+                        return Err(more_useful(reported, error, username));
+                    }
                     Err(NoToken::Refused(refusal)) if !refusal.lets_others_try() => {
-                        return Err(refusal.into_error(username));
+                        let error = refusal.into_error(username);
+                        return Err(more_useful(reported, error, username));
                     }
                     Err(NoToken::Refused(refusal)) => {
                         let is_more = |old: &Refusal| refusal.actionable() > old.actionable();
@@ -102,7 +107,7 @@ impl Inner {
         }
         Err(match reported {
             Some(refusal) => refusal.into_error(username),
-            None => self.nothing_to_redeem(username),
+            None => unavailable::no_refresh_token(username, &store.place(), &self.authority),
         })
     }
 
@@ -149,21 +154,13 @@ impl Inner {
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
         let redemption = Arc::clone(redemption);
         let continued = self.lifecycle.continued();
-        let persist = tokio::spawn(async move {
+        let write = async move {
             inner.lifecycle.unless_cut(store.persist(redemption)).await;
             drop(continued);
-        });
+        };
+        let persist = tokio::spawn(write.in_current_span());
         // A write that takes longer goes on by itself.
         let _ = tokio::time::timeout(PERSIST_WAIT, persist).await;
-    }
-
-    fn nothing_to_redeem(&self, username: Option<&str>) -> Error {
-        let text = format!(
-            "the token cache holds no refresh token of {} for {}: sign in again",
-            username.unwrap_or("the account"),
-            self.authority
-        );
-        Error::new(ErrorKind::CredentialUnavailable, text)
     }
 
     fn unreachable(&self, error: TransportError) -> Error {
@@ -185,5 +182,16 @@ impl Inner {
             self.authority, self.timeout
         );
         Error::new(ErrorKind::AuthenticationFailed, text).with_transient(true)
+    }
+}
+
+/// Of an earlier refusal and the error that ended the call, the one to report: a refusal that the
+/// user can do something about, unless the error will go away by itself.
+fn more_useful(earlier: Option<Box<Refusal>>, last: Error, username: Option<&str>) -> Error {
+    match earlier {
+        Some(refusal) if refusal.needs_the_user() && !last.is_transient() => {
+            refusal.into_error(username)
+        }
+        _ => last,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, OAuthError};
 
+use crate::text::{LONGEST_TEXT, clean};
 use crate::token_endpoint::TokenReply;
 
 /// A token endpoint's refusal.
@@ -32,8 +33,9 @@ const GO_ON_CODES: [u64; 5] = [65001, 65002, 700_007, 700_016, 7_000_218];
 /// What no other refresh token will change: scope, resource, tenant, user, loop.
 const STOP_ERRORS: [&str; 2] = ["invalid_scope", "invalid_request"];
 const STOP_CODES: [u64; 8] = [70011, 500_011, 90002, 50020, 50034, 90072, 50057, 50196];
-/// No text of the server is shown beyond this many characters.
-const LONGEST_TEXT: usize = 512;
+
+/// The user knows what to do: to sign in interactively.
+const MOST_ACTIONABLE: u8 = 3;
 
 impl Refusal {
     /// Reads an answer that has the member `error`.
@@ -96,11 +98,16 @@ impl Refusal {
     /// How much the user can do about it: of several refusals the one with the most is reported.
     pub(crate) fn actionable(&self) -> u8 {
         match self.oauth.error() {
-            "interaction_required" | "login_required" | "consent_required" => 3,
-            "invalid_grant" if self.oauth.claims().is_some() => 3,
+            "interaction_required" | "login_required" | "consent_required" => MOST_ACTIONABLE,
+            "invalid_grant" if self.oauth.claims().is_some() => MOST_ACTIONABLE,
             "invalid_grant" if self.oauth.suberror() != Some("client_mismatch") => 2,
             _ => 1,
         }
+    }
+
+    /// Whether only the user can help: by signing in interactively, with further claims perhaps.
+    pub(crate) fn needs_the_user(&self) -> bool {
+        self.actionable() == MOST_ACTIONABLE
     }
 
     /// Throttling, or a server in trouble.
@@ -139,19 +146,6 @@ impl Refusal {
 /// Throttling, or a server in trouble.
 pub(crate) fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..)
-}
-
-/// A foreign text as it may be shown: capped, on one line, without control characters.
-pub(crate) fn clean(text: &str) -> String {
-    let printable = |c: char| {
-        if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
-            ' '
-        } else {
-            c
-        }
-    };
-    let capped: String = text.chars().take(LONGEST_TEXT).map(printable).collect();
-    capped.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::account::Filter;
 use crate::authority::Authority;
 use crate::overlay::Overlay;
 use crate::unavailable::{self, NoCache};
-use crate::view::{Account, View};
+use crate::view::{ChosenAccount, View};
 
 /// A cache as this credential uses it: with the account that it chose there, and with what could
 /// not be written.
@@ -17,6 +17,9 @@ pub(crate) struct Store {
     cache: Result<TokenCache, NoCache>,
     pub(crate) overlay: Overlay,
     view: ArcSwapOption<View>,
+    /// Held by the write that is under way. The others wait here, where they can be cut off, and
+    /// not each on a thread of its own.
+    writing: tokio::sync::Mutex<()>,
     warned: Mutex<Vec<CacheErrorKind>>,
 }
 
@@ -26,12 +29,21 @@ impl Store {
             cache,
             overlay: Overlay::default(),
             view: ArcSwapOption::empty(),
+            writing: tokio::sync::Mutex::default(),
             warned: Mutex::default(),
         }
     }
 
     fn cache(&self) -> Result<&TokenCache> {
-        self.cache.as_ref().map_err(|why| why.to_error())
+        self.cache.as_ref().map_err(NoCache::to_error)
+    }
+
+    /// Where the cache is, for messages.
+    pub(crate) fn place(&self) -> String {
+        match &self.cache {
+            Ok(cache) => cache.location(),
+            Err(none) => none.name.clone(),
+        }
     }
 
     /// The view of the cache as it is now.
@@ -41,12 +53,13 @@ impl Store {
         filter: &Filter,
         clock: &dyn Clock,
     ) -> Result<Arc<View>> {
+        // First what is kept: a token that moves into the store meanwhile is then in both.
+        let kept = self.overlay.kept();
         let snapshot = self
             .cache()?
             .snapshot_async()
             .await
             .map_err(unavailable::unreadable)?;
-        let kept = self.overlay.kept();
         if let Some(view) = &*self.view.load()
             && view.is_of(&snapshot, &kept)
         {
@@ -63,17 +76,17 @@ impl Store {
         view: &'v View,
         authority: &Authority,
         filter: &Filter,
-    ) -> Result<&'v Account> {
-        let cache = self.cache()?;
+    ) -> Result<&'v ChosenAccount> {
         view.account
             .as_ref()
-            .map_err(|why| unavailable::no_account(why, &cache.location(), authority, filter))
+            .map_err(|why| unavailable::no_account(why, &self.place(), authority, filter))
     }
 
     /// Puts a redemption into the cache. Where that cannot be done the overlay answers instead,
     /// and one warning per cause is given.
     pub(crate) async fn persist(&self, redemption: Arc<Redemption>) {
         let Ok(cache) = &self.cache else { return };
+        let _one_at_a_time = self.writing.lock().await;
         let merged = {
             let redemption = Arc::clone(&redemption);
             cache

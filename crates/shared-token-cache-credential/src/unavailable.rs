@@ -6,32 +6,41 @@ use token_credential::{Error, ErrorKind};
 use crate::account::{Filter, NotChosen};
 use crate::authority::Authority;
 
-/// Why there is no cache to look into, and what to do about it.
+/// A cache that cannot even be looked for, by its name.
+#[derive(Clone, Debug)]
+pub(crate) struct NoCache {
+    pub(crate) name: String,
+    pub(crate) why: WhyNoCache,
+}
+
+/// Why a cache cannot be looked for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum NoCache {
+pub(crate) enum WhyNoCache {
+    #[cfg(target_os = "linux")]
     NoHome,
     EncryptionRequired,
     #[cfg(not(target_os = "linux"))]
-    Unsupported,
+    UnsupportedPlatform,
 }
 
 impl NoCache {
-    pub(crate) fn to_error(self) -> Error {
-        unavailable(match self {
-            Self::NoHome => {
-                "there is no home folder to look for the token cache in: set HOME to an absolute \
+    pub(crate) fn to_error(&self) -> Error {
+        let why = match self.why {
+            #[cfg(target_os = "linux")]
+            WhyNoCache::NoHome => {
+                "cannot be looked for, because there is no home folder: set HOME to an absolute \
                  path, or give a cache with the builder's token_cache"
             }
-            Self::EncryptionRequired => {
-                "an encrypted token cache is required and cannot be read here: allow plain text \
-                 with TokenCachePersistenceOptions::with_allow_unencrypted_storage"
+            WhyNoCache::EncryptionRequired => {
+                "is required to be encrypted, which cannot be read here: allow plain text with \
+                 TokenCachePersistenceOptions::with_allow_unencrypted_storage"
             }
             #[cfg(not(target_os = "linux"))]
-            Self::Unsupported => {
-                "the token cache of this platform cannot be read yet: give a cache with the \
-                 builder's token_cache"
+            WhyNoCache::UnsupportedPlatform => {
+                "cannot be read on this platform yet: give a cache with the builder's token_cache"
             }
-        })
+        };
+        unavailable(format!("the token cache {} {why}", self.name))
     }
 }
 
@@ -93,6 +102,19 @@ pub(crate) fn no_account(
             )
         }
     })
+}
+
+/// There is the account that is meant, and nothing to redeem for it.
+pub(crate) fn no_refresh_token(
+    username: Option<&str>,
+    place: &str,
+    authority: &Authority,
+) -> Error {
+    unavailable(format!(
+        "the token cache {place} holds no refresh token of {} for {authority}: sign in again with a \
+         developer tool that keeps its token cache there",
+        username.unwrap_or("the account"),
+    ))
 }
 
 fn unavailable(text: impl Into<String>) -> Error {

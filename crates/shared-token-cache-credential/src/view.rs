@@ -15,14 +15,14 @@ use crate::authority::Authority;
 pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     kept: Arc<Vec<Arc<Redemption>>>,
-    pub(crate) account: Result<Account, NotChosen>,
+    pub(crate) account: Result<ChosenAccount, NotChosen>,
     /// The scopes of earlier calls, with what they got.
     hot: ArcSwap<Vec<Hot>>,
 }
 
 /// The account that is meant, and which tokens of it will do.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct ChosenAccount {
     pub(crate) chosen: Chosen,
     terms: Terms,
 }
@@ -46,7 +46,7 @@ impl View {
     ) -> Self {
         let account = choose(&snapshot, authority, filter, now).map(|chosen| {
             let terms = Terms::new(&snapshot, authority, &chosen, now);
-            Account { chosen, terms }
+            ChosenAccount { chosen, terms }
         });
         Self {
             snapshot,
@@ -69,7 +69,7 @@ impl View {
     }
 
     /// Looks for a token of the account that is good for these scopes.
-    pub(crate) fn find(&self, account: &Account, scopes: &[&str], now: SystemTime) -> Found {
+    pub(crate) fn find(&self, account: &ChosenAccount, scopes: &[&str], now: SystemTime) -> Found {
         let found = account.terms.find(&self.snapshot, &self.kept, scopes, now);
         if let Found::Hit(token) = &found {
             self.remember(scopes, token);

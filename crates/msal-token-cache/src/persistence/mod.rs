@@ -31,7 +31,7 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     fn location(&self) -> String;
 
     /// What tells whether the content has changed; `None` where there is no content. Two contents
-    /// never have the same stamp. Called once per request for a token, so it must be fast.
+    /// never have the same stamp. Called once per request for a token, in place: it must be fast.
     ///
     /// # Errors
     ///

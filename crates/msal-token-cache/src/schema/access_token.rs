@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use token_credential::Secret;
 
@@ -30,6 +30,11 @@ const BINDING: [&str; 6] = [
     "ext",
     "user_assertion_hash",
 ];
+
+/// Nothing that Entra issues lives longer.
+const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How far another writer's clock may be ahead of ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 impl<'s> AccessToken<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
@@ -86,6 +91,16 @@ impl<'s> AccessToken<'s> {
             .is_some_and(|kind| kind == "AccessToken")
             && self.token_type().eq_ignore_ascii_case("Bearer")
             && !BINDING.iter().any(|name| self.members.has(name))
+    }
+
+    /// Whether its times can be true at this time: a token lives for at most seven days, and no
+    /// writer's clock is ahead by more than five minutes. What does not keep to that is not to be
+    /// handed out, and gives way to what does.
+    pub fn has_believable_times(&self, now: SystemTime) -> bool {
+        self.expires_on <= now + LONGEST_LIFE
+            && self
+                .cached_at()
+                .is_none_or(|cached_at| cached_at <= now + CLOCK_SKEW)
     }
 
     /// When it was put here.

@@ -45,6 +45,12 @@ impl<'s> Members<'s> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
+    /// Whether a member is this text; ASCII case does not count.
+    pub(crate) fn is(&self, name: &str, text: &str) -> bool {
+        self.text(name)
+            .is_some_and(|known| known.eq_ignore_ascii_case(text))
+    }
+
     /// A member that is a secret.
     pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         match self.non_empty(name)? {

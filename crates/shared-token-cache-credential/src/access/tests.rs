@@ -261,6 +261,9 @@ fn what_is_kept_in_memory_answers_in_place_of_what_it_replaces() {
         .with("target", json!("y/.default openid"));
     let found = find_for(&ada(), &other, &kept, &["y/.default"]);
     assert_hit(found, "other");
+    // Whatever application it is of: another one's may have been refused as well.
+    let others = cache().access_token(&ada(), token("new", "another's", 50_000));
+    assert_hit(find(&others), "kept");
     // And nobody else is served from it.
     let bob = FakeAccount::new("bob@contoso.example");
     let cache = cache().refresh_token(&bob, CLOUD, "old", "r", None);

@@ -1,4 +1,5 @@
 use std::error::Error as StdError;
+use std::fmt;
 
 /// How far a request came that got no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,8 +23,7 @@ pub enum TransportErrorKind {
 }
 
 /// Why a request got no whole answer. Its text names the host and never the form or the body.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
+#[derive(Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,
     text: String,
@@ -49,5 +49,20 @@ impl TransportError {
     /// How far the request came.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
     }
 }

@@ -254,3 +254,46 @@ async fn a_store_that_is_locked_holds_nobody_up_but_close() {
     assert_eq!(stored["secret"], first.token().expose_secret());
     assert!(stored["target"].as_str().unwrap().contains(ARM));
 }
+
+/// Writes that wait for a lock must not take the threads away that others need: to resolve a name,
+/// for example.
+#[test]
+fn writes_that_wait_for_the_lock_take_one_thread() {
+    let stage = Stage::new();
+    let store = holding(&stage.cache());
+    let slow = WatchedStore::new(&store, &Journal::default());
+    let credential = stage.credential(slow.with_lock_taking(Duration::from_secs(2)));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let options = TokenRequestOptions::default();
+        for scope in ["a/.default", "b/.default", "c/.default"] {
+            credential.get_token(&[scope], &options).await.unwrap();
+        }
+        let free = tokio::task::spawn_blocking(|| ());
+        let free = tokio::time::timeout(Duration::from_millis(500), free).await;
+        free.expect("a thread is free").unwrap();
+        credential.close().await.unwrap();
+    });
+}
+
+/// A peer that died while it wrote in place leaves an empty file. That is no sign-out.
+#[tokio::test]
+async fn over_an_emptied_file_one_redemption_is_enough() {
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    stage.cache().write_to(&path);
+    let credential = stage.credential(FilePersistence::new(&path));
+    let options = TokenRequestOptions::default();
+    credential.get_token(&[VAULT], &options).await.unwrap();
+    std::fs::write(&path, "").unwrap();
+    for _ in 0..3 {
+        ask(&credential).await.unwrap();
+    }
+    assert_eq!(stage.entra.request_count(), 2);
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+}

@@ -184,6 +184,25 @@ async fn the_refusal_that_can_be_acted_upon_is_told() {
     assert_eq!(asked(&stage).len(), 3);
 }
 
+/// Nor does what ends the call hide it, unless that goes away by itself.
+#[tokio::test]
+async fn what_ends_the_call_does_not_hide_it() {
+    for (last, told) in [
+        (Reply::proxy_page(), "AADSTS50076"),
+        (Reply::error(EntraError::InvalidScope), "AADSTS50076"),
+        (Reply::error(EntraError::Server(503)), "try again later"),
+    ] {
+        let stage = Stage::new();
+        stage.entra.push(Reply::error(EntraError::MfaRequired));
+        stage.entra.push(last);
+        let cache = signed_in_with(&stage, &["a", "b"]);
+        let error = ask(&stage.credential(holding(&cache))).await.unwrap_err();
+        let text = assert_failed(&error);
+        assert!(text.contains(told), "{text}");
+        assert_eq!(asked(&stage).len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn a_server_cannot_write_into_a_terminal() {
     let stage = Stage::new();
