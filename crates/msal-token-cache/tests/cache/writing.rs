@@ -201,18 +201,23 @@ pub(crate) fn a_folder_that_may_not_be_written_is_an_error(path: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-#[test]
-fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
-    let place = Place::signed_in();
-    // In a mount namespace of its own, so that nothing is left mounted. Who is not root becomes
-    // it in a user namespace.
+/// The command that runs what follows while one path is mounted over another: in a mount namespace
+/// of its own, so that nothing is left mounted. Who is not root becomes it in a user namespace.
+fn mounting(what: &Path, over: &Path) -> Command {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--propagation", "private"]);
     if !geteuid().is_root() {
         unshare.arg("--map-root-user");
     }
-    unshare.args(["sh", "-c", r#"mount --bind "$0" "$0" && exec "$@""#]);
-    unshare.arg(&place.path);
+    let mount = r#"mount --bind "$0" "$1" && shift && exec "$@""#;
+    unshare.args(["sh", "-c", mount]).args([what, over]);
+    unshare
+}
+
+#[test]
+fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
+    let place = Place::signed_in();
+    let unshare = mounting(&place.path, &place.path);
     roles::succeeds(roles::command_through(unshare, "a mount", &place.path));
     assert!(
         String::from_utf8(place.content())
@@ -257,6 +262,26 @@ pub(crate) fn a_file_that_cannot_be_replaced_is_written_in_place(path: &Path) {
         .into_iter()
         .filter(|line| line.level == tracing::Level::WARN && line.text.contains("in place"));
     assert_eq!(warnings.count(), 1);
+}
+
+#[test]
+fn where_there_is_no_proc_the_file_is_replaced_all_the_same() {
+    let (place, nothing) = (Place::signed_in(), Place::empty());
+    let unshare = mounting(nothing.folder(), Path::new("/proc"));
+    roles::succeeds(roles::command_through(unshare, "no proc", &place.path));
+}
+
+pub(crate) fn the_file_is_replaced_without_proc(path: &Path) {
+    assert_eq!(fs::read_dir("/proc").unwrap().count(), 0);
+    let before = fs::metadata(path).unwrap();
+    let cache = TokenCache::new(FilePersistence::new(path));
+    assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+    let after = fs::metadata(path).unwrap();
+    assert_ne!(after.ino(), before.ino());
+    assert_eq!(after.mode() & 0o7777, 0o600);
+    assert!(fs::read_to_string(path).unwrap().contains("\"rotated\""));
+    let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert_eq!(names, 1, "no temporary is left");
 }
 
 #[test]
