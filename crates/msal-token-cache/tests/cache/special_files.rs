@@ -123,6 +123,44 @@ fn a_link_is_refused_where_others_could_put_another() {
 }
 
 #[test]
+fn a_link_is_refused_where_others_could_put_another_folder() {
+    let (target, place) = (Place::signed_in(), Place::empty());
+    let folder = place.folder().join("private");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let link = folder.join("link");
+    symlink(&target.path, &link).unwrap();
+    assert!(FilePersistence::new(&link).load().unwrap().is_some());
+    fs::set_permissions(place.folder(), fs::Permissions::from_mode(0o777)).unwrap();
+    is_refused(&link, (ErrorKind::Insecure, "others can write to a folder"));
+}
+
+/// Its folder would have to be looked at too, and so on.
+#[test]
+fn a_link_to_a_link_is_refused() {
+    let (target, between, place) = (Place::signed_in(), Place::empty(), Place::empty());
+    symlink(&target.path, &between.path).unwrap();
+    symlink(&between.path, &place.path).unwrap();
+    is_refused(
+        &place.path,
+        (ErrorKind::Insecure, "its target is a link too"),
+    );
+
+    // Also when it is given as seen from its folder.
+    let relative = between.folder().join("relative");
+    symlink("msal.cache.nocae", &relative).unwrap();
+    is_refused(&relative, (ErrorKind::Insecure, "its target is a link too"));
+}
+
+#[test]
+fn a_link_may_be_given_as_seen_from_its_folder() {
+    let place = Place::signed_in();
+    let link = place.folder().join("link");
+    symlink("msal.cache.nocae", &link).unwrap();
+    assert!(FilePersistence::new(&link).load().unwrap().is_some());
+}
+
+#[test]
 fn a_link_that_leads_nowhere_is_refused() {
     let place = Place::empty();
     symlink(place.folder().join("nothing"), &place.path).unwrap();
