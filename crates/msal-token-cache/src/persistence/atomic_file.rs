@@ -196,10 +196,12 @@ fn sweep(folder: &OwnedFd, base: &str) {
 }
 
 /// Writes over the file itself. The room is reserved first, so that a full disk is met before the
-/// old content is touched; being killed in the middle is not survived.
+/// old content is touched; being killed or an I/O error in the middle is not survived.
 fn overwrite(folder: &OwnedFd, name: &str, content: &[u8]) -> io::Result<FileStat> {
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = File::from(openat(folder, name, flags, Mode::empty())?);
+    // Whoever could read the old content gets no new one.
+    fchmod(&file, PRIVATE)?;
     #[cfg(target_os = "linux")]
     match nix::fcntl::posix_fallocate(&file, 0, i64::try_from(content.len()).unwrap_or(i64::MAX)) {
         // Some network file systems cannot reserve room, and not every libc hides that.

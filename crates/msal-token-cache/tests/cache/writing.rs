@@ -217,6 +217,7 @@ fn mounting(what: &Path, over: &Path) -> Command {
 #[test]
 fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
     let place = Place::signed_in();
+    fs::set_permissions(&place.path, fs::Permissions::from_mode(0o644)).unwrap();
     let unshare = mounting(&place.path, &place.path);
     roles::succeeds(roles::command_through(unshare, "a mount", &place.path));
     assert!(
@@ -251,7 +252,9 @@ pub(crate) fn a_file_that_cannot_be_replaced_is_written_in_place(path: &Path) {
         assert!(stored.secret().expose_secret() == secret);
     }
     assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
-    assert_eq!(fs::metadata(path).unwrap().ino(), inode);
+    let after = fs::metadata(path).unwrap();
+    assert_eq!(after.ino(), inode);
+    assert_eq!(after.mode() & 0o7777, 0o600, "as when it is replaced");
     assert_eq!(
         fs::read_dir(path.parent().unwrap()).unwrap().count(),
         1,
