@@ -1,4 +1,8 @@
 //! The one place that opens files of the cache: what is opened is looked at before it is trusted.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door through which files are opened"
+)]
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
