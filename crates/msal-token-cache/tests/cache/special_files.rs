@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use token_credential::Secret;
 
-use super::sample::{Place, redeemed, signed_in};
+use super::sample::{Place, ROTATED, redeemed, signed_in};
 
 /// Neither reading nor writing waits for anything, and both say what is wrong.
 fn is_refused(path: &Path, expected: (ErrorKind, &str)) {
@@ -93,7 +93,7 @@ fn a_link_of_ours_is_followed_and_stays_a_link() {
     let (target, place, path) = linked();
     let cache = TokenCache::new(FilePersistence::new(&path));
     assert_eq!(cache.snapshot().unwrap().accounts().count(), 1);
-    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new("rotated"));
+    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new(ROTATED));
     let stored = cache.modify(|transaction| {
         assert_eq!(
             place.names(),
@@ -104,7 +104,7 @@ fn a_link_of_ours_is_followed_and_stays_a_link() {
     assert_eq!(stored.unwrap(), Merged::Stored);
     assert_eq!(fs::read_link(&path).unwrap(), target.path);
     let written = String::from_utf8(target.content()).unwrap();
-    assert!(written.contains("\"rotated\""));
+    assert!(written.contains(ROTATED));
     assert_eq!(place.names(), ["msal.cache.nocae"]);
     assert_eq!(target.names(), ["msal.cache.nocae"]);
 }

@@ -18,11 +18,12 @@ use token_credential::Secret;
 
 use super::roles;
 use super::sample::{
-    CLIENT, HOST, NOW, Place, Store, ada, at, bob, redeemed, section, signed_in, vault_token,
+    CLIENT, HOST, NEW_ACCESS_TOKEN, NOW, OLD_REFRESH_TOKEN, Place, ROTATED, Store, ada, at, bob,
+    redeemed, section, signed_in, vault_token,
 };
 
 fn rotate(cache: &TokenCache) -> Result<Merged> {
-    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new("rotated"));
+    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new(ROTATED));
     cache.modify(|transaction| transaction.merge(&redemption))
 }
 
@@ -53,7 +54,7 @@ fn the_file_is_replaced_by_another_and_nothing_is_left_beside_it() {
         secrets
             .map(|s| s.expose_secret().to_owned())
             .collect::<Vec<_>>(),
-        ["rotated"]
+        [ROTATED]
     );
 }
 
@@ -223,7 +224,7 @@ fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
     assert!(
         String::from_utf8(place.content())
             .unwrap()
-            .contains("\"rotated\"")
+            .contains(ROTATED)
     );
 }
 
@@ -282,7 +283,7 @@ pub(crate) fn the_file_is_replaced_without_proc(path: &Path) {
     let after = fs::metadata(path).unwrap();
     assert_ne!(after.ino(), before.ino());
     assert_eq!(after.mode() & 0o7777, 0o600);
-    assert!(fs::read_to_string(path).unwrap().contains("\"rotated\""));
+    assert!(fs::read_to_string(path).unwrap().contains(ROTATED));
     let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
     assert_eq!(names, 1, "no temporary is left");
 }
@@ -339,7 +340,7 @@ impl Undone {
     fn times(times: usize, memory: &MemoryPersistence) -> (Self, Arc<AtomicUsize>) {
         let saves = Arc::new(AtomicUsize::new(0));
         let stale = CacheBuilder::new()
-            .signed_in(&ada(), HOST, CLIENT, "old refresh token")
+            .signed_in(&ada(), HOST, CLIENT, OLD_REFRESH_TOKEN)
             .account(&bob(), HOST, "peer's")
             .to_json();
         let undone = Self {
@@ -391,7 +392,7 @@ fn a_write_that_a_peer_undoes_is_repeated_twice_at_most() {
         let snapshot = cache.snapshot().unwrap();
         let rotated = snapshot
             .refresh_tokens()
-            .any(|token| token.secret().expose_secret() == "rotated");
+            .any(|token| token.secret().expose_secret() == ROTATED);
         assert_eq!(rotated, is_there, "undone {times} times");
         assert_eq!(snapshot.accounts().count(), 1 + usize::from(times > 0));
     }
@@ -403,11 +404,11 @@ fn what_is_written_is_what_the_python_packages_write() {
     let store = Store::holding(before.to_json());
     store.merge(&redeemed(&before)).unwrap();
     let expected = CacheBuilder::new()
-        .signed_in(&ada(), HOST, CLIENT, "old refresh token")
+        .signed_in(&ada(), HOST, CLIENT, OLD_REFRESH_TOKEN)
         .access_token(
             &ada(),
             test_support::AccessTokenSpec {
-                secret: "new access token",
+                secret: NEW_ACCESS_TOKEN,
                 cached_at: Some(NOW),
                 expires_on: NOW + 3_600,
                 ..vault_token()
