@@ -90,6 +90,10 @@ impl StoreLock for FileLock {
 }
 
 impl Drop for FileLock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door to the lock file"
+    )]
     fn drop(&mut self) {
         if getpid() != self.owner {
             return;
@@ -106,6 +110,10 @@ impl Drop for FileLock {
 
 /// One look at the lock file: at the one that we created before, or at what is there now. If
 /// nothing is, it is created.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to the lock file"
+)]
 fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
     if let Some(file) = created {
         let flock = take(path, &file)?;
@@ -332,6 +340,10 @@ mod kernel {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests play peers, who go through no door"
+)]
 mod tests {
     use super::*;
 

@@ -1,23 +1,30 @@
 //! Replacing a file as a whole: a reader sees the old content or the new, whenever we die.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door through which files are written"
+)]
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::safe_open::open_folder;
 use crate::{Error, Result};
 
 /// What the names of our temporaries end with; nobody else's do.
 const SUFFIX: &str = ".msal-token-cache-tmp";
+
+/// The mode of a cache: readable and writable for its owner only.
+const PRIVATE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
 /// How the content came into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,74 +77,81 @@ fn split(path: &Path) -> Result<(&Path, &str)> {
 struct Temporary<'a> {
     folder: &'a OwnedFd,
     file: File,
-    /// `None` while the file has no name (`O_TMPFILE`): then it goes with its descriptor, also
-    /// when we are killed.
+    /// `None` once it is renamed.
     name: Option<PathBuf>,
-    base: &'a str,
 }
 
 impl<'a> Temporary<'a> {
-    fn write(folder: &'a OwnedFd, base: &'a str, content: &[u8]) -> io::Result<Self> {
-        let temporary = Self::create(folder, base)?;
-        // The mode at creation went through the umask.
-        fchmod(&temporary.file, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        (&temporary.file).write_all(content)?;
-        temporary.file.sync_all()?;
-        Ok(temporary)
-    }
-
-    fn create(folder: &'a OwnedFd, base: &'a str) -> nix::Result<Self> {
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    fn write(folder: &'a OwnedFd, base: &str, content: &[u8]) -> io::Result<Self> {
+        let name = temporary_name(base);
         #[cfg(target_os = "linux")]
-        match openat(
-            folder,
-            ".",
-            OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC,
-            mode,
-        ) {
-            Ok(fd) => {
+        if let Some(file) = unnamed::create(folder)? {
+            fill(&file, content)?;
+            // Whatever is in the way of naming it may not be in the way of one with a name.
+            if unnamed::link(&file, folder, &name).is_ok() {
                 return Ok(Self {
                     folder,
-                    file: fd.into(),
-                    name: None,
-                    base,
+                    file,
+                    name: Some(name),
                 });
             }
-            // The file system, or a kernel before 3.11, has no unnamed files.
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {}
-            Err(errno) => return Err(errno),
         }
-        let name = temporary_name(base);
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-        let file = openat(folder, &name, flags | OFlag::O_NOFOLLOW, mode)?.into();
-        Ok(Self {
+        let file = openat(folder, &name, flags | OFlag::O_NOFOLLOW, PRIVATE)?.into();
+        let temporary = Self {
             folder,
             file,
             name: Some(name),
-            base,
-        })
+        };
+        fill(&temporary.file, content)?;
+        Ok(temporary)
     }
 
     /// The file, once it stands at `target`.
     fn rename_over(mut self, target: &str) -> nix::Result<File> {
         let file = self.file.try_clone().map_err(|_| Errno::EMFILE)?;
-        let name = if let Some(name) = &self.name {
-            name.clone()
-        } else {
-            let name = temporary_name(self.base);
-            let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(
-                AT_FDCWD,
-                &*unnamed,
-                self.folder,
-                &name,
-                AtFlags::AT_SYMLINK_FOLLOW,
-            )?;
-            self.name.insert(name).clone()
-        };
-        renameat(self.folder, &name, self.folder, target)?;
+        if let Some(name) = &self.name {
+            renameat(self.folder, name, self.folder, target)?;
+        }
         self.name = None;
         Ok(file)
+    }
+}
+
+fn fill(mut file: &File, content: &[u8]) -> io::Result<()> {
+    // The mode at creation went through the umask.
+    fchmod(file, PRIVATE)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Files that have no name while they are written: they go with their descriptor, also when we
+/// are killed.
+#[cfg(target_os = "linux")]
+mod unnamed {
+    use std::os::fd::AsRawFd;
+    use std::path::Path;
+
+    use nix::fcntl::AT_FDCWD;
+    use nix::unistd::linkat;
+
+    use super::{AtFlags, Errno, File, OFlag, OwnedFd, PRIVATE, openat};
+
+    /// `None` where the file system, or a kernel before 3.11, has no such files.
+    pub(super) fn create(folder: &OwnedFd) -> nix::Result<Option<File>> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        match openat(folder, ".", flags, PRIVATE) {
+            Ok(fd) => Ok(Some(fd.into())),
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Gives the file a name. Fails where `/proc` is not mounted, in some sandboxes.
+    pub(super) fn link(file: &File, folder: &OwnedFd, name: &Path) -> nix::Result<()> {
+        let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let follow = AtFlags::AT_SYMLINK_FOLLOW;
+        linkat(AT_FDCWD, &*unnamed, folder, name, follow)
     }
 }
 
@@ -186,10 +200,12 @@ fn sweep(folder: &OwnedFd, base: &str) {
 }
 
 /// Writes over the file itself. The room is reserved first, so that a full disk is met before the
-/// old content is touched; being killed in the middle is not survived.
+/// old content is touched; being killed or an I/O error in the middle is not survived.
 fn overwrite(folder: &OwnedFd, name: &str, content: &[u8]) -> io::Result<FileStat> {
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = File::from(openat(folder, name, flags, Mode::empty())?);
+    // Whoever could read the old content gets no new one.
+    fchmod(&file, PRIVATE)?;
     #[cfg(target_os = "linux")]
     match nix::fcntl::posix_fallocate(&file, 0, i64::try_from(content.len()).unwrap_or(i64::MAX)) {
         // Some network file systems cannot reserve room, and not every libc hides that.

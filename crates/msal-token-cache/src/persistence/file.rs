@@ -23,9 +23,9 @@ use crate::{Error, ErrorKind, Result};
 /// # Limitations
 ///
 /// Where a file cannot be replaced because it is a mount of its own (a container's single-file
-/// bind mount), it is written in place, and being killed in that moment tears it. On file systems
-/// without `flock` only the existence of the lock file keeps others out, and one that was left
-/// behind by a crash has to be deleted by hand.
+/// bind mount), it is written in place, and being killed or an I/O error in that moment may tear
+/// it. On file systems without `flock` only the existence of the lock file keeps others out, and
+/// one that was left behind by a crash has to be deleted by hand.
 pub struct FilePersistence {
     path: PathBuf,
     max_bytes: u64,

@@ -60,9 +60,12 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     /// Replaces the content, as a whole or not at all, and returns its stamp. Only called under
     /// the lock.
     ///
+    /// An implementation whose own documentation says so may leave torn content behind after a
+    /// crash or an I/O error, as `FilePersistence` does where it writes in place.
+    ///
     /// # Errors
     ///
-    /// The store could not be written; the content is what it was.
+    /// The store could not be written; but for that exception, the content is what it was.
     fn save(&self, content: &[u8]) -> Result<Stamp>;
 }
 

@@ -1,4 +1,8 @@
 //! The one place that opens files of the cache: what is opened is looked at before it is trusted.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door through which files are opened"
+)]
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -49,15 +53,19 @@ fn not_regular(path: &Path, what: &str) -> Error {
     Error::new(ErrorKind::Insecure, text)
 }
 
+fn is_link(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK
+}
+
 /// The file that a path means: itself, or the target of a symbolic link when link and target are
-/// ours and nobody else can put another file there.
+/// ours and nobody else can put another file there. A chain of links is not followed.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     let link = match lstat(path) {
         Ok(stat) => stat,
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(path.to_owned()),
         Err(errno) => return Err(Error::io("looking at", path, errno)),
     };
-    if SFlag::from_bits_truncate(link.st_mode & SFlag::S_IFMT.bits()) != SFlag::S_IFLNK {
+    if !is_link(&link) {
         return Ok(path.to_owned());
     }
     let refuse = |why: &str| {
@@ -71,15 +79,25 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     if Uid::from_raw(link.st_uid) != us {
         return refuse("it belongs to another user");
     }
-    let Ok(target) = path.canonicalize() else {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let (Ok(folder), Ok(target)) = (folder.canonicalize(), path.read_link()) else {
+        return refuse("its target cannot be found");
+    };
+    let target = folder.join(target);
+    if lstat(&target).is_ok_and(|stat| is_link(&stat)) {
+        return refuse("its target is a link too");
+    }
+    let Ok(target) = target.canonicalize() else {
         return refuse("its target cannot be found");
     };
     match stat(&target) {
         Ok(stat) if Uid::from_raw(stat.st_uid) == us => {}
         _ => return refuse("its target belongs to another user"),
     }
-    let folders = target.ancestors().skip(1).chain(path.parent());
-    for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
+    for folder in folder.ancestors().chain(target.ancestors().skip(1)) {
         match stat(folder) {
             Ok(stat) if !writable_by_others(&stat) => {}
             _ => return refuse("others can write to a folder on the way"),

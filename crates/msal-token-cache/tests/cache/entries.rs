@@ -7,7 +7,7 @@ use msal_token_cache::Snapshot;
 use serde_json::{Value, json};
 use token_credential::Secret;
 
-use super::sample::{CLIENT, HOST, Store, ada, bob, redeemed, signed_in, vault_token};
+use super::sample::{CLIENT, HOST, ROTATED, Store, ada, bob, redeemed, signed_in, vault_token};
 
 const SECTIONS: [&str; 5] = [
     "AccessToken",
@@ -97,7 +97,7 @@ fn any_value_in_any_member_harms_nothing_else() {
         .id_token(&ada(), HOST, CLIENT, &ada().utid, "an ID token")
         .to_value();
     let healthy = signed_in();
-    let redemption = redeemed(&healthy).with_refresh_token(Secret::new("rotated"));
+    let redemption = redeemed(&healthy).with_refresh_token(Secret::new(ROTATED));
     for section in SECTIONS {
         let entry = complete[section]
             .as_object()

@@ -6,8 +6,8 @@ use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
 use token_credential::Secret;
 
 use super::sample::{
-    CLIENT, HOST, NOW, Store, VAULT, ada, at, bob, merged, redeemed, redeemed_for, section,
-    signed_in, vault_token,
+    CLIENT, HOST, NEW_ACCESS_TOKEN, NOW, OLD_ACCESS_TOKEN, OLD_REFRESH_TOKEN, ROTATED, Store,
+    VAULT, ada, at, bob, merged, redeemed, redeemed_for, section, signed_in, vault_token,
 };
 
 const OTHER_CLIENT: &str = "1950a258-227b-4e31-a9cf-717495945fc2";
@@ -28,7 +28,7 @@ fn an_access_token_is(fate: Fate, what: &str, account: &FakeAccount, before: Acc
     an_entry_is(fate, what, &signed_in().access_token(account, before));
 }
 
-/// Merges a token for the vault into a cache that holds an "old access token".
+/// Merges a token for the vault into a cache that holds an old access token.
 fn an_entry_is(fate: Fate, what: &str, before: &CacheBuilder) {
     let store = Store::holding(before.to_json());
     let redemption = redeemed(before);
@@ -39,7 +39,7 @@ fn an_entry_is(fate: Fate, what: &str, before: &CacheBuilder) {
         Replaced => (0, 1),
         Preferred => (1, 0),
     };
-    let found = (count("\"old access token\""), count("\"new access token\""));
+    let found = (count(OLD_ACCESS_TOKEN), count(NEW_ACCESS_TOKEN));
     assert_eq!(found, expected, "{what} is {fate:?}");
 
     let once = store.text();
@@ -297,7 +297,7 @@ fn a_token_that_a_peer_asked_for_later_stays_if_it_is_believable_and_does_as_muc
     let after = merged(&before, &redemption);
     assert_eq!(
         section(&after, "AccessToken")[0]["secret"],
-        "new access token",
+        NEW_ACCESS_TOKEN,
         "fewer scopes"
     );
 }
@@ -357,7 +357,7 @@ fn a_rewritten_token_keeps_its_key_its_place_and_what_is_not_ours() {
         rewritten,
         &json!({
             "credential_type": "AccessToken",
-            "secret": "new access token",
+            "secret": NEW_ACCESS_TOKEN,
             "home_account_id": ada().home_account_id(),
             "environment": HOST,
             "client_id": CLIENT,
@@ -406,9 +406,13 @@ fn the_name_of_an_unknown_member_stays_as_it_is_written() {
         r#""\ud800": 1, "\u00e9": 2, "credential_type": "RefreshToken""#,
     );
     let store = Store::holding(before);
-    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new("rotated"));
+    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new(ROTATED));
     store.merge(&redemption).unwrap();
-    for member in [r#""\ud800": 1"#, r#""\u00e9": 2"#, r#""secret": "rotated""#] {
+    for member in [
+        r#""\ud800": 1"#,
+        r#""\u00e9": 2"#,
+        &format!(r#""secret": "{ROTATED}""#),
+    ] {
         assert!(store.text().contains(member), "{member}");
     }
 }
@@ -422,17 +426,17 @@ fn an_entry_that_stands_under_our_key_by_mistake_is_not_overwritten() {
     );
     let before = signed_in().access_token(&bob(), vault_token()).keyed(&key);
     let after = merged(&before, &redeemed(&before));
-    assert_eq!(after["AccessToken"][&key]["secret"], "old access token");
+    assert_eq!(after["AccessToken"][&key]["secret"], OLD_ACCESS_TOKEN);
     assert_eq!(
         after["AccessToken"][format!("{key}-")]["secret"],
-        "new access token"
+        NEW_ACCESS_TOKEN
     );
 }
 
 #[test]
 fn a_refresh_token_rotates_in_its_entry() {
     let before = CacheBuilder::new()
-        .refresh_token(&ada(), HOST, CLIENT, "old refresh token", Some("1"))
+        .refresh_token(&ada(), HOST, CLIENT, OLD_REFRESH_TOKEN, Some("1"))
         .keyed("a key of its own")
         .with("unknown", json!([1]))
         .account(&ada(), HOST, &ada().utid)
@@ -446,9 +450,9 @@ fn a_refresh_token_rotates_in_its_entry() {
             None,
         )
         .app_metadata(HOST, CLIENT, None);
-    let redemption = redeemed(&before).with_refresh_token(Secret::new("rotated"));
+    let redemption = redeemed(&before).with_refresh_token(Secret::new(ROTATED));
     let mut expected = before.to_value()["RefreshToken"].clone();
-    expected["a key of its own"]["secret"] = json!("rotated");
+    expected["a key of its own"]["secret"] = json!(ROTATED);
     expected["a key of its own"]["last_modification_time"] = json!(NOW.to_string());
     assert_eq!(merged(&before, &redemption)["RefreshToken"], expected);
 }
@@ -462,20 +466,20 @@ fn without_a_new_refresh_token_the_entry_stays() {
 
 #[test]
 fn a_refresh_token_that_somebody_else_has_rotated_stays() {
-    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new("rotated"));
+    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new(ROTATED));
     let now = CacheBuilder::new().signed_in(&ada(), HOST, CLIENT, "rotated by a peer");
     let after = merged(&now, &redemption);
     assert_eq!(after["RefreshToken"], now.to_value()["RefreshToken"]);
     assert_eq!(
         section(&after, "AccessToken")[0]["secret"],
-        "new access token"
+        NEW_ACCESS_TOKEN
     );
 }
 
 #[test]
 fn after_a_sign_out_nothing_is_stored() {
     let redemption = redeemed(&signed_in())
-        .with_refresh_token(Secret::new("rotated"))
+        .with_refresh_token(Secret::new(ROTATED))
         .with_identity(identity(Some("ada@contoso.example")));
     let account = CacheBuilder::new().account(&ada(), HOST, &ada().utid);
     let others = |cache: CacheBuilder| cache.refresh_token(&bob(), HOST, CLIENT, "bob's", None);
@@ -671,7 +675,7 @@ fn app_metadata_is_always_there_and_keeps_its_family() {
 fn a_family_answer_marks_the_rotated_refresh_token() {
     let before = signed_in();
     let redemption = redeemed(&before)
-        .with_refresh_token(Secret::new("rotated"))
+        .with_refresh_token(Secret::new(ROTATED))
         .with_family_id("1");
     assert_eq!(
         section(&merged(&before, &redemption), "RefreshToken")[0]["family_id"],
@@ -683,7 +687,7 @@ fn a_family_answer_marks_the_rotated_refresh_token() {
 fn every_value_that_is_written_is_a_text() {
     let before = CacheBuilder::new().refresh_token(&ada(), HOST, CLIENT, "s", None);
     let redemption = redeemed(&before)
-        .with_refresh_token(Secret::new("rotated"))
+        .with_refresh_token(Secret::new(ROTATED))
         .with_refresh_on(at(NOW + 1_800))
         .with_family_id("1")
         .with_identity(identity(None));

@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use super::sample::Watch;
+
 const ROLE: &str = "MSAL_TOKEN_CACHE_TEST_ROLE";
 const STAGE: &str = "MSAL_TOKEN_CACHE_TEST_STAGE";
 /// The user who owns nothing.
@@ -17,7 +19,7 @@ pub(crate) const NOBODY: u32 = 65_534;
 /// What is played, and where.
 type Role = fn(&Path);
 
-const ROLES: [(&str, Role); 7] = [
+const ROLES: [(&str, Role); 8] = [
     ("a stranger", super::owners::is_turned_away),
     (
         "a hand tied",
@@ -36,6 +38,7 @@ const ROLES: [(&str, Role); 7] = [
         "a mount",
         super::writing::a_file_that_cannot_be_replaced_is_written_in_place,
     ),
+    ("no proc", super::writing::the_file_is_replaced_without_proc),
     ("a writer", super::writers::increments),
 ];
 
@@ -47,6 +50,7 @@ fn a_role_is_played_in_a_process_of_its_own() {
         let stage = PathBuf::from(env::var_os(STAGE).expect("a role has a stage"));
         let role = ROLES.iter().find(|(known, _)| *known == name);
         let (_, play) = role.unwrap_or_else(|| panic!("nobody plays {name:?}"));
+        let _watch = Watch::new();
         play(&stage);
     } else {
         let output = command("no such role", Path::new("/")).output().unwrap();

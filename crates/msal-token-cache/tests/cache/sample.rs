@@ -9,12 +9,17 @@ use msal_token_cache::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
+use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount, logs};
 use token_credential::Secret;
 
 pub(crate) const HOST: &str = "login.microsoftonline.com";
 pub(crate) const CLIENT: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 pub(crate) const VAULT: &str = "https://vault.azure.net/.default";
+// The secrets. No canaries, for a role's process must know those of the process that starts it.
+pub(crate) const OLD_REFRESH_TOKEN: &str = "sample-old-refresh-token";
+pub(crate) const ROTATED: &str = "sample-rotated-refresh-token";
+pub(crate) const OLD_ACCESS_TOKEN: &str = "sample-old-access-token";
+pub(crate) const NEW_ACCESS_TOKEN: &str = "sample-new-access-token";
 /// When the sample redemptions happen.
 pub(crate) const NOW: u64 = 1_700_000_000;
 
@@ -32,14 +37,14 @@ pub(crate) fn bob() -> FakeAccount {
 
 /// Ada has signed in.
 pub(crate) fn signed_in() -> CacheBuilder {
-    CacheBuilder::new().signed_in(&ada(), HOST, CLIENT, "old refresh token")
+    CacheBuilder::new().signed_in(&ada(), HOST, CLIENT, OLD_REFRESH_TOKEN)
 }
 
 /// An access token of hers for the vault that is still good.
 pub(crate) fn vault_token() -> AccessTokenSpec<'static> {
     AccessTokenSpec {
         target: VAULT,
-        secret: "old access token",
+        secret: OLD_ACCESS_TOKEN,
         cached_at: Some(NOW - 600),
         expires_on: NOW + 3_000,
         ..AccessTokenSpec::default()
@@ -59,23 +64,57 @@ pub(crate) fn redeemed_for(cache: &CacheBuilder, target: &str) -> Redemption {
         &refresh_token,
         ada().utid,
         target,
-        Secret::new("new access token"),
+        Secret::new(NEW_ACCESS_TOKEN),
         at(NOW),
         at(NOW + 3_600),
     )
+}
+
+/// Searches all log lines of its time for secrets; every store, place and role has one.
+pub(crate) struct Watch(logs::Capture);
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        for secret in [
+            OLD_REFRESH_TOKEN,
+            ROTATED,
+            OLD_ACCESS_TOKEN,
+            NEW_ACCESS_TOKEN,
+        ] {
+            logs::remember(secret, secret);
+        }
+        let capture = logs::capture();
+        // Where all is well the cache logs nothing of its own.
+        tracing::trace!("a test begins");
+        Self(capture)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.assert_clean();
+        }
+    }
 }
 
 /// A cache in memory, and its content as others see it.
 pub(crate) struct Store {
     pub(crate) memory: MemoryPersistence,
     pub(crate) cache: TokenCache,
+    _watch: Watch,
 }
 
 impl Store {
     pub(crate) fn holding(text: impl Into<String>) -> Self {
+        let watch = Watch::new();
         let memory = MemoryPersistence::holding(text.into());
         let cache = TokenCache::new(memory.clone());
-        Self { memory, cache }
+        Self {
+            memory,
+            cache,
+            _watch: watch,
+        }
     }
 
     pub(crate) fn merge(&self, redemption: &Redemption) -> Result<Merged> {
@@ -113,6 +152,7 @@ pub(crate) fn section<'v>(cache: &'v Value, name: &str) -> Vec<&'v Value> {
 pub(crate) struct Place {
     folder: TempDir,
     pub(crate) path: PathBuf,
+    _watch: Watch,
 }
 
 impl Place {
@@ -120,7 +160,11 @@ impl Place {
     pub(crate) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("msal.cache.nocae");
-        Self { folder, path }
+        Self {
+            folder,
+            path,
+            _watch: Watch::new(),
+        }
     }
 
     pub(crate) fn holding(content: impl AsRef<[u8]>) -> Self {

@@ -11,7 +11,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use token_credential::Secret;
 
-use super::sample::{Place, redeemed, signed_in};
+use super::sample::{Place, ROTATED, redeemed, signed_in};
 
 /// Neither reading nor writing waits for anything, and both say what is wrong.
 fn is_refused(path: &Path, expected: (ErrorKind, &str)) {
@@ -93,7 +93,7 @@ fn a_link_of_ours_is_followed_and_stays_a_link() {
     let (target, place, path) = linked();
     let cache = TokenCache::new(FilePersistence::new(&path));
     assert_eq!(cache.snapshot().unwrap().accounts().count(), 1);
-    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new("rotated"));
+    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new(ROTATED));
     let stored = cache.modify(|transaction| {
         assert_eq!(
             place.names(),
@@ -104,7 +104,7 @@ fn a_link_of_ours_is_followed_and_stays_a_link() {
     assert_eq!(stored.unwrap(), Merged::Stored);
     assert_eq!(fs::read_link(&path).unwrap(), target.path);
     let written = String::from_utf8(target.content()).unwrap();
-    assert!(written.contains("\"rotated\""));
+    assert!(written.contains(ROTATED));
     assert_eq!(place.names(), ["msal.cache.nocae"]);
     assert_eq!(target.names(), ["msal.cache.nocae"]);
 }
@@ -120,6 +120,44 @@ fn a_link_is_refused_where_others_could_put_another() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o1777)).unwrap();
         assert!(FilePersistence::new(&path).load().unwrap().is_some());
     }
+}
+
+#[test]
+fn a_link_is_refused_where_others_could_put_another_folder() {
+    let (target, place) = (Place::signed_in(), Place::empty());
+    let folder = place.folder().join("private");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    let link = folder.join("link");
+    symlink(&target.path, &link).unwrap();
+    assert!(FilePersistence::new(&link).load().unwrap().is_some());
+    fs::set_permissions(place.folder(), fs::Permissions::from_mode(0o777)).unwrap();
+    is_refused(&link, (ErrorKind::Insecure, "others can write to a folder"));
+}
+
+/// Its folder would have to be looked at too, and so on.
+#[test]
+fn a_link_to_a_link_is_refused() {
+    let (target, between, place) = (Place::signed_in(), Place::empty(), Place::empty());
+    symlink(&target.path, &between.path).unwrap();
+    symlink(&between.path, &place.path).unwrap();
+    is_refused(
+        &place.path,
+        (ErrorKind::Insecure, "its target is a link too"),
+    );
+
+    // Also when it is given as seen from its folder.
+    let relative = between.folder().join("relative");
+    symlink("msal.cache.nocae", &relative).unwrap();
+    is_refused(&relative, (ErrorKind::Insecure, "its target is a link too"));
+}
+
+#[test]
+fn a_link_may_be_given_as_seen_from_its_folder() {
+    let place = Place::signed_in();
+    let link = place.folder().join("link");
+    symlink("msal.cache.nocae", &link).unwrap();
+    assert!(FilePersistence::new(&link).load().unwrap().is_some());
 }
 
 #[test]

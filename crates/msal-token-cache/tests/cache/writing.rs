@@ -18,11 +18,12 @@ use token_credential::Secret;
 
 use super::roles;
 use super::sample::{
-    CLIENT, HOST, NOW, Place, Store, ada, at, bob, redeemed, section, signed_in, vault_token,
+    CLIENT, HOST, NEW_ACCESS_TOKEN, NOW, OLD_REFRESH_TOKEN, Place, ROTATED, Store, ada, at, bob,
+    redeemed, section, signed_in, vault_token,
 };
 
 fn rotate(cache: &TokenCache) -> Result<Merged> {
-    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new("rotated"));
+    let redemption = redeemed(&signed_in()).with_refresh_token(Secret::new(ROTATED));
     cache.modify(|transaction| transaction.merge(&redemption))
 }
 
@@ -53,7 +54,7 @@ fn the_file_is_replaced_by_another_and_nothing_is_left_beside_it() {
         secrets
             .map(|s| s.expose_secret().to_owned())
             .collect::<Vec<_>>(),
-        ["rotated"]
+        [ROTATED]
     );
 }
 
@@ -201,23 +202,29 @@ pub(crate) fn a_folder_that_may_not_be_written_is_an_error(path: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-#[test]
-fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
-    let place = Place::signed_in();
-    // In a mount namespace of its own, so that nothing is left mounted. Who is not root becomes
-    // it in a user namespace.
+/// The command that runs what follows while one path is mounted over another: in a mount namespace
+/// of its own, so that nothing is left mounted. Who is not root becomes it in a user namespace.
+fn mounting(what: &Path, over: &Path) -> Command {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--propagation", "private"]);
     if !geteuid().is_root() {
         unshare.arg("--map-root-user");
     }
-    unshare.args(["sh", "-c", r#"mount --bind "$0" "$0" && exec "$@""#]);
-    unshare.arg(&place.path);
+    let mount = r#"mount --bind "$0" "$1" && shift && exec "$@""#;
+    unshare.args(["sh", "-c", mount]).args([what, over]);
+    unshare
+}
+
+#[test]
+fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
+    let place = Place::signed_in();
+    fs::set_permissions(&place.path, fs::Permissions::from_mode(0o644)).unwrap();
+    let unshare = mounting(&place.path, &place.path);
     roles::succeeds(roles::command_through(unshare, "a mount", &place.path));
     assert!(
         String::from_utf8(place.content())
             .unwrap()
-            .contains("\"rotated\"")
+            .contains(ROTATED)
     );
 }
 
@@ -246,7 +253,9 @@ pub(crate) fn a_file_that_cannot_be_replaced_is_written_in_place(path: &Path) {
         assert!(stored.secret().expose_secret() == secret);
     }
     assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
-    assert_eq!(fs::metadata(path).unwrap().ino(), inode);
+    let after = fs::metadata(path).unwrap();
+    assert_eq!(after.ino(), inode);
+    assert_eq!(after.mode() & 0o7777, 0o600, "as when it is replaced");
     assert_eq!(
         fs::read_dir(path.parent().unwrap()).unwrap().count(),
         1,
@@ -257,6 +266,26 @@ pub(crate) fn a_file_that_cannot_be_replaced_is_written_in_place(path: &Path) {
         .into_iter()
         .filter(|line| line.level == tracing::Level::WARN && line.text.contains("in place"));
     assert_eq!(warnings.count(), 1);
+}
+
+#[test]
+fn where_there_is_no_proc_the_file_is_replaced_all_the_same() {
+    let (place, nothing) = (Place::signed_in(), Place::empty());
+    let unshare = mounting(nothing.folder(), Path::new("/proc"));
+    roles::succeeds(roles::command_through(unshare, "no proc", &place.path));
+}
+
+pub(crate) fn the_file_is_replaced_without_proc(path: &Path) {
+    assert_eq!(fs::read_dir("/proc").unwrap().count(), 0);
+    let before = fs::metadata(path).unwrap();
+    let cache = TokenCache::new(FilePersistence::new(path));
+    assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+    let after = fs::metadata(path).unwrap();
+    assert_ne!(after.ino(), before.ino());
+    assert_eq!(after.mode() & 0o7777, 0o600);
+    assert!(fs::read_to_string(path).unwrap().contains(ROTATED));
+    let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert_eq!(names, 1, "no temporary is left");
 }
 
 #[test]
@@ -311,7 +340,7 @@ impl Undone {
     fn times(times: usize, memory: &MemoryPersistence) -> (Self, Arc<AtomicUsize>) {
         let saves = Arc::new(AtomicUsize::new(0));
         let stale = CacheBuilder::new()
-            .signed_in(&ada(), HOST, CLIENT, "old refresh token")
+            .signed_in(&ada(), HOST, CLIENT, OLD_REFRESH_TOKEN)
             .account(&bob(), HOST, "peer's")
             .to_json();
         let undone = Self {
@@ -363,7 +392,7 @@ fn a_write_that_a_peer_undoes_is_repeated_twice_at_most() {
         let snapshot = cache.snapshot().unwrap();
         let rotated = snapshot
             .refresh_tokens()
-            .any(|token| token.secret().expose_secret() == "rotated");
+            .any(|token| token.secret().expose_secret() == ROTATED);
         assert_eq!(rotated, is_there, "undone {times} times");
         assert_eq!(snapshot.accounts().count(), 1 + usize::from(times > 0));
     }
@@ -375,11 +404,11 @@ fn what_is_written_is_what_the_python_packages_write() {
     let store = Store::holding(before.to_json());
     store.merge(&redeemed(&before)).unwrap();
     let expected = CacheBuilder::new()
-        .signed_in(&ada(), HOST, CLIENT, "old refresh token")
+        .signed_in(&ada(), HOST, CLIENT, OLD_REFRESH_TOKEN)
         .access_token(
             &ada(),
             test_support::AccessTokenSpec {
-                secret: "new access token",
+                secret: NEW_ACCESS_TOKEN,
                 cached_at: Some(NOW),
                 expires_on: NOW + 3_600,
                 ..vault_token()

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::raw_server::{Identity, OK, RawServer, read_request};
-use super::{PATIENCE, chain, request};
+use super::{PATIENCE, REFRESH_TOKEN, chain, request};
 
 const MIB: usize = 1024 * 1024;
 
@@ -58,7 +58,8 @@ async fn the_request_is_a_plain_form() {
     lines.sort_unstable();
     let host = server.url();
     let host = host.split('/').nth(2).unwrap();
-    let body_of_request = "grant_type=refresh_token&refresh_token=0.AAAA%26%3D";
+    let refresh_token = REFRESH_TOKEN.replace('&', "%26").replace('=', "%3D");
+    let body_of_request = format!("grant_type=refresh_token&refresh_token={refresh_token}");
     assert_eq!(body, body_of_request);
     assert_eq!(
         lines,

@@ -8,18 +8,44 @@ mod secrets;
 mod setup;
 mod trust;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use shared_token_cache_credential::{TokenRequest, TransportError};
+use test_support::logs;
 use token_credential::Secret;
 
 /// Ends a test that hangs. Not a measure of anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What [`request`] asks with: a canary, and what a form has to encode.
+static REFRESH_TOKEN: LazyLock<String> =
+    LazyLock::new(|| format!("{}&=", logs::canary("refresh token")));
+
+/// Searches all log lines of its time for secrets. Every server has one, and every test without.
+struct Watch(logs::Capture);
+
+impl Watch {
+    fn new() -> Self {
+        let capture = logs::capture();
+        // What fails before anything is sent logs nothing of its own.
+        tracing::trace!("a test begins");
+        Self(capture)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.assert_clean();
+        }
+    }
+}
+
 fn request(url: &str) -> TokenRequest {
     TokenRequest::new(url)
         .with_field("grant_type", Secret::new("refresh_token"))
-        .with_field("refresh_token", Secret::new("0.AAAA&="))
+        .with_field("refresh_token", Secret::new(&**REFRESH_TOKEN))
 }
 
 /// The error and its causes, as a log would show them.

@@ -15,6 +15,8 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::Watch;
+
 pub(super) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
 pub(super) type Stream = TlsStream<TcpStream>;
@@ -35,6 +37,7 @@ pub(super) struct RawServer {
     connections: Arc<AtomicUsize>,
     handshakes: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
+    _watch: Watch,
 }
 
 impl RawServer {
@@ -98,6 +101,7 @@ impl RawServer {
         S: Fn(TcpStream) -> F + Send + 'static,
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
+        let watch = Watch::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -116,6 +120,7 @@ impl RawServer {
             connections,
             handshakes: Arc::default(),
             accepting,
+            _watch: watch,
         }
     }
 

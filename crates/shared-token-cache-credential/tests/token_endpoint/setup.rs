@@ -6,10 +6,11 @@ use std::task::{Context, Poll, Waker};
 use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
 
 use super::raw_server::{OK, RawServer};
-use super::{chain, request};
+use super::{Watch, chain, request};
 
 #[test]
 fn a_request_needs_a_runtime() {
+    let _watch = Watch::new();
     let endpoint = HyperTokenEndpoint::new();
     let mut sending = endpoint.send(request("https://127.0.0.1:1/t"));
     let mut context = Context::from_waker(Waker::noop());
@@ -22,6 +23,7 @@ fn a_request_needs_a_runtime() {
 
 #[tokio::test]
 async fn an_address_must_be_https() {
+    let _watch = Watch::new();
     let endpoint = HyperTokenEndpoint::new();
     for (address, text) in [
         ("http://127.0.0.1:1/t", "not https://"),
@@ -40,6 +42,7 @@ async fn an_address_must_be_https() {
 
 #[test]
 fn extra_roots_are_checked_when_they_are_given() {
+    let _watch = Watch::new();
     let begin = "-----BEGIN CERTIFICATE-----";
     let end = "-----END CERTIFICATE-----";
     let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
