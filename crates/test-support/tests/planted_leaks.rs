@@ -104,6 +104,17 @@ fn on_another_thread() {
 }
 
 #[test]
+fn a_watch_finds_it_when_it_ends() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap();
+    let secret = logs::canary("watched");
+    let watch = logs::Watch::new();
+    tracing::debug!("{secret}");
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(watch)));
+    assert!(panic.is_err());
+    drop(logs::Watch::new());
+}
+
+#[test]
 fn before_the_capture_is_somebody_elses() {
     let secret = logs::canary("planted before");
     assert!(verdict(|| tracing::info!("{secret}")).is_some());

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use super::sample::Watch;
+use super::sample::watch;
 
 const ROLE: &str = "MSAL_TOKEN_CACHE_TEST_ROLE";
 const STAGE: &str = "MSAL_TOKEN_CACHE_TEST_STAGE";
@@ -50,7 +50,7 @@ fn a_role_is_played_in_a_process_of_its_own() {
         let stage = PathBuf::from(env::var_os(STAGE).expect("a role has a stage"));
         let role = ROLES.iter().find(|(known, _)| *known == name);
         let (_, play) = role.unwrap_or_else(|| panic!("nobody plays {name:?}"));
-        let _watch = Watch::new();
+        let _watch = watch();
         play(&stage);
     } else {
         let output = command("no such role", Path::new("/")).output().unwrap();

@@ -70,44 +70,30 @@ pub(crate) fn redeemed_for(cache: &CacheBuilder, target: &str) -> Redemption {
     )
 }
 
-/// Searches all log lines of its time for secrets; every store, place and role has one.
-pub(crate) struct Watch(logs::Capture);
-
-impl Watch {
-    pub(crate) fn new() -> Self {
-        for secret in [
-            OLD_REFRESH_TOKEN,
-            ROTATED,
-            OLD_ACCESS_TOKEN,
-            NEW_ACCESS_TOKEN,
-        ] {
-            logs::remember(secret, secret);
-        }
-        let capture = logs::capture();
-        // Where all is well the cache logs nothing of its own.
-        tracing::trace!("a test begins");
-        Self(capture)
+/// Searches all log lines of its time for the sample's secrets; every store, place and role has
+/// one.
+pub(crate) fn watch() -> logs::Watch {
+    for secret in [
+        OLD_REFRESH_TOKEN,
+        ROTATED,
+        OLD_ACCESS_TOKEN,
+        NEW_ACCESS_TOKEN,
+    ] {
+        logs::remember(secret, secret);
     }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.0.assert_clean();
-        }
-    }
+    logs::Watch::new()
 }
 
 /// A cache in memory, and its content as others see it.
 pub(crate) struct Store {
     pub(crate) memory: MemoryPersistence,
     pub(crate) cache: TokenCache,
-    _watch: Watch,
+    _watch: logs::Watch,
 }
 
 impl Store {
     pub(crate) fn holding(text: impl Into<String>) -> Self {
-        let watch = Watch::new();
+        let watch = watch();
         let memory = MemoryPersistence::holding(text.into());
         let cache = TokenCache::new(memory.clone());
         Self {
@@ -152,7 +138,7 @@ pub(crate) fn section<'v>(cache: &'v Value, name: &str) -> Vec<&'v Value> {
 pub(crate) struct Place {
     folder: TempDir,
     pub(crate) path: PathBuf,
-    _watch: Watch,
+    _watch: logs::Watch,
 }
 
 impl Place {
@@ -163,7 +149,7 @@ impl Place {
         Self {
             folder,
             path,
-            _watch: Watch::new(),
+            _watch: watch(),
         }
     }
 

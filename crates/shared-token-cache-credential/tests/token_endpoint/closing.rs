@@ -7,13 +7,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
+use test_support::logs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
 use tokio::sync::{Barrier, Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::raw_server::{Identity, OK, RawServer, Stream, read_request};
-use super::{PATIENCE, Watch, request};
+use super::{PATIENCE, request};
 
 /// How the client's side of a connection ended.
 #[derive(Debug, PartialEq)]
@@ -327,7 +328,7 @@ async fn dropping_the_last_clone_ends_the_connections() {
 
 #[test]
 fn close_needs_no_runtime() {
-    let _watch = Watch::new();
+    let _watch = logs::Watch::new();
     let endpoint = HyperTokenEndpoint::new();
     let mut closing = endpoint.close();
     let mut context = Context::from_waker(Waker::noop());

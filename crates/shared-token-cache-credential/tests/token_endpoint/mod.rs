@@ -22,26 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 static REFRESH_TOKEN: LazyLock<String> =
     LazyLock::new(|| format!("{}&=", logs::canary("refresh token")));
 
-/// Searches all log lines of its time for secrets. Every server has one, and every test without.
-struct Watch(logs::Capture);
-
-impl Watch {
-    fn new() -> Self {
-        let capture = logs::capture();
-        // What fails before anything is sent logs nothing of its own.
-        tracing::trace!("a test begins");
-        Self(capture)
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.0.assert_clean();
-        }
-    }
-}
-
 fn request(url: &str) -> TokenRequest {
     TokenRequest::new(url)
         .with_field("grant_type", Secret::new("refresh_token"))

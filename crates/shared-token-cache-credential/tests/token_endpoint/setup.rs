@@ -4,13 +4,14 @@ use std::process::Command;
 use std::task::{Context, Poll, Waker};
 
 use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
+use test_support::logs;
 
 use super::raw_server::{OK, RawServer};
-use super::{Watch, chain, request};
+use super::{chain, request};
 
 #[test]
 fn a_request_needs_a_runtime() {
-    let _watch = Watch::new();
+    let _watch = logs::Watch::new();
     let endpoint = HyperTokenEndpoint::new();
     let mut sending = endpoint.send(request("https://127.0.0.1:1/t"));
     let mut context = Context::from_waker(Waker::noop());
@@ -23,7 +24,7 @@ fn a_request_needs_a_runtime() {
 
 #[tokio::test]
 async fn an_address_must_be_https() {
-    let _watch = Watch::new();
+    let _watch = logs::Watch::new();
     let endpoint = HyperTokenEndpoint::new();
     for (address, text) in [
         ("http://127.0.0.1:1/t", "not https://"),
@@ -42,7 +43,7 @@ async fn an_address_must_be_https() {
 
 #[test]
 fn extra_roots_are_checked_when_they_are_given() {
-    let _watch = Watch::new();
+    let _watch = logs::Watch::new();
     let begin = "-----BEGIN CERTIFICATE-----";
     let end = "-----END CERTIFICATE-----";
     let key = rcgen::KeyPair::generate().unwrap().serialize_pem();

@@ -78,3 +78,40 @@ impl Capture {
         recorder::lines_since(self.start)
     }
 }
+
+/// Searches the log lines of its lifetime: what a test keeps to its end.
+///
+/// Dropping it asserts that the lines hold no secret, unless the test is failing anyway.
+///
+/// ```
+/// let _watch = test_support::logs::Watch::new();
+/// // ... the test ...
+/// ```
+#[derive(Debug)]
+pub struct Watch(Capture);
+
+impl Watch {
+    /// Begins to watch, with a line of its own: where all is well there may be no other.
+    #[expect(
+        clippy::new_without_default,
+        reason = "it is made for what it does, not as a value"
+    )]
+    pub fn new() -> Self {
+        let capture = capture();
+        tracing::trace!("a test begins");
+        Self(capture)
+    }
+
+    /// The lines so far.
+    pub fn lines(&self) -> Vec<Line> {
+        self.0.lines()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.assert_clean();
+        }
+    }
+}
