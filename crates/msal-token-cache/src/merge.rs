@@ -48,10 +48,7 @@ impl Transaction {
 
 /// Rotates the redeemed refresh token in its entry. `false` if there is no such entry any more.
 fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits) -> bool {
-    let of_account: Vec<_> = document
-        .entries(Section::RefreshToken)
-        .enumerate()
-        .filter_map(|(position, json)| Some((position, json, RefreshToken::parse(json)?)))
+    let of_account: Vec<_> = parsed(document, Section::RefreshToken, RefreshToken::parse)
         .filter(|(_, _, entry)| {
             entry.home_account_id() == new.redeemed.home_account_id
                 && entry
@@ -128,44 +125,44 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         ),
         ("refresh_on", refresh_on.as_deref()),
     ];
-    let mut place = None;
-    let mut is_outdone = false;
-    for (position, json) in document.entries(Section::AccessToken).enumerate() {
-        let Some(entry) = AccessToken::parse(json) else {
-            continue;
-        };
-        if entry.home_account_id() != new.redeemed.home_account_id
-            || !same_cloud(entry.environment(), &new.redeemed.environment)
-        {
-            continue;
-        }
-        let same_scopes =
-            entry.target().contains(target.scopes()) && target.contains(entry.target().scopes());
-        let replaced = entry.is_plain_bearer()
+    let of_account: Vec<_> = parsed(document, Section::AccessToken, AccessToken::parse)
+        .filter(|(_, _, entry)| {
+            entry.home_account_id() == new.redeemed.home_account_id
+                && same_cloud(entry.environment(), &new.redeemed.environment)
+        })
+        .collect();
+    let has_same_scopes = |entry: &AccessToken<'_>| {
+        entry.target().contains(target.scopes()) && target.contains(entry.target().scopes())
+    };
+    // An entry beside which the new one must not stand.
+    let is_rival = |entry: &AccessToken<'_>| {
+        entry.is_plain_bearer()
             && entry.client_id().eq_ignore_ascii_case(&new.client_id)
             && entry.realm().eq_ignore_ascii_case(&new.realm)
-            && (same_scopes || entry.target().intersects(&target));
-        let same_host = entry
-            .environment()
-            .eq_ignore_ascii_case(&new.redeemed.environment);
-        if replaced && is_newer(&entry, new, &target) {
-            // A peer asked later than we did; what it got stays.
-            is_outdone = true;
-        } else if replaced && same_scopes && same_host && place.is_none() {
-            place = Some((position, json));
-        } else if replaced || entry.expires_on() < new.cached_at {
-            edits.remove(Section::AccessToken, position);
+            && (has_same_scopes(entry) || entry.target().intersects(&target))
+    };
+    // A peer asked later than we did: what it got stays, and ours is not wanted.
+    let outdoes = |entry: &AccessToken<'_>| is_rival(entry) && is_newer(entry, new, &target);
+    let is_outdone = of_account.iter().any(|(_, _, entry)| outdoes(entry));
+    let place = of_account.iter().find(|(_, _, entry)| {
+        let host = entry.environment();
+        !is_outdone
+            && is_rival(entry)
+            && has_same_scopes(entry)
+            && host.eq_ignore_ascii_case(&new.redeemed.environment)
+    });
+    let kept = place.map(|(position, ..)| *position);
+    for (position, _, entry) in &of_account {
+        let goes = (is_rival(entry) && !outdoes(entry)) || entry.expires_on() < new.cached_at;
+        if goes && Some(*position) != kept {
+            edits.remove(Section::AccessToken, *position);
         }
     }
-    match place {
-        Some((position, _)) if is_outdone => {
-            return edits.remove(Section::AccessToken, position);
-        }
-        Some((position, json)) => {
-            return change(Section::AccessToken, position, json, &members, edits);
-        }
-        None if is_outdone => return,
-        None => {}
+    if is_outdone {
+        return;
+    }
+    if let Some((position, json, _)) = place {
+        return change(Section::AccessToken, *position, json, &members, edits);
     }
     let key = key::access_token(
         &new.redeemed.home_account_id,
@@ -189,10 +186,7 @@ fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> b
 }
 
 fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edits: &mut Edits) {
-    let of_account: Vec<_> = document
-        .entries(Section::Account)
-        .enumerate()
-        .filter_map(|(position, json)| Some((position, json, Account::parse(json)?)))
+    let of_account: Vec<_> = parsed(document, Section::Account, Account::parse)
         .filter(|(_, _, entry)| {
             entry.home_account_id() == new.redeemed.home_account_id
                 && same_cloud(entry.environment(), &new.redeemed.environment)
@@ -290,6 +284,16 @@ fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) 
         is_ours,
         edits,
     );
+}
+
+/// The entries of a section that can be read, with their positions and texts.
+fn parsed<'d, E: 'd>(
+    document: &'d Document,
+    section: Section,
+    parse: impl Fn(&'d str) -> Option<E> + 'd,
+) -> impl Iterator<Item = (usize, &'d str, E)> {
+    let entries = document.entries(section).enumerate();
+    entries.filter_map(move |(position, json)| Some((position, json, parse(json)?)))
 }
 
 type MemberTexts<'a> = [(&'a str, Option<&'a str>)];

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use msal_token_cache::{Identity, RedeemedToken, Redemption};
+use msal_token_cache::{AccessToken, Identity, RedeemedToken, Redemption};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, Secret};
@@ -18,9 +18,6 @@ use crate::token_endpoint::TokenReply;
 
 #[cfg(test)]
 mod tests;
-
-/// Nothing that Entra issues lives longer, and no look-up believes more.
-const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What was asked, and of whom.
 pub(crate) struct Asked<'a> {
@@ -78,7 +75,7 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     let expires_on = members
         .expires_on(asked.at)
         .ok_or_else(|| unusable("does not say when the token expires"))?
-        .min(asked.at + LONGEST_LIFE);
+        .min(asked.at + AccessToken::LONGEST_LIFE);
 
     let client_info = members.client_info().map_err(unusable)?;
     if let Some(info) = &client_info
@@ -155,7 +152,7 @@ fn is_guid(text: &str) -> bool {
 }
 
 fn after(time: SystemTime, seconds: u64) -> SystemTime {
-    time + Duration::from_secs(seconds).min(LONGEST_LIFE)
+    time + Duration::from_secs(seconds).min(AccessToken::LONGEST_LIFE)
 }
 
 /// The members of an answer; what they hold is overwritten when they go.

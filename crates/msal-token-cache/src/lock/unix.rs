@@ -7,13 +7,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::kill;
-use nix::sys::stat::{FileStat, Mode, fstat, lstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
 use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 
 use super::Backoff;
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use crate::clock::{Clock, SystemClock};
-use crate::persistence::{StoreLock, open_for_reading};
+use crate::persistence::{StoreLock, file_type, open_for_reading};
 use crate::{Error, ErrorKind, Result};
 
 /// The lock of one cache, held until it is dropped.
@@ -141,7 +141,7 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
             Err(errno) => return Err(errno),
         };
         let stat = fstat(&file)?;
-        if stat.st_mode & nix::libc::S_IFMT != nix::libc::S_IFREG {
+        if file_type(&stat) != SFlag::S_IFREG {
             return Err(Errno::EINVAL);
         }
         let flock = take(path, &file)?;
@@ -184,11 +184,7 @@ fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
 fn locked(path: &Path, timeout: Duration) -> Error {
     let signature = match open_for_reading(path) {
         Ok(Some((file, _))) => Signature::in_file(&file),
-        _ => Signature {
-            pid: None,
-            boot: None,
-            namespace: None,
-        },
+        _ => Signature::default(),
     };
     let holder = match signature.pid {
         Some(pid) => format!("process {pid}"),
@@ -206,6 +202,7 @@ fn locked(path: &Path, timeout: Duration) -> Error {
 
 /// What the holder writes into the lock file. Peers write `<pid> <name>`; ours goes on with what
 /// tells whether the pid means anything here.
+#[derive(Default)]
 struct Signature {
     pid: Option<i32>,
     boot: Option<String>,

@@ -17,7 +17,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::safe_open::open_folder;
+use super::safe_open::{file_type, open_folder};
 use crate::{Error, Result};
 
 /// What the names of our temporaries end with; nobody else's do.
@@ -191,7 +191,7 @@ fn sweep(folder: &OwnedFd, base: &str) {
         let is_ours = name.to_str().is_ok_and(|name| is_temporary_of(base, name));
         let is_file = || {
             fstatat(folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
-                .is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits())
+                .is_ok_and(|stat| file_type(&stat) == SFlag::S_IFREG)
         };
         if is_ours && is_file() {
             let _ = unlinkat(folder, name.as_c_str(), UnlinkatFlags::NoRemoveDir);

@@ -39,7 +39,7 @@ pub(crate) fn open_folder(path: &Path) -> Result<OwnedFd> {
 
 /// An error unless this is a regular file.
 pub(crate) fn regular(path: &Path, stat: &FileStat) -> Result<()> {
-    match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+    match file_type(stat) {
         SFlag::S_IFREG => Ok(()),
         SFlag::S_IFDIR => Err(not_regular(path, "a folder")),
         SFlag::S_IFLNK => Err(not_regular(path, "a symbolic link")),
@@ -53,8 +53,13 @@ fn not_regular(path: &Path, what: &str) -> Error {
     Error::new(ErrorKind::Insecure, text)
 }
 
+/// Whether this is a file, a folder, a link and so on.
+pub(crate) fn file_type(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+}
+
 fn is_link(stat: &FileStat) -> bool {
-    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK
+    file_type(stat) == SFlag::S_IFLNK
 }
 
 /// The file that a path means: itself, or the target of a symbolic link when link and target are

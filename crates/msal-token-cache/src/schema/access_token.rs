@@ -31,12 +31,13 @@ const BINDING: [&str; 6] = [
     "user_assertion_hash",
 ];
 
-/// Nothing that Entra issues lives longer.
-const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How far another writer's clock may be ahead of ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 impl<'s> AccessToken<'s> {
+    /// Seven days: nothing that Entra issues lives longer.
+    pub const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
         let members = Members::parse(json)?;
         Some(Self {
@@ -93,11 +94,11 @@ impl<'s> AccessToken<'s> {
             && !BINDING.iter().any(|name| self.members.has(name))
     }
 
-    /// Whether its times can be true at this time: a token lives for at most seven days, and no
-    /// writer's clock is ahead by more than five minutes. What does not keep to that is not to be
+    /// Whether its times can be true at this time: a token lives for at most
+    /// [`LONGEST_LIFE`](Self::LONGEST_LIFE), and no writer's clock is ahead by more than five minutes. What does not keep to that is not to be
     /// handed out, and gives way to what does.
     pub fn has_believable_times(&self, now: SystemTime) -> bool {
-        self.expires_on <= now + LONGEST_LIFE
+        self.expires_on <= now + Self::LONGEST_LIFE
             && self
                 .cached_at()
                 .is_none_or(|cached_at| cached_at <= now + CLOCK_SKEW)
