@@ -120,7 +120,7 @@ async fn demo(scope: &str) -> Result<(), Box<dyn Error>> {
         hit.as_secs_f64() * 1e6,
     );
     println!(
-        "endpoint saw: {} request, {} TLS handshake",
+        "endpoint saw: requests {}, TLS handshakes {}",
         entra.request_count(),
         entra.handshakes()
     );
@@ -169,7 +169,7 @@ fn describe(snapshot: &Snapshot) -> String {
         .access_tokens()
         .partition(|entry| entry.expires_on() > now);
     format!(
-        "{} account entries, {} refresh tokens, {} good and {} expired access tokens",
+        "account entries {}, refresh tokens {}, access tokens {} good and {} expired",
         snapshot.accounts().count(),
         snapshot.refresh_tokens().count(),
         good.len(),
