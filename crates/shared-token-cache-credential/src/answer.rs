@@ -14,6 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::refusal::{Refusal, is_transient};
 use crate::request::Request;
+use crate::tenant::{is_guid, is_word_for_home};
 use crate::token_endpoint::TokenReply;
 
 #[cfg(test)]
@@ -136,19 +137,10 @@ fn realm<'a>(
     if is_guid(tenant) {
         return tenant;
     }
-    let is_home = matches!(tenant, "organizations" | "common");
     let home = client_info
-        .filter(|_| is_home)
+        .filter(|_| is_word_for_home(tenant))
         .and_then(|info| info.utid.as_deref());
     tid.filter(|tid| !tid.is_empty()).or(home).unwrap_or(tenant)
-}
-
-fn is_guid(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').map(str::len).collect();
-    parts == [8, 4, 4, 4, 12]
-        && text
-            .bytes()
-            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 fn after(time: SystemTime, seconds: u64) -> SystemTime {

@@ -9,13 +9,14 @@ use token_credential::{
 };
 use tracing::Instrument;
 
-use crate::access::Found;
-use crate::account::Filter;
+use crate::access::{Found, Query};
+use crate::account::Whose;
 use crate::authority::Authority;
 use crate::builder::SharedTokenCacheCredentialBuilder;
 use crate::lifecycle::Lifecycle;
 use crate::request::{Call, Request};
 use crate::store::Store;
+use crate::tenant::{Domains, Tenant, Tenants};
 use crate::token_endpoint::TokenEndpoint;
 use crate::view::{ChosenAccount, View};
 
@@ -41,14 +42,15 @@ use crate::view::{ChosenAccount, View};
 ///
 /// # Limitations
 ///
-/// The tenant of a call is checked and otherwise ignored: tokens are for the account's home
-/// tenant. Plain-text caches only, and so Linux only, for now.
+/// Plain-text caches only, and so Linux only, for now.
 #[derive(Clone)]
 pub struct SharedTokenCacheCredential(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) authority: Authority,
-    pub(crate) filter: Filter,
+    pub(crate) whose: Whose,
+    pub(crate) tenants: Tenants,
+    pub(crate) domains: Domains,
     pub(crate) nocae: Arc<Store>,
     pub(crate) cae: Arc<Store>,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
@@ -82,8 +84,9 @@ impl SharedTokenCacheCredential {
     ///   a redemption is needed and there is no tokio runtime.
     /// - [`ErrorKind::CredentialUnavailable`]: there is no cache, no account, or not one that is
     ///   meant; the text names the place and the next step.
-    /// - [`ErrorKind::AuthenticationFailed`]: the redemption was refused or got no answer
-    ///   ([`Error::oauth`], [`Error::is_transient`]), or the credential is closed.
+    /// - [`ErrorKind::AuthenticationFailed`]: the tenant is not one of the allowed ones, the
+    ///   redemption was refused or got no answer ([`Error::oauth`], [`Error::is_transient`]), or the
+    ///   credential is closed.
     ///
     /// # Cancel safety
     ///
@@ -111,16 +114,16 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        let call = Call::new(scopes, options)?;
+        let call = Call::new(scopes, options, &self.0.tenants)?;
         let inner = &self.0;
         let store = inner.store(call.enable_cae);
         let view = inner.view(store).await?;
         if !call.has_claims() {
-            let now = inner.clock.now();
-            if let Some(token) = view.hot(scopes, now) {
+            if let Some(token) = view.hot(scopes, call.tenant, inner.clock.now()) {
                 return Ok(token);
             }
-            if let Found::Hit(token) = view.find(inner.account(store, &view)?, scopes, now) {
+            let account = inner.account(store, &view)?;
+            if let Found::Hit(token) = inner.find(&view, account, scopes, call.tenant) {
                 return Ok(token);
             }
         }
@@ -182,14 +185,39 @@ impl Inner {
         if enable_cae { &self.cae } else { &self.nocae }
     }
 
+    /// Whether a store is for tokens with Continuous Access Evaluation; one for all callers is.
+    pub(crate) fn is_for_cae(&self, store: &Store) -> bool {
+        std::ptr::eq(store, &raw const *self.cae)
+    }
+
     pub(crate) async fn view(&self, store: &Store) -> Result<Arc<View>> {
-        store
-            .view(&self.authority, &self.filter, &*self.clock)
-            .await
+        store.view(&self.authority, &self.whose, &*self.clock).await
     }
 
     pub(crate) fn account<'v>(&self, store: &Store, view: &'v View) -> Result<&'v ChosenAccount> {
-        store.account(view, &self.authority, &self.filter)
+        store.account(view, &self.authority, &self.whose)
+    }
+
+    /// Looks for a token of the account, and keeps one that is a hit at hand.
+    pub(crate) fn find(
+        &self,
+        view: &View,
+        account: &ChosenAccount,
+        scopes: &[&str],
+        tenant: &str,
+    ) -> Found {
+        let named = Tenant::new(tenant, &account.chosen);
+        let tid = named.domain().and_then(|domain| self.domains.tid(domain));
+        let query = Query {
+            scopes,
+            tenant: named,
+            tid: tid.as_deref(),
+        };
+        let found = view.find(account, &query, self.clock.now());
+        if let Found::Hit(token) = &found {
+            view.remember(scopes, tenant, token);
+        }
+        found
     }
 }
 

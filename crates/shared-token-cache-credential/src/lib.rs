@@ -31,6 +31,7 @@
 mod access;
 mod account;
 mod answer;
+mod authentication_record;
 mod authority;
 mod builder;
 mod candidates;
@@ -44,11 +45,13 @@ mod redeem;
 mod refusal;
 mod request;
 mod store;
+mod tenant;
 mod text;
 mod token_endpoint;
 mod unavailable;
 mod view;
 
+pub use authentication_record::AuthenticationRecord;
 pub use builder::SharedTokenCacheCredentialBuilder;
 pub use credential::SharedTokenCacheCredential;
 pub use persistence_options::TokenCachePersistenceOptions;

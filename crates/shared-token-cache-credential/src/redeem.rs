@@ -12,12 +12,11 @@ use crate::credential::Inner;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::store::Store;
+use crate::tenant::{Tenant, is_guid};
 use crate::token_endpoint::{TokenRequest, TransportError, TransportErrorKind};
 use crate::unavailable;
 use crate::view::View;
 
-/// The tenant to redeem at: it stands for the home tenant of whoever the refresh token belongs to.
-const TENANT: &str = "organizations";
 /// How long a caller waits for its token to be in the shared cache, too.
 const PERSIST_WAIT: Duration = Duration::from_millis(250);
 
@@ -65,7 +64,7 @@ impl Inner {
             return Ok(None);
         }
         let scopes: Vec<_> = request.scopes().collect();
-        Ok(Some(view.find(account, &scopes, self.clock.now())))
+        Ok(Some(self.find(view, account, &scopes, request.tenant())))
     }
 
     /// What is cached and still good after a redemption that failed, which may have taken a while.
@@ -80,15 +79,23 @@ impl Inner {
     /// Tries the account's refresh tokens in turn, each under the applications that may use it.
     async fn exchange(&self, store: &Store, view: &View, request: &Request) -> Result<Redemption> {
         let chosen = &self.account(store, view)?.chosen;
+        let tenant = Tenant::new(request.tenant(), chosen);
         let username = chosen.username.as_deref();
         let mut reported: Option<Box<Refusal>> = None;
         for candidate in candidates(&view.snapshot, &self.authority, chosen, self.clock.now()) {
             for client_id in &candidate.client_ids {
                 match self
-                    .try_one(store, &candidate.token, client_id, request)
+                    .try_one(store, &candidate.token, client_id, request, tenant)
                     .await
                 {
-                    Ok(redemption) => return Ok(redemption),
+                    Ok(redemption) => {
+                        if let Some(domain) = tenant.domain()
+                            && is_guid(redemption.realm())
+                        {
+                            self.domains.remember(domain, redemption.realm());
+                        }
+                        return Ok(redemption);
+                    }
                     Err(NoToken::Failed(error)) => {
                         return Err(more_useful(reported, error, username));
                     }
@@ -118,10 +125,11 @@ impl Inner {
         token: &RedeemedToken,
         client_id: &str,
         request: &Request,
+        tenant: Tenant<'_>,
     ) -> Result<Redemption, NoToken> {
         let at = self.clock.now();
         let secret = store.overlay.rotated(token.secret(), at);
-        let mut form = TokenRequest::new(self.authority.token_endpoint(TENANT))
+        let mut form = TokenRequest::new(self.authority.token_endpoint(tenant.in_address()))
             .with_field("grant_type", Secret::new("refresh_token"))
             .with_field(
                 "refresh_token",
@@ -130,7 +138,7 @@ impl Inner {
             .with_field("scope", Secret::new(request.scope_field()))
             .with_field("client_id", Secret::new(client_id))
             .with_field("client_info", Secret::new("1"));
-        if let Some(claims) = request.claims_field() {
+        if let Some(claims) = request.claims_field(self.is_for_cae(store)) {
             form = form.with_field("claims", Secret::new(claims));
         }
         let reply = self.endpoint.send(form).await;
@@ -139,7 +147,7 @@ impl Inner {
             &reply,
             &Asked {
                 request,
-                tenant: TENANT,
+                tenant: tenant.in_address(),
                 token,
                 client_id,
                 at,

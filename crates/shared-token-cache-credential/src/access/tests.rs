@@ -38,10 +38,16 @@ fn find_for(
     let chosen = Chosen {
         home_account_id: account.home_account_id(),
         username: None,
+        client_id: None,
     };
     let (snapshot, authority) = (snapshot(cache), authority());
     let terms = Terms::new(&snapshot, &authority, &chosen, at(NOW));
-    terms.find(&snapshot, kept, scopes, at(NOW))
+    let query = Query {
+        scopes,
+        tenant: Tenant::Home(ORGANIZATIONS),
+        tid: None,
+    };
+    terms.find(&snapshot, kept, &query, at(NOW))
 }
 
 fn find(cache: &CacheBuilder) -> Found {

@@ -121,13 +121,20 @@ async fn continuous_access_evaluation_has_a_store_of_its_own() {
     );
 }
 
+/// As with the Azure CLI's own cache: whoever asked, the next caller may be told of a revocation.
 #[tokio::test]
-async fn one_cache_of_ones_own_is_for_both() {
+async fn one_cache_for_all_callers_holds_tokens_with_the_capability() {
     let stage = Stage::new();
-    let credential = stage.credential(holding(&stage.cache()));
+    let cache = TokenCache::new(holding(&stage.cache()));
+    let credential = stage.builder().token_cache(cache).build().unwrap();
+    let token = ask(&credential).await.unwrap();
     let with_cae = TokenRequestOptions::default().with_enable_cae(true);
-    let token = ask_with(&credential, &with_cae).await.unwrap();
-    let same = ask(&credential).await.unwrap();
+    let same = ask_with(&credential, &with_cae).await.unwrap();
     assert_eq!(token.token().expose_secret(), same.token().expose_secret());
-    assert_eq!(stage.entra.request_count(), 1);
+    let [request] = stage.entra.requests().try_into().unwrap();
+    let claims: Value = serde_json::from_str(request.field("claims").unwrap()).unwrap();
+    assert_eq!(
+        claims.pointer("/access_token/xms_cc/values"),
+        Some(&json!(["cp1"]))
+    );
 }
