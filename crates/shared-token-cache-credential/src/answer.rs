@@ -32,12 +32,24 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Why an answer holds no token for us.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum NoToken {
     /// The endpoint says why.
     Refused(Box<Refusal>),
     /// There was no answer, none that a token endpoint gives, or one that must not be used.
     Failed(Error),
+}
+
+impl NoToken {
+    /// The same with for how long the endpoint is to be left alone.
+    pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
+        match self {
+            Self::Refused(refusal) => {
+                Self::Refused(Box::new(refusal.with_retry_after(retry_after)))
+            }
+            Self::Failed(error) => Self::Failed(error.with_retry_after(retry_after)),
+        }
+    }
 }
 
 /// Reads the answer to a redemption.

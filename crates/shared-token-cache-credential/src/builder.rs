@@ -13,6 +13,7 @@ use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
+use crate::throttling::Throttling;
 use crate::token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
 use crate::unavailable::{NoCache, WhyNoCache};
 
@@ -175,6 +176,7 @@ impl SharedTokenCacheCredentialBuilder {
             whose,
             tenants,
             domains: Domains::default(),
+            throttling: Throttling::default(),
             nocae,
             cae,
             endpoint,

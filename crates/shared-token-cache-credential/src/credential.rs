@@ -17,6 +17,7 @@ use crate::lifecycle::Lifecycle;
 use crate::request::{Call, Request};
 use crate::store::Store;
 use crate::tenant::{Domains, Tenant, Tenants};
+use crate::throttling::Throttling;
 use crate::token_endpoint::TokenEndpoint;
 use crate::view::{ChosenAccount, View};
 
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) whose: Whose,
     pub(crate) tenants: Tenants,
     pub(crate) domains: Domains,
+    pub(crate) throttling: Throttling,
     pub(crate) nocae: Arc<Store>,
     pub(crate) cae: Arc<Store>,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
