@@ -66,13 +66,12 @@ impl<'a> Exchange<'a> {
             return Ok(redemption);
         }
         let username = chosen.username.as_deref();
-        Err(match self.reported {
-            Some(refusal) => refusal.into_error(username),
-            None => {
-                let place = self.store.place();
-                unavailable::no_refresh_token(username, &place, &self.inner.authority)
-            }
-        })
+        if let Some(refusal) = self.reported {
+            return Err(refusal.into_error(username));
+        }
+        let place = self.store.place();
+        let authority = &self.inner.authority;
+        Err(unavailable::no_refresh_token(username, &place, authority))
     }
 
     fn attempts(&self, view: &View, chosen: &Chosen) -> Vec<Attempt> {
