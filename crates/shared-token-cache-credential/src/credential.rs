@@ -77,8 +77,14 @@ impl SharedTokenCacheCredential {
     /// A token with more than five minutes left comes from memory or the cache: no request, no
     /// lock, and no runtime is needed. Otherwise a refresh token is redeemed, in a task of the
     /// current tokio runtime, which needs its I/O and time drivers, within the builder's `timeout`;
-    /// when that fails, a cached token with
-    /// at least 30 seconds left is served.
+    /// when that fails, a cached token with at least 30 seconds left is served. With `claims`,
+    /// after a challenge, no cached token will do; with `force_refresh` one only serves when the
+    /// redemption fails.
+    ///
+    /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
+    /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
+    /// again for two minutes, and while it throttles it is left alone
+    /// ([`Error::retry_after`]).
     ///
     /// # Errors
     ///
@@ -120,7 +126,7 @@ impl SharedTokenCacheCredential {
         let inner = &self.0;
         let store = inner.store(call.enable_cae);
         let view = inner.view(store).await?;
-        if !call.has_claims() {
+        if call.allows_cached() {
             if let Some(token) = view.hot(scopes, call.tenant, inner.clock.now()) {
                 return Ok(token);
             }

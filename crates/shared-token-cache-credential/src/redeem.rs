@@ -25,8 +25,9 @@ impl Inner {
         let store = self.store(request.enable_cae());
         // Another call, or another program, may have been faster.
         let view = self.view(store).await?;
-        let found = self.cached(store, &view, &request)?;
-        if let Some(Found::Hit(token)) = found {
+        if request.allows_cached()
+            && let Found::Hit(token) = self.cached(store, &view, &request)?
+        {
             return Ok(token);
         }
         let now = Instant::now();
@@ -61,20 +62,20 @@ impl Inner {
         }
     }
 
-    /// What is cached; nothing for a call with claims, for the resource has just refused that.
-    fn cached(&self, store: &Store, view: &View, request: &Request) -> Result<Option<Found>> {
+    /// What is cached.
+    fn cached(&self, store: &Store, view: &View, request: &Request) -> Result<Found> {
         let account = self.account(store, view)?;
-        if request.has_claims() {
-            return Ok(None);
-        }
         let scopes: Vec<_> = request.scopes().collect();
-        Ok(Some(self.find(view, account, &scopes, request.tenant())))
+        Ok(self.find(view, account, &scopes, request.tenant()))
     }
 
     /// What is cached and still good after a redemption that failed, which may have taken a while.
     async fn last_resort(&self, store: &Store, request: &Request) -> Option<AccessTokenInfo> {
+        if !request.allows_last_resort() {
+            return None;
+        }
         let view = self.view(store).await.ok()?;
-        match self.cached(store, &view, request).ok()?? {
+        match self.cached(store, &view, request).ok()? {
             Found::Hit(token) => Some(token),
             Found::Miss(last_resort) => last_resort,
         }
