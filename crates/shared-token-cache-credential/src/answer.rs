@@ -78,11 +78,7 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
         return Err(unusable("has an access_token that no header can carry"));
     }
     // A token of another type is of no use without a key that we do not have.
-    if members.has("token_type")
-        && !members
-            .text("token_type")
-            .is_some_and(|token_type| token_type.eq_ignore_ascii_case("Bearer"))
-    {
+    if !members.is_bearer() {
         return Err(unusable("has a token that is not a bearer token"));
     }
     let expires_on = members
@@ -172,6 +168,17 @@ impl Members {
 
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// Whether the token is presented as it is, which is also meant when nothing is said.
+    fn is_bearer(&self) -> bool {
+        match self.0.get("token_type") {
+            None | Some(Value::Null) => true,
+            Some(Value::String(token_type)) => {
+                token_type.is_empty() || token_type.eq_ignore_ascii_case("Bearer")
+            }
+            Some(_) => false,
+        }
     }
 
     /// A number of seconds, as a number or a text; nothing that is not a time.
