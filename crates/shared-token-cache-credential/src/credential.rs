@@ -168,9 +168,9 @@ impl SharedTokenCacheCredential {
     }
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
-    /// within five seconds or are cut off, and every connection ends. Idempotent, and for all
-    /// clones. Cached tokens are still handed out afterwards. Outside a tokio runtime there is no
-    /// timer for the five seconds: a redemption under way then ends at its own `timeout`. A write
+    /// within the builder's `close_grace` (5 s) or are cut off, and every connection ends.
+    /// Idempotent, and for all clones. Cached tokens are still handed out afterwards. Outside a
+    /// tokio runtime there is no timer for the grace: a redemption under way then ends at its own `timeout`. A write
     /// that is waiting for the cache's lock when it is cut off goes on for at most the lock's
     /// timeout, on a thread of its own.
     ///
