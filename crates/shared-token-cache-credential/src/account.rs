@@ -222,11 +222,7 @@ impl Candidate {
                 .iter()
                 .any(|known| is_same_name(known, asked))
         };
-        let same_tenant = |asked: &String| {
-            self.chosen
-                .home_tenant()
-                .is_some_and(|home| home.eq_ignore_ascii_case(asked))
-        };
+        let same_tenant = |asked: &String| self.chosen.home_tenant() == Some(asked.as_str());
         username.as_ref().is_none_or(same_name) && tenant_id.as_ref().is_none_or(same_tenant)
     }
 }

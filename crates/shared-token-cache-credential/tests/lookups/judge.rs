@@ -249,7 +249,7 @@ fn passes(id: &str, accounts: &[&Value], query: &Query) -> bool {
         })
     });
     let at_home = given(query.tenant_id.as_deref())
-        .is_none_or(|asked| home_tenant(id).is_some_and(|home| home.eq_ignore_ascii_case(asked)));
+        .is_none_or(|asked| home_tenant(id).is_some_and(|home| home == asked));
     named && at_home
 }
 

@@ -201,7 +201,12 @@ impl Maker {
         } else {
             self.one_of(self.cloud)
         };
-        self.cased(host)
+        // Hosts compare as they are written.
+        if self.once_in(30) {
+            host.to_uppercase()
+        } else {
+            host.to_owned()
+        }
     }
 
     /// The same, now and then with other case.

@@ -62,7 +62,8 @@ impl Maker {
             _ => None,
         };
         let tenant_id = match self.rng.u8(..16) {
-            0..=3 => Some(self.cased(&tenant)),
+            0..=2 => Some(tenant),
+            3 => Some(tenant.to_uppercase()),
             4 => Some(self.tenant()),
             5 => Some(String::new()),
             _ => None,

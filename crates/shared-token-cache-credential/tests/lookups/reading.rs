@@ -68,7 +68,7 @@ impl Cloud {
     }
 
     pub(crate) fn knows(&self, entry: &Value, name: &str) -> bool {
-        text(entry, name).is_some_and(|host| self.0.contains(&host.to_lowercase()))
+        text(entry, name).is_some_and(|host| self.0.iter().any(|known| known == host))
     }
 }
 
