@@ -66,6 +66,7 @@ pub(crate) struct Filter {
 struct Candidate {
     chosen: Chosen,
     usernames: Vec<String>,
+    of_broker: bool,
     has_refresh_token: bool,
     has_family_token: bool,
 }
@@ -131,6 +132,7 @@ fn with_tokens(snapshot: &Snapshot, authority: &Authority, now: SystemTime) -> V
             .iter_mut()
             .find(|known| known.chosen.home_account_id == id);
         if let Some(known) = known {
+            known.of_broker |= of_broker;
             known.add(&account);
             continue;
         }
@@ -138,22 +140,22 @@ fn with_tokens(snapshot: &Snapshot, authority: &Authority, now: SystemTime) -> V
             .iter()
             .filter(|token| token.home_account_id() == id)
             .peekable();
-        let has_refresh_token = theirs.peek().is_some();
-        if has_refresh_token || of_broker {
-            let mut candidate = Candidate {
-                chosen: Chosen {
-                    home_account_id: id.to_owned(),
-                    username: None,
-                    client_id: None,
-                },
-                usernames: Vec::new(),
-                has_refresh_token,
-                has_family_token: theirs.any(|token| token.family_id().is_some()),
-            };
-            candidate.add(&account);
-            candidates.push(candidate);
-        }
+        let mut candidate = Candidate {
+            chosen: Chosen {
+                home_account_id: id.to_owned(),
+                username: None,
+                client_id: None,
+            },
+            usernames: Vec::new(),
+            of_broker,
+            has_refresh_token: theirs.peek().is_some(),
+            has_family_token: theirs.any(|token| token.family_id().is_some()),
+        };
+        candidate.add(&account);
+        candidates.push(candidate);
     }
+    // Only now: any of an account's entries may say that it is a broker's.
+    candidates.retain(|candidate| candidate.has_refresh_token || candidate.of_broker);
     candidates
 }
 
@@ -220,11 +222,7 @@ impl Candidate {
                 .iter()
                 .any(|known| is_same_name(known, asked))
         };
-        let same_tenant = |asked: &String| {
-            self.chosen
-                .home_tenant()
-                .is_some_and(|home| home.eq_ignore_ascii_case(asked))
-        };
+        let same_tenant = |asked: &String| self.chosen.home_tenant() == Some(asked.as_str());
         username.as_ref().is_none_or(same_name) && tenant_id.as_ref().is_none_or(same_tenant)
     }
 }

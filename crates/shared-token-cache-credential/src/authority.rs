@@ -49,13 +49,11 @@ impl Authority {
         if !is_host(host) {
             return invalid("is not a host, or more than a host");
         }
-        if port.is_some() && is_known_cloud(host) {
+        let host = host.to_ascii_lowercase();
+        if port.is_some() && is_known_cloud(&host) {
             return invalid("is a known cloud at another port");
         }
-        Ok(Self {
-            host: host.to_ascii_lowercase(),
-            port,
-        })
+        Ok(Self { host, port })
     }
 
     /// The address that tokens of this tenant come from.
@@ -67,7 +65,7 @@ impl Authority {
     /// a host of one's own.
     pub(crate) fn knows(&self, environment: &str) -> bool {
         same_cloud(&self.host, environment)
-            || (self.port.is_some() && self.to_string().eq_ignore_ascii_case(environment))
+            || (self.port.is_some() && self.to_string() == environment)
     }
 }
 
@@ -135,7 +133,7 @@ mod tests {
             "https://login.microsoftonline.com/tenant",
             "https://login.microsoftonline.com?x",
             "https://login.microsoftonline.com#x",
-            "https://login.microsoftonline.com:8443",
+            "https://LOGIN.microsoftonline.com:8443",
             "https://login.microsoftonline.com:",
             "https://localhost:0",
             "https://localhost:0443",
@@ -161,7 +159,7 @@ mod tests {
         assert!(!public.knows("login.microsoftonline.us"));
         let own = Authority::parse("https://localhost:8443").expect("an authority");
         assert!(own.knows("localhost"));
-        assert!(own.knows("LOCALHOST:8443"));
+        assert!(own.knows("localhost:8443"));
         assert!(!own.knows("localhost:8444"));
     }
 }

@@ -13,6 +13,7 @@ use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
+use crate::throttling::Throttling;
 use crate::token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
 use crate::unavailable::{NoCache, WhyNoCache};
 
@@ -31,10 +32,13 @@ pub struct SharedTokenCacheCredentialBuilder {
     clock: Option<Arc<dyn Clock>>,
     extra_root_certificates: Option<Vec<u8>>,
     timeout: Option<Duration>,
+    close_grace: Option<Duration>,
 }
 
 /// How long a call may take by default.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long calls under way may go on after a close by default.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 impl SharedTokenCacheCredentialBuilder {
     /// Sets the name of the account that is meant, where the cache holds several; case does not
@@ -131,6 +135,13 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
+    /// Sets how long calls under way may go on after
+    /// [`close`](SharedTokenCacheCredential::close) before they are cut off; 5 s by default.
+    pub fn close_grace(mut self, grace: Duration) -> Self {
+        self.close_grace = Some(grace);
+        self
+    }
+
     /// Builds the credential; no file and no connection is opened yet.
     ///
     /// # Errors
@@ -175,12 +186,13 @@ impl SharedTokenCacheCredentialBuilder {
             whose,
             tenants,
             domains: Domains::default(),
+            throttling: Throttling::default(),
             nocae,
             cae,
             endpoint,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
-            lifecycle: Lifecycle::default(),
+            lifecycle: Lifecycle::new(self.close_grace.unwrap_or(CLOSE_GRACE)),
         })))
     }
 }

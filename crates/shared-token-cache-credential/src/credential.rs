@@ -17,6 +17,7 @@ use crate::lifecycle::Lifecycle;
 use crate::request::{Call, Request};
 use crate::store::Store;
 use crate::tenant::{Domains, Tenant, Tenants};
+use crate::throttling::Throttling;
 use crate::token_endpoint::TokenEndpoint;
 use crate::view::{ChosenAccount, View};
 
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) whose: Whose,
     pub(crate) tenants: Tenants,
     pub(crate) domains: Domains,
+    pub(crate) throttling: Throttling,
     pub(crate) nocae: Arc<Store>,
     pub(crate) cae: Arc<Store>,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
@@ -75,8 +77,14 @@ impl SharedTokenCacheCredential {
     /// A token with more than five minutes left comes from memory or the cache: no request, no
     /// lock, and no runtime is needed. Otherwise a refresh token is redeemed, in a task of the
     /// current tokio runtime, which needs its I/O and time drivers, within the builder's `timeout`;
-    /// when that fails, a cached token with
-    /// at least 30 seconds left is served.
+    /// when that fails, a cached token with at least 30 seconds left is served. With `claims`,
+    /// after a challenge, no cached token will do; with `force_refresh` one only serves when the
+    /// redemption fails.
+    ///
+    /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
+    /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
+    /// again for two minutes, and while it throttles it is left alone
+    /// ([`Error::retry_after`]).
     ///
     /// # Errors
     ///
@@ -118,7 +126,7 @@ impl SharedTokenCacheCredential {
         let inner = &self.0;
         let store = inner.store(call.enable_cae);
         let view = inner.view(store).await?;
-        if !call.has_claims() {
+        if call.allows_cached() {
             if let Some(token) = view.hot(scopes, call.tenant, inner.clock.now()) {
                 return Ok(token);
             }
@@ -160,9 +168,9 @@ impl SharedTokenCacheCredential {
     }
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
-    /// within five seconds or are cut off, and every connection ends. Idempotent, and for all
-    /// clones. Cached tokens are still handed out afterwards. Outside a tokio runtime there is no
-    /// timer for the five seconds: a redemption under way then ends at its own `timeout`. A write
+    /// within the builder's `close_grace` (5 s) or are cut off, and every connection ends.
+    /// Idempotent, and for all clones. Cached tokens are still handed out afterwards. Outside a
+    /// tokio runtime there is no timer for the grace: a redemption under way then ends at its own `timeout`. A write
     /// that is waiting for the cache's lock when it is cut off goes on for at most the lock's
     /// timeout, on a thread of its own.
     ///

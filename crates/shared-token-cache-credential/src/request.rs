@@ -16,6 +16,7 @@ pub(crate) struct Call<'a> {
     pub(crate) tenant: &'a str,
     claims: Option<&'a str>,
     pub(crate) enable_cae: bool,
+    force_refresh: bool,
 }
 
 impl<'a> Call<'a> {
@@ -38,12 +39,13 @@ impl<'a> Call<'a> {
             tenant: tenants.of_call(tenant)?,
             claims,
             enable_cae: options.enable_cae(),
+            force_refresh: options.force_refresh(),
         })
     }
 
-    /// Whether a resource has just refused a token: then no cached one will do.
-    pub(crate) fn has_claims(&self) -> bool {
-        self.claims.is_some()
+    /// Whether a cached token will do.
+    pub(crate) fn allows_cached(&self) -> bool {
+        self.claims.is_none() && !self.force_refresh
     }
 
     /// The same for a task that outlives the caller.
@@ -57,6 +59,7 @@ impl<'a> Call<'a> {
             tenant: self.tenant.to_owned(),
             claims: self.claims.map(str::to_owned),
             enable_cae: self.enable_cae,
+            force_refresh: self.force_refresh,
         }
     }
 }
@@ -68,6 +71,7 @@ pub(crate) struct Request {
     tenant: String,
     claims: Option<String>,
     enable_cae: bool,
+    force_refresh: bool,
 }
 
 impl Request {
@@ -81,9 +85,15 @@ impl Request {
         &self.tenant
     }
 
-    /// Whether a resource has just refused a token: then no cached one will do.
-    pub(crate) fn has_claims(&self) -> bool {
-        self.claims.is_some()
+    /// Whether a cached token will do as long as it is good.
+    pub(crate) fn allows_cached(&self) -> bool {
+        self.claims.is_none() && !self.force_refresh
+    }
+
+    /// Whether a cached token will do when there is no other. After a challenge none will: the
+    /// resource has just refused it.
+    pub(crate) fn allows_last_resort(&self) -> bool {
+        self.claims.is_none()
     }
 
     /// Whether the caller can handle Continuous Access Evaluation.
@@ -237,7 +247,7 @@ mod tests {
         let options = TokenRequestOptions::default()
             .with_claims("")
             .with_tenant_id("");
-        assert!(!request(&["a"], &options).has_claims());
+        assert!(request(&["a"], &options).allows_cached());
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl<'a> Tenant<'a> {
     pub(crate) fn new(tenant: &'a str, chosen: &Chosen) -> Self {
         if is_word_for_home(tenant) {
             Self::Home(tenant)
-        } else if chosen.is_personal() && tenant == PERSONAL_TENANT {
+        } else if chosen.is_personal() && is_same(tenant, PERSONAL_TENANT) {
             // Personal accounts use Azure as guests of a tenant that this word leads to.
             Self::Home(ORGANIZATIONS)
         } else {

@@ -137,7 +137,7 @@ fn a_token_of_anybody_or_anything_else_is_passed_over() {
 fn what_does_not_matter_does_not_matter() {
     let good = || cache().access_token(&ada(), token(CLI, "a", 3600));
     for (member, value) in [
-        ("environment", json!("STS.windows.net")),
+        ("environment", json!("sts.windows.net")),
         ("realm", json!(ada().utid.to_uppercase())),
         ("realm", json!("organizations")),
         ("realm", json!("common")),

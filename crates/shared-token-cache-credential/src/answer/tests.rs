@@ -132,9 +132,12 @@ fn what_is_no_token_is_not_taken_for_one() {
         panic!("not unusable");
     };
     assert!(busy.is_transient());
-    for token_type in [json!("pop"), json!(""), json!(null), json!(["Bearer"])] {
+    for token_type in [json!("pop"), json!(7), json!(["Bearer"])] {
         let text = unusable(read_with(&json!({ "token_type": token_type })));
         assert!(text.contains("not a bearer token"), "{text}");
+    }
+    for token_type in [json!("bearer"), json!(""), json!(null)] {
+        assert!(read_with(&json!({ "token_type": token_type })).is_ok());
     }
 }
 

@@ -119,13 +119,19 @@ fn encode(request: &TokenRequest) -> Result<(String, Request<Full<Bytes>>), Tran
         Some(host) if uri.scheme() == Some(&Scheme::HTTPS) => host.to_owned(),
         _ => return Err(setup("the address of the token endpoint is not https://")),
     };
-    let request = Request::post(uri)
+    let mut head = Request::post(uri)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(ACCEPT, "application/json")
         .header(
             USER_AGENT,
             concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
         )
+        // What the caller of this endpoint does: it heeds a Retry-After, and a 429 without one.
+        .header("x-ms-lib-capability", "retry-after, h429");
+    if let Some(id) = request.client_request_id() {
+        head = head.header("client-request-id", id);
+    }
+    let request = head
         .body(Full::new(Bytes::from_owner(request.body())))
         .map_err(|error| setup("the request cannot be written").with_source(error))?;
     Ok((host, request))

@@ -5,10 +5,11 @@ use zeroize::Zeroizing;
 
 /// A form to post to a token endpoint (RFC 6749 section 6).
 ///
-/// `Debug` shows the address and the names of the fields.
+/// `Debug` shows the address, the id and the names of the fields.
 #[derive(Clone)]
 pub struct TokenRequest {
     url: String,
+    client_request_id: Option<String>,
     form: Vec<(&'static str, Secret)>,
 }
 
@@ -17,6 +18,7 @@ impl TokenRequest {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            client_request_id: None,
             form: Vec::new(),
         }
     }
@@ -33,9 +35,21 @@ impl TokenRequest {
         self
     }
 
+    /// Sets the id by which this request is found in the server's logs: one for a call, kept over
+    /// its retries. One that cannot stand in a header makes the request fail.
+    pub fn with_client_request_id(mut self, id: impl Into<String>) -> Self {
+        self.client_request_id = Some(id.into());
+        self
+    }
+
     /// The address: `https://{host}/{tenant}/oauth2/v2.0/token`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The id for the server's logs.
+    pub fn client_request_id(&self) -> Option<&str> {
+        self.client_request_id.as_deref()
     }
 
     /// The fields in their order.
@@ -64,6 +78,7 @@ impl fmt::Debug for TokenRequest {
         let fields: Vec<_> = self.form().map(|(name, _)| name).collect();
         f.debug_struct("TokenRequest")
             .field("url", &self.url)
+            .field("client_request_id", &self.client_request_id)
             .field("fields", &fields)
             .finish_non_exhaustive()
     }

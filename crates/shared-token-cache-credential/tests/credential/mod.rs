@@ -14,6 +14,7 @@ mod refusals;
 mod rerun;
 mod secrets;
 mod tenants;
+mod throttling;
 mod watched;
 
 use std::task::{Context, Poll, Waker};

@@ -48,7 +48,7 @@ async fn the_request_is_a_plain_form() {
     .await;
     server
         .endpoint()
-        .send(request(&server.url()))
+        .send(request(&server.url()).with_client_request_id("1-2-3"))
         .await
         .unwrap();
 
@@ -66,6 +66,7 @@ async fn the_request_is_a_plain_form() {
         [
             "POST /tenant/oauth2/v2.0/token HTTP/1.1",
             "accept: application/json",
+            "client-request-id: 1-2-3",
             &format!("content-length: {}", body_of_request.len()),
             "content-type: application/x-www-form-urlencoded",
             &format!("host: {host}"),
@@ -73,6 +74,7 @@ async fn the_request_is_a_plain_form() {
                 "user-agent: shared-token-cache-credential/",
                 env!("CARGO_PKG_VERSION")
             ),
+            "x-ms-lib-capability: retry-after, h429",
         ]
     );
 }

@@ -41,6 +41,18 @@ async fn an_address_must_be_https() {
     }
 }
 
+#[tokio::test]
+async fn a_request_id_must_fit_in_a_header() {
+    let _watch = logs::Watch::new();
+    let endpoint = HyperTokenEndpoint::new();
+    for id in ["1\r\nx: 2", "\0", "\u{7f}"] {
+        let request = request("https://127.0.0.1:1/t").with_client_request_id(id);
+        let error = endpoint.send(request).await.unwrap_err();
+        assert_eq!(error.kind(), TransportErrorKind::Setup, "{id:?}");
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+    }
+}
+
 #[test]
 fn extra_roots_are_checked_when_they_are_given() {
     let _watch = logs::Watch::new();
