@@ -1,0 +1,1 @@
+pub(crate) fn check(_own: &[&str]) -> u32 { 0 }
