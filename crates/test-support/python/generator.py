@@ -167,6 +167,15 @@ class Maker(random.Random):
         }
         if not self.once_in(4):
             self.sign_in(sections)
+        if self.record and self.once_in(2):
+            access_token = self.access_token("recorded")
+            access_token.update(
+                home_account_id=self.record["homeAccountId"],
+                environment=self.record["authority"],
+                client_id=self.record["clientId"],
+                realm=self.record["tenantId"],
+            )
+            sections["AccessToken"].append(access_token)
         names = list(sections)
         self.shuffle(names)
         cache = {}
@@ -378,6 +387,10 @@ class Maker(random.Random):
         case = {"name": name, "kind": "lookup", "now": NOW, "env": {}}
         case["call"] = self.call()
         case["constructor"] = self.constructor()
+        self.record = case["constructor"].get("authentication_record")
+        if self.record:
+            # The original looks at the aliases of a record's host in no order that one can name.
+            self.cloud = [self.record["authority"]]
         case["cache"] = self.cache()
         if case["call"].get("enable_cae") or self.once_in(10):
             case["cae_cache"] = self.cache()
