@@ -52,8 +52,9 @@ class Maker(random.Random):
         """Somebody who may be in the cache."""
         uid = self.choice(UIDS)
         utid = self.weighted(*((tenant, 3) for tenant in TENANTS), (PERSONAL, 1))
+        source = self.weighted((None, 5), ("broker", 1), ("device_code", 1))
         home = self.weighted((f"{uid}.{utid}", 30), (uid, 1), (f"{uid}.{utid}.x", 1))
-        return {"uid": uid, "utid": utid, "home": home, "name": self.choice(NAMES)}
+        return {"uid": uid, "utid": utid, "home": home, "name": self.choice(NAMES), "source": source}
 
     def host(self):
         """The environment of an entry: now and then one of another cloud."""
@@ -144,8 +145,8 @@ class Maker(random.Random):
             "username": self.weighted((person["name"], 12), ("", 2), (self.choice(NAMES), 1)),
             "authority_type": self.weighted(("MSSTS", 20), ("ADFS", 1), ("Other", 1)),
         }
-        if self.once_in(6):
-            entry["account_source"] = self.choice(["broker", "device_code", "authorization_code"])
+        if person["source"]:
+            entry["account_source"] = person["source"]
         return entry
 
     def app(self):
@@ -307,7 +308,7 @@ class Maker(random.Random):
             body["id_token"] = f"{encoded({'alg': 'none'})}.{encoded(self.id_token(who))}.c2ln"
         elif self.once_in(40):
             body["id_token"] = "not.a token"
-        if self.once_in(60):
+        if self.once_in(60) and not self.record:
             del body["access_token"]
         return {"status": 200, "json": body}
 

@@ -141,7 +141,8 @@ def discovery(url):
     """The answer to a discovery request."""
     parts = urlsplit(url)
     if parts.path.endswith("/discovery/instance"):
-        asked = urlsplit(dict(parse_qsl(parts.query)).get("authorization_endpoint", "")).netloc
+        authority = dict(parse_qsl(parts.query)).get("authorization_endpoint", "")
+        asked = urlsplit(authority).netloc
         groups = [
             ["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
             ["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
@@ -150,7 +151,9 @@ def discovery(url):
         if not any(asked in group for group in groups) and asked:
             groups.append([asked])
         body = {
-            "tenant_discovery_endpoint": "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration",
+            "tenant_discovery_endpoint": authority.replace(
+                "/oauth2/v2.0/authorize", "/v2.0/.well-known/openid-configuration"
+            ),
             "api-version": "1.1",
             "metadata": [
                 {"preferred_network": hosts[0], "preferred_cache": hosts[0], "aliases": hosts}
