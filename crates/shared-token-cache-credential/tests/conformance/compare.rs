@@ -94,7 +94,8 @@ fn compare_results(expected: &Outcome, got: &Outcome, differences: &mut Vec<Diff
     let both = e.is_some() && g.is_some();
     let [e, g] = [e, g].map(|token| token.and_then(|token| token.info.as_ref()));
     let info = both && e.is_some();
-    let refresh = [e, g].map(|info| Some(info?.refresh_on.map_or("null".into(), |n| n.to_string())));
+    let refresh =
+        [e, g].map(|info| Some(info?.refresh_on.map_or("null".into(), |n| n.to_string())));
     let types = [e, g].map(|info| Some(info?.token_type.to_string()));
     for (field, [e, g], always) in [
         ("token", tokens, true),

@@ -1,1 +1,3 @@
-pub(crate) fn check(_own: &[&str]) -> u32 { 0 }
+pub(crate) fn check(_own: &[&str]) -> u32 {
+    0
+}

@@ -67,7 +67,11 @@ impl Outcome {
             (None, Some(token)) => Ok(Token {
                 token: token.clone(),
                 expires_on: expected.expires_on.ok_or("a token without expires_on")?,
-                info: match (vector.call.method, &expected.refresh_on, &expected.token_type) {
+                info: match (
+                    vector.call.method,
+                    &expected.refresh_on,
+                    &expected.token_type,
+                ) {
                     (Method::GetToken, None, None) => None,
                     (Method::GetTokenInfo, Some(refresh_on), Some(token_type)) => Some(Info {
                         refresh_on: match refresh_on {

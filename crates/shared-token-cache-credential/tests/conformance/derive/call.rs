@@ -42,7 +42,10 @@ pub(super) fn play(vector: &Vector, on: Rules) -> Result<Outcome, String> {
         result = Err(Failure::AuthenticationFailed);
     }
     if vector.call.method == Method::GetToken {
-        result = result.map(|token| Token { info: None, ..token });
+        result = result.map(|token| Token {
+            info: None,
+            ..token
+        });
     }
     Ok(Outcome {
         result,
@@ -139,7 +142,9 @@ impl Player<'_> {
             Err(failure) => Err(failure),
         };
         let redeemed = redeemed.or_else(|failure| {
-            let last_resort = found.last_resort.filter(|_| self.has(Clause::K13LastResort));
+            let last_resort = found
+                .last_resort
+                .filter(|_| self.has(Clause::K13LastResort));
             found.hit.or(last_resort).ok_or(failure)
         });
         redeemed.map_err(|failure| {
@@ -155,12 +160,17 @@ impl Player<'_> {
     /// What the constructor refuses.
     fn constructor(&self) -> Result<Authority, Failure> {
         let constructor = &self.vector.constructor;
-        let tenant = constructor.tenant_id.as_deref().filter(|text| !text.is_empty());
+        let tenant = constructor
+            .tenant_id
+            .as_deref()
+            .filter(|text| !text.is_empty());
         let strict = self.has(Clause::K12Tenant);
         let allowed = &constructor.additionally_allowed_tenants;
         if strict
             && (tenant.is_some_and(|tenant| !is_tenant(tenant))
-                || allowed.iter().any(|tenant| tenant != "*" && !is_tenant(tenant)))
+                || allowed
+                    .iter()
+                    .any(|tenant| tenant != "*" && !is_tenant(tenant)))
         {
             return Err(Failure::InvalidArgument);
         }
@@ -178,7 +188,11 @@ impl Player<'_> {
     }
 
     fn has_claims(&self) -> bool {
-        self.vector.call.claims.as_deref().is_some_and(|claims| !claims.is_empty())
+        self.vector
+            .call
+            .claims
+            .as_deref()
+            .is_some_and(|claims| !claims.is_empty())
     }
 
     /// K13: "bad scopes, tenants and claims are InvalidArgument before anything is read".
@@ -201,7 +215,12 @@ impl Player<'_> {
         if call.scopes.iter().any(is_bad) {
             return invalid;
         }
-        match call.claims.as_deref().filter(|claims| !claims.is_empty()).map(Json::parse) {
+        match call
+            .claims
+            .as_deref()
+            .filter(|claims| !claims.is_empty())
+            .map(Json::parse)
+        {
             None => Ok(()),
             Some(Some(claims)) if claims.is_object() => match claims.get("access_token") {
                 None | Some(Json::Null | Json::Object(_)) => Ok(()),
@@ -231,7 +250,10 @@ impl Player<'_> {
     /// The tenant of a call with a record.
     fn tenant_with(&self, record: &Record) -> Result<Option<String>, Failure> {
         let constructor = &self.vector.constructor;
-        let default = constructor.tenant_id.clone().filter(|text| !text.is_empty());
+        let default = constructor
+            .tenant_id
+            .clone()
+            .filter(|text| !text.is_empty());
         let default = default.unwrap_or_else(|| record.tenant_id.clone());
         let Some(asked) = self.asked_tenant().filter(|asked| *asked != default) else {
             return Ok(Some(default));
@@ -249,7 +271,10 @@ impl Player<'_> {
     /// K5: the tenant of a call without a record, where it governs the lookup.
     fn tenant_without(&self) -> Result<Option<String>, Failure> {
         let list = &self.vector.constructor.additionally_allowed_tenants;
-        let Some(asked) = self.asked_tenant().filter(|asked| *asked != "organizations") else {
+        let Some(asked) = self
+            .asked_tenant()
+            .filter(|asked| *asked != "organizations")
+        else {
             return Ok(None);
         };
         if !self.has(Clause::K5Listed) || list.is_empty() || self.is_multitenant_disabled() {
@@ -282,7 +307,9 @@ impl Player<'_> {
             return Ok(());
         }
         let gets = self.vector.expected_requests.iter().enumerate();
-        let gets: Vec<_> = gets.filter(|(_, request)| request.method == "GET").collect();
+        let gets: Vec<_> = gets
+            .filter(|(_, request)| request.method == "GET")
+            .collect();
         for (_, request) in &gets {
             self.requests.push(Request {
                 method: request.method.clone(),
@@ -291,7 +318,9 @@ impl Player<'_> {
             });
         }
         let failed = |answer: &Answer| answer.error.is_some() || answer.status != Some(200);
-        let mut answers = gets.iter().filter_map(|(n, _)| self.vector.transport.get(*n));
+        let mut answers = gets
+            .iter()
+            .filter_map(|(n, _)| self.vector.transport.get(*n));
         if answers.any(failed) {
             self.sleeps.clone_from(&self.vector.expected_sleeps);
             return Err(Failure::AuthenticationFailed);
@@ -315,9 +344,17 @@ impl Player<'_> {
                         Some(_) => failed,
                     });
                 }
-                let cache = if cae { &self.vector.cae_cache } else { &self.vector.cache };
+                let cache = if cae {
+                    &self.vector.cae_cache
+                } else {
+                    &self.vector.cache
+                };
                 let cache = cache.clone().unwrap_or_else(Json::empty_object);
-                if cache.is_object() { Ok(cache) } else { Err(failed) }
+                if cache.is_object() {
+                    Ok(cache)
+                } else {
+                    Err(failed)
+                }
             }
             Kind::File => {
                 let constructor = &self.vector.constructor;
@@ -336,7 +373,11 @@ impl Player<'_> {
 
     fn file_name(&self) -> String {
         let name = self.vector.constructor.cache_name.as_deref();
-        let suffix = if self.vector.call.enables_cae() { "cae" } else { "nocae" };
+        let suffix = if self.vector.call.enables_cae() {
+            "cae"
+        } else {
+            "nocae"
+        };
         format!("{}.{suffix}", name.unwrap_or("msal.cache"))
     }
 
@@ -374,7 +415,10 @@ impl Player<'_> {
         matter: &Matter,
         candidates: &[Attempt],
     ) -> Result<Found, Failure> {
-        let candidates: Vec<_> = candidates.iter().map(|attempt| attempt.entry.clone()).collect();
+        let candidates: Vec<_> = candidates
+            .iter()
+            .map(|attempt| attempt.entry.clone())
+            .collect();
         let query = Query {
             authority: &matter.authority,
             home_account_id: &matter.home_account_id,
@@ -458,8 +502,12 @@ impl Player<'_> {
         let host = self.host(matter, attempt);
         let form = self.form(&secret, client).map_err(failed)?;
         // What an empty field leaves out, the original misses when it reads the answer.
-        let misses = ["refresh_token", "scope"].iter().any(|name| !form.contains_key(*name));
-        let answer = self.send(&host, &matter.tenant, form, &secret).map_err(failed)?;
+        let misses = ["refresh_token", "scope"]
+            .iter()
+            .any(|name| !form.contains_key(*name));
+        let answer = self
+            .send(&host, &matter.tenant, form, &secret)
+            .map_err(failed)?;
         let of_record = self.record.is_some();
         let status = answer.status.unwrap_or(200);
         let body = body(&answer, self.on, of_record).map_err(|no| (no, false))?;
@@ -471,7 +519,8 @@ impl Player<'_> {
         let is_mismatch = matches!(body.get("error_additional_info"), Some(Json::List(list))
             if list.contains(&Json::text("client_mismatch")));
         if !of_record {
-            self.settle(cache, &mut body, &secret, refusal.as_ref()).map_err(failed)?;
+            self.settle(cache, &mut body, &secret, refusal.as_ref())
+                .map_err(failed)?;
         }
         if let Some(refusal) = refusal {
             return Err((refusal, is_mismatch));
@@ -502,7 +551,8 @@ impl Player<'_> {
                 self.changed = Some(cache.clone());
             }
         } else {
-            self.add(cache, &granted, &host, &tenant, attempt).map_err(failed)?;
+            self.add(cache, &granted, &host, &tenant, attempt)
+                .map_err(failed)?;
         }
         let half_life_is_ours = of_record && self.has(Clause::K7HalfLife);
         let life = granted.expires_on - self.now;
@@ -578,7 +628,11 @@ impl Player<'_> {
         // A failure on the way leaves nothing of this behind: the first write is the last step
         // that can fail.
         let mut written = cache.clone();
-        let host = host.split(['/', ':']).next().unwrap_or_default().to_lowercase();
+        let host = host
+            .split(['/', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_lowercase();
         let granted = super::answer::Granted {
             body,
             access_token: granted.access_token.clone(),
@@ -629,17 +683,26 @@ impl Player<'_> {
             ("claims", self.claims()?.unwrap_or_default()),
         ];
         let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
-        Ok(fields.map(|(name, value)| (name.to_owned(), value)).collect())
+        Ok(fields
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect())
     }
 
     /// K11.
     fn claims(&self) -> Result<Option<String>, Failure> {
-        let claims = self.vector.call.claims.clone().filter(|claims| !claims.is_empty());
+        let claims = self
+            .vector
+            .call
+            .claims
+            .clone()
+            .filter(|claims| !claims.is_empty());
         if !self.vector.call.enables_cae() {
             return Ok(claims);
         }
         let claims = match claims {
-            Some(text) => Json::parse(&text).filter(Json::is_object).ok_or(Failure::Other)?,
+            Some(text) => Json::parse(&text)
+                .filter(Json::is_object)
+                .ok_or(Failure::Other)?,
             None => Json::empty_object(),
         };
         let mut claims = claims;
@@ -652,16 +715,17 @@ impl Player<'_> {
         if !access_token.is_object() {
             return Err(Failure::Other);
         }
-        let values = |list: Vec<Json>| {
-            Json::Object(vec![("values".to_owned(), Json::List(list))])
-        };
+        let values = |list: Vec<Json>| Json::Object(vec![("values".to_owned(), Json::List(list))]);
         if !ours {
             access_token.set("xms_cc", values(vec![Json::text("CP1")]));
-        } else if let Some(capability) =
-            access_token.get_mut("xms_cc").filter(|capability| !matches!(capability, Json::Null))
+        } else if let Some(capability) = access_token
+            .get_mut("xms_cc")
+            .filter(|capability| !matches!(capability, Json::Null))
         {
             let is_cp1 = |value: &Json| {
-                value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("cp1"))
+                value
+                    .as_str()
+                    .is_some_and(|text| text.eq_ignore_ascii_case("cp1"))
             };
             match capability.get_mut("values") {
                 Some(Json::List(list)) if !list.iter().any(is_cp1) => list.push(Json::text("cp1")),

@@ -130,8 +130,8 @@ pub(crate) struct Decision {
     pub(crate) clauses: &'static [Clause],
 }
 
-/// The decisions in the order in which a call meets them. K10 is about texts, which no vector
-/// compares.
+/// The decisions, roughly in the order in which a call meets them. K10 is about texts, which no
+/// vector compares.
 pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 12,
@@ -154,6 +154,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 5,
         clauses: &[K5Empty, K5Ignored, K5Listed],
+    },
+    Decision {
+        number: 7,
+        clauses: &[K7Section, K7Lookup, K7Answer, K7Merge, K7HalfLife],
     },
     Decision {
         number: 2,
@@ -198,10 +202,6 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 6,
         clauses: &[K6Kept],
-    },
-    Decision {
-        number: 7,
-        clauses: &[K7Section, K7Lookup, K7Answer, K7Merge, K7HalfLife],
     },
     Decision {
         number: 8,

@@ -95,9 +95,12 @@ pub(super) fn add(
     };
     let claim = |name: &str| claims.as_ref().and_then(|claims| claims.get(name)).cloned();
     let info = match body.get("client_info") {
-        Some(info) => {
-            Some(info.as_str().and_then(decode).filter(Json::is_object).ok_or(odd)?)
-        }
+        Some(info) => Some(
+            info.as_str()
+                .and_then(decode)
+                .filter(Json::is_object)
+                .ok_or(odd)?,
+        ),
         None => None,
     };
     let uid = |info: &Json| Some(format!("{}.{}", info.str("uid")?, info.str("utid")?));
@@ -124,7 +127,10 @@ pub(super) fn add(
             Some(value) => int(value).ok_or(odd)?,
             None => granted.expires_on - now,
         };
-        let ext = body.get("ext_expires_in").map_or(Some(expires_in), int).ok_or(odd)?;
+        let ext = body
+            .get("ext_expires_in")
+            .map_or(Some(expires_in), int)
+            .ok_or(odd)?;
         let mut entry = texts([("credential_type", Some("AccessToken"))]);
         entry.set("secret", granted.access_token.clone());
         entry.set("home_account_id", id.clone());
@@ -133,7 +139,10 @@ pub(super) fn add(
         entry.set("target", Json::text(&target));
         entry.set("realm", Json::text(around.tenant));
         let token_type = body.get("token_type").cloned();
-        entry.set("token_type", token_type.unwrap_or_else(|| Json::text("Bearer")));
+        entry.set(
+            "token_type",
+            token_type.unwrap_or_else(|| Json::text("Bearer")),
+        );
         entry.set("cached_at", Json::text(now.to_string()));
         entry.set("expires_on", Json::text((now + expires_in).to_string()));
         entry.set("extended_expires_on", Json::text((now + ext).to_string()));
@@ -151,7 +160,14 @@ pub(super) fn add(
         let mut entry = texts([
             ("environment", Some(around.host)),
             ("realm", Some(around.tenant)),
-            ("authority_type", Some(if around.tenant == "adfs" { "ADFS" } else { "MSSTS" })),
+            (
+                "authority_type",
+                Some(if around.tenant == "adfs" {
+                    "ADFS"
+                } else {
+                    "MSSTS"
+                }),
+            ),
         ]);
         entry.set("home_account_id", id.clone());
         let local = claim("oid").or_else(|| claim("sub")).unwrap_or(Json::Null);

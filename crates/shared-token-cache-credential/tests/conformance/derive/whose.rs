@@ -72,8 +72,7 @@ pub(super) fn choose(
             .filter(|token| token.str("home_account_id") == Some(id))
             .peekable();
         let has_token = tokens.peek().is_some();
-        let of_broker =
-            on.has(Clause::K3Broker) && account.str("account_source") == Some("broker");
+        let of_broker = on.has(Clause::K3Broker) && account.str("account_source") == Some("broker");
         if let Some(same) = candidates.iter_mut().find(|other| other.id == id) {
             if !on.has(Clause::K2OneAccount) {
                 same.names.clear();
@@ -89,8 +88,7 @@ pub(super) fn choose(
         }
     }
     let same_name = |name: &str, asked: &str| {
-        name == asked
-            || (on.has(Clause::K2NameCase) && name.to_lowercase() == asked.to_lowercase())
+        name == asked || (on.has(Clause::K2NameCase) && name.to_lowercase() == asked.to_lowercase())
     };
     candidates.retain(|candidate| {
         let named = |asked: &str| {
@@ -136,7 +134,10 @@ pub(super) fn recorded(
     };
     let mut names: Vec<(String, Option<String>)> = Vec::new();
     for account in of_cloud {
-        let id = account.str("home_account_id").unwrap_or_default().to_owned();
+        let id = account
+            .str("home_account_id")
+            .unwrap_or_default()
+            .to_owned();
         match account.str("authority_type") {
             Some("MSSTS" | "ADFS") => {}
             None if !on.has(Clause::K3Malformed) => return Err(Failure::AuthenticationFailed),
@@ -153,7 +154,10 @@ pub(super) fn recorded(
     let asked = record.username.to_lowercase();
     let is_it = |(id, name): &(String, Option<String>)| {
         *id == record.home_account_id
-            && (asked.is_empty() || name.as_ref().is_some_and(|name| name.to_lowercase() == asked))
+            && (asked.is_empty()
+                || name
+                    .as_ref()
+                    .is_some_and(|name| name.to_lowercase() == asked))
     };
     if names.iter().any(is_it) {
         Ok(record.home_account_id.clone())
@@ -185,5 +189,10 @@ pub(super) fn families<'c>(
     if of_client.is_empty() {
         return None;
     }
-    Some(of_client.into_iter().filter_map(|app| known(app, "family_id")).collect())
+    Some(
+        of_client
+            .into_iter()
+            .filter_map(|app| known(app, "family_id"))
+            .collect(),
+    )
 }
