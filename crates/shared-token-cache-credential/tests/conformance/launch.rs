@@ -40,7 +40,8 @@ pub(crate) fn constructor(
 }
 
 fn build(vector: &ConstructorVector) -> Option<Failure> {
-    let built = run::constructor(&vector.constructor).and_then(|builder| builder.build());
+    let built = run::constructor(&vector.constructor)
+        .and_then(shared_token_cache_credential::SharedTokenCacheCredentialBuilder::build);
     built.err().map(|error| run::failure(&error))
 }
 

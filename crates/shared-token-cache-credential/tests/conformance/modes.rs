@@ -99,10 +99,7 @@ fn look_up(json: &Json) -> Result<(Vec<Clause>, Vec<Difference>), String> {
     let vector: Vector = read(json)?;
     let derived = derive(&vector)?;
     let got = launch::lookup(json, &vector)?;
-    Ok((
-        derived.clauses,
-        compare(&derived.outcome, &got),
-    ))
+    Ok((derived.clauses, compare(&derived.outcome, &got)))
 }
 
 fn read_record(json: &Json) -> Result<(Vec<Clause>, Vec<Difference>), String> {

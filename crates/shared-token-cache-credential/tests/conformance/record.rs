@@ -64,7 +64,9 @@ pub(crate) fn compare_with(vector: &RecordVector, kind: Option<Failure>) -> Vec<
                 "tenant_id" => record.tenant_id(),
                 _ => record.username(),
             };
-            let expected = value.as_ref().map_or("nothing".to_owned(), Json::to_string);
+            let expected = value
+                .as_ref()
+                .map_or_else(|| "nothing".to_owned(), Json::to_string);
             check(name, &expected, &Json::text(got).to_string());
         }
     }

@@ -45,14 +45,13 @@ pub(crate) fn run(vector: &Vector, home: Option<&Path>) -> Result<Outcome, Strin
         })
     });
     let result = runtime.block_on(call(vector, &script, &stores));
-    let left = match folder {
-        Some(folder) => Left::Files(read_back(&folder)?),
-        None => {
-            let [nocae, cae] = stores.map(|store| content(&store));
-            Left::Caches {
-                nocae: nocae?,
-                cae: cae?,
-            }
+    let left = if let Some(folder) = folder {
+        Left::Files(read_back(&folder)?)
+    } else {
+        let [nocae, cae] = stores.map(|store| content(&store));
+        Left::Caches {
+            nocae: nocae?,
+            cae: cae?,
         }
     };
     let script = script.lock().map_err(|_| "the transport panicked")?;
@@ -102,7 +101,7 @@ async fn call(
             Method::GetToken => {
                 let token = credential.get_token(&scopes, &options).await?;
                 Ok(Token {
-                    token: Json::text(token.token().expose_secret()),
+                    secret: Json::text(token.token().expose_secret()),
                     expires_on: seconds(token.expires_on()),
                     info: None,
                 })
@@ -122,7 +121,7 @@ async fn call(
 
 fn token(info: &AccessTokenInfo) -> Token {
     Token {
-        token: Json::text(info.token().expose_secret()),
+        secret: Json::text(info.token().expose_secret()),
         expires_on: seconds(info.expires_on()),
         info: Some(Info {
             refresh_on: info.refresh_on().map(seconds),

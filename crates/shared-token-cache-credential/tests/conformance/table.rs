@@ -3,11 +3,11 @@
 //! design.
 
 use crate::derive::clause::Clause::{
-    self, K1Client, K1Scopes, K2OneAccount, K3Bearer, K3Client, K3Cloud,
-    K3Malformed, K3Scopes, K3Tenant, K3Times, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored,
-    K5Listed, K6Kept, K7Answer, K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries,
-    K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery,
-    K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
+    self, K1Client, K1Scopes, K2OneAccount, K3Bearer, K3Client, K3Cloud, K3Malformed, K3Scopes,
+    K3Tenant, K3Times, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored, K5Listed, K6Kept, K7Answer,
+    K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries, K11Capability, K12Authority,
+    K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery, K13Margin, K13Mode,
+    K13NoRefresh, K13Unreadable,
 };
 
 // One row per line.

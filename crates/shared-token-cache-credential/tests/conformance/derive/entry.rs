@@ -46,7 +46,10 @@ fn int_of_text(text: &str) -> Option<i64> {
         return None;
     }
     let number: f64 = digits.replace('_', "").parse().ok()?;
-    let number = digits.replace('_', "").parse().unwrap_or(whole(number));
+    let number = digits
+        .replace('_', "")
+        .parse()
+        .unwrap_or_else(|_| whole(number));
     Some(if text.starts_with('-') {
         -number
     } else {

@@ -148,7 +148,7 @@ impl Query<'_> {
         let home = home_tenant(self.home_account_id);
         let is_personal = home == Some(PERSONAL);
         match self.tenant {
-            tenant if !is_word_for_home(tenant) && !(is_personal && tenant == PERSONAL) => {
+            tenant if !(is_word_for_home(tenant) || is_personal && tenant == PERSONAL) => {
                 vec![tenant]
             }
             _ if is_personal => vec![PERSONAL, PASSTHROUGH, "organizations"],
@@ -197,7 +197,7 @@ impl Query<'_> {
         let token_type = entry.get("token_type").cloned();
         let token_type = token_type.unwrap_or_else(|| Json::text("Bearer"));
         Ok(Token {
-            token: entry.get("secret").cloned().ok_or(failed)?,
+            secret: entry.get("secret").cloned().ok_or(failed)?,
             expires_on,
             info: Some(Info {
                 refresh_on: refresh_on.or_else(half_life),

@@ -12,9 +12,13 @@ pub(crate) mod clause;
 mod entry;
 mod exchange;
 mod find;
+mod form;
 mod merge;
 mod original;
+mod redeem;
 mod retry;
+mod store;
+mod tenant;
 mod whose;
 
 use clause::{Clause, DECISIONS, Rules};

@@ -54,8 +54,8 @@ pub(super) fn choose(
             authority.knows(token.str("environment"))
                 && known(token, "home_account_id").is_some()
                 && (on.has(Clause::K2AnyToken) || token.has("family_id"))
-                && !(on.has(Clause::K3Malformed) && !is_refresh_token(token))
-                && !(on.has(Clause::K2NotAnyones) && is_not_anyones(token, now))
+                && (!on.has(Clause::K3Malformed) || is_refresh_token(token))
+                && (!on.has(Clause::K2NotAnyones) || !is_not_anyones(token, now))
         })
         .collect();
     let mut candidates: Vec<Candidate> = Vec::new();
@@ -125,13 +125,15 @@ pub(super) fn recorded(
     // The original looks at one host after the other; ours at all of the cloud's.
     let own = authority.host();
     let at_own = |account: &&&Json| account.str("environment") == Some(&*own);
-    let of_cloud: Vec<_> = match accounts.iter().any(|account| at_own(&account)) {
-        true if !on.has(Clause::K2OneAccount) => accounts.iter().filter(at_own).collect(),
-        _ => accounts
-            .iter()
-            .filter(|account| authority.knows(account.str("environment")))
-            .collect(),
-    };
+    let of_cloud: Vec<_> =
+        if accounts.iter().any(|account| at_own(&account)) && !on.has(Clause::K2OneAccount) {
+            accounts.iter().filter(at_own).collect()
+        } else {
+            accounts
+                .iter()
+                .filter(|account| authority.knows(account.str("environment")))
+                .collect()
+        };
     let mut names: Vec<(String, Option<String>)> = Vec::new();
     for account in of_cloud {
         let id = account
@@ -175,7 +177,7 @@ pub(super) struct Record {
     pub(super) username: String,
 }
 
-/// The families of an application by its AppMetadata; `None` if there is none.
+/// The families of an application by its `AppMetadata`; `None` if there is none.
 pub(super) fn families<'c>(
     cache: &'c Json,
     authority: &Authority,
