@@ -88,13 +88,19 @@ fn compare_results(expected: &Outcome, got: &Outcome, differences: &mut Vec<Diff
     let [e, g] = [expected, got].map(|outcome| outcome.result.as_ref());
     let kinds = [e, g].map(|result| result.err().map(|kind| Json::text(kind.name()).to_string()));
     let [e, g] = [e.ok(), g.ok()];
-    let tokens = [e, g].map(|token| Some(token?.token.to_string()));
+    let tokens = [e, g].map(|token| Some(token?.secret.to_string()));
     let ends = [e, g].map(|token| Some(token?.expires_on.to_string()));
     // One line for a token in place of an error, or the other way round.
     let both = e.is_some() && g.is_some();
     let [e, g] = [e, g].map(|token| token.and_then(|token| token.info.as_ref()));
     let info = both && e.is_some();
-    let refresh = [e, g].map(|info| Some(info?.refresh_on.map_or("null".into(), |n| n.to_string())));
+    let refresh = [e, g].map(|info| {
+        Some(
+            info?
+                .refresh_on
+                .map_or_else(|| "null".to_owned(), |n| n.to_string()),
+        )
+    });
     let types = [e, g].map(|info| Some(info?.token_type.to_string()));
     for (field, [e, g], always) in [
         ("token", tokens, true),
@@ -128,7 +134,7 @@ fn compare_requests(expected: &[Request], got: &[Request], differences: &mut Vec
             let [e, g] = [expected, got].map(|request| request.form.get(name));
             if e != g && !(name == "claims" && same_json(e, g)) {
                 let field = format!("request.{n}.form.{name}");
-                let [e, g] = [e, g].map(|text| quoted(text.map(|text| Json::text(text)).as_ref()));
+                let [e, g] = [e, g].map(|text| quoted(text.map(Json::text).as_ref()));
                 differences.push(Difference::new(&field, e, g));
             }
         }
@@ -172,7 +178,7 @@ fn compare_objects(
 }
 
 fn quoted(value: Option<&Json>) -> String {
-    value.map_or("nothing".to_owned(), Json::to_string)
+    value.map_or_else(|| "nothing".to_owned(), Json::to_string)
 }
 
 fn shown_files(left: &Left) -> String {

@@ -28,7 +28,10 @@ pub(crate) fn lookup(json: &Json, vector: &Vector) -> Result<Outcome, String> {
 }
 
 /// What comes of a constructor vector.
-pub(crate) fn constructor(json: &Json, vector: &ConstructorVector) -> Result<Option<Failure>, String> {
+pub(crate) fn constructor(
+    json: &Json,
+    vector: &ConstructorVector,
+) -> Result<Option<Failure>, String> {
     if vector.env.is_empty() {
         not_panicking(|| Ok(build(vector)))
     } else {
@@ -37,7 +40,8 @@ pub(crate) fn constructor(json: &Json, vector: &ConstructorVector) -> Result<Opt
 }
 
 fn build(vector: &ConstructorVector) -> Option<Failure> {
-    let built = run::constructor(&vector.constructor).and_then(|builder| builder.build());
+    let built = run::constructor(&vector.constructor)
+        .and_then(shared_token_cache_credential::SharedTokenCacheCredentialBuilder::build);
     built.err().map(|error| run::failure(&error))
 }
 
@@ -64,7 +68,9 @@ fn child<T: serde::de::DeserializeOwned>(
     let mut child = command.spawn().map_err(failed)?;
     let mut input = child.stdin.take().ok_or("no way to tell it the vector")?;
     // It reads all before it writes.
-    input.write_all(json.to_string().as_bytes()).map_err(failed)?;
+    input
+        .write_all(json.to_string().as_bytes())
+        .map_err(failed)?;
     drop(input);
     let output = child.wait_with_output().map_err(failed)?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -84,7 +90,10 @@ pub(crate) fn be_child() -> Option<ExitCode> {
         let answer = if what == "lookup" {
             let vector: Vector = read(&json)?;
             let home = std::env::var_os("HOME");
-            let home = home.as_deref().map(Path::new).filter(|_| vector.kind == Kind::File);
+            let home = home
+                .as_deref()
+                .map(Path::new)
+                .filter(|_| vector.kind == Kind::File);
             serde_json::to_value(run::run(&vector, home)?)
         } else {
             serde_json::to_value(build(&read(&json)?))
@@ -102,7 +111,9 @@ pub(crate) fn be_child() -> Option<ExitCode> {
 pub(crate) fn without_azure_variables() -> Option<ExitCode> {
     let is_azure = |name: &str| name.starts_with("AZURE_");
     let names = std::env::vars_os().map(|(name, _)| name);
-    let names: Vec<_> = names.filter(|name| name.to_str().is_some_and(is_azure)).collect();
+    let names: Vec<_> = names
+        .filter(|name| name.to_str().is_some_and(is_azure))
+        .collect();
     if names.is_empty() {
         return None;
     }
@@ -112,5 +123,9 @@ pub(crate) fn without_azure_variables() -> Option<ExitCode> {
         command.env_remove(name);
     }
     let is_good = command.status().is_ok_and(|status| status.success());
-    Some(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Some(if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

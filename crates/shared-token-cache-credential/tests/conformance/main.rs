@@ -53,7 +53,11 @@ fn main() -> ExitCode {
         (_, Ok(paths)) => modes::oracle(&paths),
         _ => own(),
     };
-    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn own() -> bool {
@@ -63,6 +67,8 @@ fn own() -> bool {
     let passed = tally.as_original + tally.decided;
     let word = if failed == 0 { "ok" } else { "FAILED" };
     // In the words of the other test programs, for whoever counts them.
-    println!("test result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out");
+    println!(
+        "test result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out"
+    );
     failed == 0
 }

@@ -8,7 +8,7 @@ use crate::derive::clause::Clause;
 use crate::derive::derive;
 use crate::json::Json;
 use crate::outcome::Outcome;
-use crate::table::{PENDING, TABLE};
+use crate::table::TABLE;
 use crate::vector::{ConstructorVector, File, RecordVector, Vector, name_of, read};
 use crate::{launch, record};
 
@@ -19,7 +19,6 @@ pub(crate) struct Tally {
     /// How many of those that differ do so by each decision.
     by_decision: BTreeMap<u8, u32>,
     pub(crate) decided: u32,
-    pub(crate) pending: u32,
     pub(crate) failed: u32,
 }
 
@@ -27,7 +26,6 @@ pub(crate) struct Tally {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Good(Vec<Clause>),
-    Pending,
     /// One line per field or reason.
     Bad(Vec<String>),
 }
@@ -43,7 +41,6 @@ impl Tally {
                     *self.by_decision.entry(number).or_default() += 1;
                 }
             }
-            Verdict::Pending => self.pending += 1,
             Verdict::Bad(lines) => {
                 self.failed += 1;
                 for line in lines {
@@ -53,23 +50,19 @@ impl Tally {
         }
     }
 
-    /// The counts in one line; without a table nothing is pending.
+    /// The counts in one line.
     fn report(&self, has_table: bool) {
         let Self {
             as_original,
             decided,
-            pending,
             failed,
             ..
         } = self;
         let decisions = self.by_decision.iter();
         let decisions: Vec<_> = decisions.map(|(k, n)| format!("K{k}: {n}")).collect();
         let decisions = decisions.join(", ");
-        let pending = if has_table {
-            format!(" {pending} pending,")
-        } else {
-            String::new()
-        };
+        // Nothing waits for a decision to be built any more.
+        let pending = if has_table { " 0 pending," } else { "" };
         println!(
             "{as_original} as the original, {decided} by decision ({decisions}),{pending} {failed} failed"
         );
@@ -82,7 +75,6 @@ pub(crate) fn judge(
     clauses: Vec<Clause>,
     differences: &[Difference],
     table: &[(&str, &[Clause])],
-    pending: &[&str],
 ) -> Verdict {
     let rows: Vec<_> = table.iter().filter(|(row, _)| *row == name).collect();
     let listed = match &*rows {
@@ -94,14 +86,6 @@ pub(crate) fn judge(
     if listed != clauses {
         lines.push(format!("table: expected {clauses:?}, got {listed:?}"));
         return Verdict::Bad(lines);
-    }
-    if pending.contains(&name) {
-        let by_retries = clauses.contains(&Clause::K9Retries);
-        return match (by_retries, lines.is_empty()) {
-            (true, false) => Verdict::Pending,
-            (_, true) => Verdict::Bad(vec!["table: expected not to pend, got no difference".to_owned()]),
-            (false, false) => Verdict::Bad(vec!["table: expected to pend for K9 only".to_owned()]),
-        };
     }
     if lines.is_empty() {
         Verdict::Good(clauses)
@@ -141,16 +125,21 @@ pub(crate) fn own(files: &[&str]) -> Tally {
         for (json, judged) in lookups.chain(records) {
             let name = name_of(json);
             let verdict = match judged {
-                _ if !names.insert(name.to_owned()) => Verdict::Bad(vec!["name: not unique".to_owned()]),
-                Ok((clauses, differences)) => judge(name, clauses, &differences, TABLE, PENDING),
+                _ if !names.insert(name.to_owned()) => {
+                    Verdict::Bad(vec!["name: not unique".to_owned()])
+                }
+                Ok((clauses, differences)) => judge(name, clauses, &differences, TABLE),
                 Err(why) => Verdict::Bad(vec![why]),
             };
             tally.count(name, verdict);
         }
     }
-    let rows = TABLE.iter().map(|(name, _)| *name).chain(PENDING.iter().copied());
+    let rows = TABLE.iter().map(|(name, _)| *name);
     for name in rows.filter(|name| !names.contains(*name)) {
-        tally.count(name, Verdict::Bad(vec!["table: there is no such vector".to_owned()]));
+        tally.count(
+            name,
+            Verdict::Bad(vec!["table: there is no such vector".to_owned()]),
+        );
     }
     tally.report(true);
     tally
@@ -213,7 +202,8 @@ fn construct(json: &Json) -> Result<Vec<Difference>, String> {
     if expected == got.as_ref() {
         return Ok(Vec::new());
     }
-    let [expected, got] = [expected, got.as_ref()].map(|kind| kind.map_or("nothing", |kind| kind.name()));
+    let [expected, got] =
+        [expected, got.as_ref()].map(|kind| kind.map_or("nothing", |kind| kind.name()));
     Ok(vec![Difference::new("error_kind", expected, got)])
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Outcome {
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Token {
-    pub(crate) token: Json,
+    pub(crate) secret: Json,
     pub(crate) expires_on: i64,
     /// `get_token` says no more than that.
     pub(crate) info: Option<Info>,
@@ -65,9 +65,13 @@ impl Outcome {
         let result = match (&expected.error_kind, &expected.token) {
             (Some(failure), None) => Err(*failure),
             (None, Some(token)) => Ok(Token {
-                token: token.clone(),
+                secret: token.clone(),
                 expires_on: expected.expires_on.ok_or("a token without expires_on")?,
-                info: match (vector.call.method, &expected.refresh_on, &expected.token_type) {
+                info: match (
+                    vector.call.method,
+                    &expected.refresh_on,
+                    &expected.token_type,
+                ) {
                     (Method::GetToken, None, None) => None,
                     (Method::GetTokenInfo, Some(refresh_on), Some(token_type)) => Some(Info {
                         refresh_on: match refresh_on {
@@ -131,6 +135,65 @@ impl Content {
         match Json::parse(text) {
             Some(json) if json.is_object() => Self::Json(json),
             _ => Self::Text(text.to_owned()),
+        }
+    }
+}
+
+impl Outcome {
+    /// Puts the outcome in the place of what a vector says.
+    pub(crate) fn put_into(&self, vector: &mut Json) {
+        let mut expected = Json::empty_object();
+        match &self.result {
+            Err(failure) => expected.set("error_kind", Json::text(failure.name())),
+            Ok(token) => {
+                let number = |n: i64| Json::Number(n.into());
+                expected.set("token", token.secret.clone());
+                expected.set("expires_on", number(token.expires_on));
+                if let Some(info) = &token.info {
+                    expected.set("refresh_on", info.refresh_on.map_or(Json::Null, number));
+                    expected.set("token_type", info.token_type.clone());
+                }
+            }
+        }
+        vector.set("expected", expected);
+        let requests = self.requests.iter().map(|request| {
+            let form = request.form.iter();
+            let form = form.map(|(name, value)| (name.clone(), Json::text(value)));
+            Json::Object(vec![
+                ("method".to_owned(), Json::text(&request.method)),
+                ("url".to_owned(), Json::text(&request.url)),
+                ("form".to_owned(), Json::Object(form.collect())),
+            ])
+        });
+        vector.set("expected_requests", Json::List(requests.collect()));
+        let sleeps = self
+            .sleeps
+            .iter()
+            .filter_map(|s| serde_json::Number::from_f64(*s));
+        vector.set(
+            "expected_sleeps",
+            Json::List(sleeps.map(Json::Number).collect()),
+        );
+        match &self.left {
+            Left::Caches { nocae, cae } => {
+                vector.set("expected_cache_after", nocae.clone());
+                vector.set("expected_cae_cache_after", cae.clone());
+            }
+            Left::Files(files) => {
+                let files = files.iter().map(|(name, file)| {
+                    let (kind, content) = match &file.content {
+                        Content::Json(json) => ("json", json.clone()),
+                        Content::Text(text) => ("text", Json::text(text)),
+                        Content::Base64(base64) => ("base64", Json::text(base64)),
+                    };
+                    let members = vec![
+                        ("mode".to_owned(), Json::text(&file.mode)),
+                        (kind.to_owned(), content),
+                    ];
+                    (name.clone(), Json::Object(members))
+                });
+                vector.set("expected_files_after", Json::Object(files.collect()));
+            }
         }
     }
 }

@@ -13,9 +13,9 @@ pub(crate) fn derive(vector: &RecordVector) -> (Option<Failure>, Vec<Clause>) {
     let Some(expected) = &vector.expected else {
         return (None, Vec::new());
     };
-    let is_odd = fields(expected).iter().any(|(_, value)| {
-        value.as_ref().is_some_and(|value| value.as_str().is_none())
-    });
+    let is_odd = fields(expected)
+        .iter()
+        .any(|(_, value)| value.as_ref().is_some_and(|value| value.as_str().is_none()));
     match expected.error_kind {
         Some(Failure::Other) => (Some(Failure::InvalidArgument), vec![Clause::K8Error]),
         None if is_odd => (Some(Failure::InvalidArgument), vec![Clause::K8Answer]),
@@ -25,7 +25,10 @@ pub(crate) fn derive(vector: &RecordVector) -> (Option<Failure>, Vec<Clause>) {
 
 /// Compares with the original's own outcome.
 pub(crate) fn compare(vector: &RecordVector) -> Vec<Difference> {
-    let kind = vector.expected.as_ref().and_then(|expected| expected.error_kind);
+    let kind = vector
+        .expected
+        .as_ref()
+        .and_then(|expected| expected.error_kind);
     compare_with(vector, kind)
 }
 
@@ -38,11 +41,17 @@ pub(crate) fn compare_with(vector: &RecordVector, kind: Option<Failure>) -> Vec<
         }
     };
     let record = match vector.op {
-        RecordOp::Deserialize => AuthenticationRecord::deserialize(vector.input.as_str().unwrap_or_default()),
+        RecordOp::Deserialize => {
+            AuthenticationRecord::deserialize(vector.input.as_str().unwrap_or_default())
+        }
         RecordOp::Serialize => of_fields(&vector.input),
     };
     let shown = |kind: Option<Failure>| kind.map_or("nothing", Failure::name);
-    check("error_kind", shown(kind), shown(record.as_ref().err().map(failure)));
+    check(
+        "error_kind",
+        shown(kind),
+        shown(record.as_ref().err().map(failure)),
+    );
     let (Ok(record), None) = (record, kind) else {
         return differences;
     };
@@ -55,7 +64,9 @@ pub(crate) fn compare_with(vector: &RecordVector, kind: Option<Failure>) -> Vec<
                 "tenant_id" => record.tenant_id(),
                 _ => record.username(),
             };
-            let expected = value.as_ref().map_or("nothing".to_owned(), Json::to_string);
+            let expected = value
+                .as_ref()
+                .map_or_else(|| "nothing".to_owned(), Json::to_string);
             check(name, &expected, &Json::text(got).to_string());
         }
     }

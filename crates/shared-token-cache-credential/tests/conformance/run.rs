@@ -40,19 +40,18 @@ pub(crate) fn run(vector: &Vector, home: Option<&Path>) -> Result<Outcome, Strin
         .map_err(|error| error.to_string())?;
     let script = Arc::new(Mutex::new(Script::new(vector)));
     let stores = [&vector.cache, &vector.cae_cache].map(|cache| {
-        cache
-            .as_ref()
-            .map_or_else(MemoryPersistence::new, |cache| MemoryPersistence::holding(cache.to_string()))
+        cache.as_ref().map_or_else(MemoryPersistence::new, |cache| {
+            MemoryPersistence::holding(cache.to_string())
+        })
     });
     let result = runtime.block_on(call(vector, &script, &stores));
-    let left = match folder {
-        Some(folder) => Left::Files(read_back(&folder)?),
-        None => {
-            let [nocae, cae] = stores.map(|store| content(&store));
-            Left::Caches {
-                nocae: nocae?,
-                cae: cae?,
-            }
+    let left = if let Some(folder) = folder {
+        Left::Files(read_back(&folder)?)
+    } else {
+        let [nocae, cae] = stores.map(|store| content(&store));
+        Left::Caches {
+            nocae: nocae?,
+            cae: cae?,
         }
     };
     let script = script.lock().map_err(|_| "the transport panicked")?;
@@ -102,7 +101,7 @@ async fn call(
             Method::GetToken => {
                 let token = credential.get_token(&scopes, &options).await?;
                 Ok(Token {
-                    token: Json::text(token.token().expose_secret()),
+                    secret: Json::text(token.token().expose_secret()),
                     expires_on: seconds(token.expires_on()),
                     info: None,
                 })
@@ -113,13 +112,16 @@ async fn call(
     let result = tokio::time::timeout(PATIENCE, asking).await;
     let result: Result<Token, Error> = result.map_err(|_| "the call does not end")?;
     // What is still being written is part of what is left.
-    credential.close().await.map_err(|error| error.to_string())?;
+    credential
+        .close()
+        .await
+        .map_err(|error| error.to_string())?;
     Ok(result.map_err(|error| failure(&error)))
 }
 
 fn token(info: &AccessTokenInfo) -> Token {
     Token {
-        token: Json::text(info.token().expose_secret()),
+        secret: Json::text(info.token().expose_secret()),
         expires_on: seconds(info.expires_on()),
         info: Some(Info {
             refresh_on: info.refresh_on().map(seconds),
@@ -143,8 +145,7 @@ pub(crate) fn constructor(
         builder = builder.authority(authority);
     }
     if !constructor.additionally_allowed_tenants.is_empty() {
-        builder =
-            builder.additionally_allowed_tenants(&constructor.additionally_allowed_tenants);
+        builder = builder.additionally_allowed_tenants(&constructor.additionally_allowed_tenants);
     }
     if let Some(record) = &constructor.authentication_record {
         let mut record = record.clone();
@@ -249,7 +250,10 @@ struct Unreadable;
 
 impl Unreadable {
     fn error<T>() -> msal_token_cache::Result<T> {
-        Err(CacheError::new(CacheErrorKind::Io, "the store cannot be opened"))
+        Err(CacheError::new(
+            CacheErrorKind::Io,
+            "the store cannot be opened",
+        ))
     }
 }
 

@@ -96,7 +96,10 @@ pub(crate) fn accounts(vector: &Vector) -> Vec<(String, String)> {
         Some(text) => Json::parse(text.trim_start_matches('\u{feff}')),
         None => file.json.clone(),
     });
-    let caches = [&vector.cae_cache, &vector.cache].into_iter().flatten().cloned();
+    let caches = [&vector.cae_cache, &vector.cache]
+        .into_iter()
+        .flatten()
+        .cloned();
     let mut accounts = Vec::new();
     for cache in caches.chain(files) {
         let section = cache.get("RefreshToken").map_or(&[][..], Json::members);
@@ -118,13 +121,18 @@ pub(crate) fn account_of<'a>(accounts: &'a [(String, String)], secret: &str) -> 
 
 /// The answer to a request that the original did not make.
 pub(crate) fn standard_answer(account: Option<&str>) -> Answer {
-    let (uid, utid) = account.and_then(|id| id.split_once('.')).unwrap_or_default();
+    let (uid, utid) = account
+        .and_then(|id| id.split_once('.'))
+        .unwrap_or_default();
     let client_info = serde_json::json!({ "uid": uid, "utid": utid }).to_string();
     let mut body = Json::empty_object();
     body.set("token_type", Json::text("Bearer"));
     body.set("access_token", Json::text("at-new"));
     body.set("expires_in", Json::Number(3600.into()));
-    body.set("client_info", Json::text(URL_SAFE_NO_PAD.encode(client_info)));
+    body.set(
+        "client_info",
+        Json::text(URL_SAFE_NO_PAD.encode(client_info)),
+    );
     Answer {
         status: Some(200),
         headers: BTreeMap::new(),

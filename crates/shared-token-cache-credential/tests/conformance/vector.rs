@@ -299,9 +299,8 @@ pub(crate) struct ConstructorExpected {
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     let number = Option::<serde_json::Number>::deserialize(deserializer)?;
     #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
-    let seconds = |number: serde_json::Number| {
-        number.as_i64().or_else(|| Some(number.as_f64()? as i64))
-    };
+    let seconds =
+        |number: serde_json::Number| number.as_i64().or_else(|| Some(number.as_f64()? as i64));
     Ok(number.and_then(seconds))
 }
 

@@ -20,7 +20,10 @@ pub(super) struct Granted {
 
 pub(super) enum NoToken {
     /// The answer has the member `error`.
-    Refused { error: String, lets_others_try: bool },
+    Refused {
+        error: String,
+        lets_others_try: bool,
+    },
     Failed(Failure),
 }
 
@@ -112,12 +115,7 @@ pub(super) fn granted(
     }
 }
 
-fn granted_original(
-    body: Json,
-    now: i64,
-    of_record: bool,
-    on: Rules,
-) -> Result<Granted, Failure> {
+fn granted_original(body: Json, now: i64, of_record: bool, on: Rules) -> Result<Granted, Failure> {
     let time = |name: &str| match body.get(name) {
         None => Ok(None),
         Some(value) => int(value).map(Some).ok_or(Failure::Other),
@@ -179,7 +177,9 @@ fn granted_ours(body: Json, status: u16, now: i64, on: Rules) -> Result<Granted,
 fn check_bearer(token_type: &Json, on: Rules) -> Result<(), Failure> {
     let is_bearer = match token_type {
         Json::Null => true,
-        other => other.as_str().is_some_and(|text| text.eq_ignore_ascii_case("Bearer")),
+        other => other
+            .as_str()
+            .is_some_and(|text| text.eq_ignore_ascii_case("Bearer")),
     };
     if on.has(Clause::K3Bearer) && !is_bearer {
         return Err(Failure::AuthenticationFailed);
@@ -215,7 +215,11 @@ pub(super) fn is_guid(text: &str) -> bool {
 }
 
 /// K7: whether an answer is for this account and for the tenant in the address.
-pub(super) fn check_account(body: &Json, home_account_id: &str, tenant: &str) -> Result<(), Failure> {
+pub(super) fn check_account(
+    body: &Json,
+    home_account_id: &str,
+    tenant: &str,
+) -> Result<(), Failure> {
     let failed = Err(Failure::AuthenticationFailed);
     let info = match body.get("client_info") {
         None | Some(Json::Null) => None,

@@ -98,7 +98,10 @@ impl Authority {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
-        let number = port.parse::<u16>().ok().filter(|n| n.to_string() == port && *n != 0);
+        let number = port
+            .parse::<u16>()
+            .ok()
+            .filter(|n| n.to_string() == port && *n != 0);
         let (true, Some(number)) = (host.split('.').all(label), number) else {
             return invalid;
         };

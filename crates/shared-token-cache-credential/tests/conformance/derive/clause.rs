@@ -9,15 +9,15 @@ pub(crate) enum Clause {
     /// doubles." In the caller's order, where the original's record path sorts.
     K1Scopes,
     /// "A family token refused under its own client is tried once more as each client whose
-    /// AppMetadata in this store carries the same `family_id` (at most 2)."
+    /// `AppMetadata` in this store carries the same `family_id` (at most 2)."
     K1Relatives,
-    /// "An account qualifies with any refresh token of its home_account_id in the alias group;
+    /// "An account qualifies with any refresh token of its `home_account_id` in the alias group;
     /// `family_id` is not required."
     K2AnyToken,
     /// "When several accounts are left and exactly one of them has a family token, that one is
     /// taken."
     K2FamilyFirst,
-    /// "Several Account entries of one home_account_id are one account: any non-empty name
+    /// "Several Account entries of one `home_account_id` are one account: any non-empty name
     /// matches."
     K2OneAccount,
     /// "Never with one that has a non-empty `user_assertion_hash`, `ext`, `ext_cache_key`, or is
@@ -27,7 +27,7 @@ pub(crate) enum Clause {
     K2NameCase,
     /// "Must match account, alias group, ..."
     K3Cloud,
-    /// "... `credential_type` AccessToken, Bearer, ..."; of an answer as of an entry.
+    /// "... `credential_type` `AccessToken`, Bearer, ..."; of an answer as of an entry.
     K3Bearer,
     /// "... tenant"; "no tenant asked = the home tenant or the literal organizations/common".
     K3Tenant,
@@ -48,7 +48,7 @@ pub(crate) enum Clause {
     K4Cloud,
     /// "... newest `last_modification_time` first ..."
     K4Newest,
-    /// "... at most 3. Go on after invalid_grant, ...; stop at ..."
+    /// "... at most 3. Go on after `invalid_grant`, ...; stop at ..."
     K4GoOn,
     /// "Empty = absent."
     K5Empty,
@@ -56,7 +56,7 @@ pub(crate) enum Clause {
     /// set."
     K5Ignored,
     /// "Then it governs lookup and redemption; a tenant not listed (and no `*`) is
-    /// AuthenticationFailed before any lookup."
+    /// `AuthenticationFailed` before any lookup."
     K5Listed,
     /// "`invalid_grant` never removes a token from the shared cache."
     K6Kept,
@@ -65,14 +65,14 @@ pub(crate) enum Clause {
     /// "A malformed *section* reads as empty; a write that needs it is refused and the overlay
     /// serves."
     K7Section,
-    /// "client_info absent, null or empty: the response belongs to the redeemed entry's account;
+    /// "`client_info` absent, null or empty: the response belongs to the redeemed entry's account;
     /// present but undecodable or naming another account: refused and not stored; ... an
-    /// undecodable id_token is not stored, the token is served"; a tid that contradicts the URL.
+    /// undecodable `id_token` is not stored, the token is served"; a tid that contradicts the URL.
     K7Answer,
     /// "One redemption = one transaction": rivals and expired ones go, `realm`, `target` and
     /// `environment` tell the truth, no blank names, members are kept.
     K7Merge,
-    /// "A lifetime of 2 h or more without it gives half-life as refresh_on, derived when read,
+    /// "A lifetime of 2 h or more without it gives half-life as `refresh_on`, derived when read,
     /// never stored."
     K7HalfLife,
     /// "Every failure is our Error."
@@ -93,14 +93,14 @@ pub(crate) enum Clause {
     K12Host,
     /// "Tenants: `[A-Za-z0-9.-]{1,255}`, not `.` or `..`."
     K12Tenant,
-    /// "Bad scopes, tenants and claims are InvalidArgument before anything is read; empty claims =
+    /// "Bad scopes, tenants and claims are `InvalidArgument` before anything is read; empty claims =
     /// absent."
     K13Arguments,
     /// "No discovery requests."
     K13Discovery,
     /// "300 s left is a miss on both paths."
     K13Margin,
-    /// "No in-call refresh at refresh_on."
+    /// "No in-call refresh at `refresh_on`."
     K13NoRefresh,
     /// "Unavailable or failed does not depend on being inside a chain."
     K13Chain,
@@ -130,8 +130,8 @@ pub(crate) struct Decision {
     pub(crate) clauses: &'static [Clause],
 }
 
-/// The decisions in the order in which a call meets them. K10 is about texts, which no vector
-/// compares.
+/// The decisions, roughly in the order in which a call meets them. K10 is about texts, which no
+/// vector compares.
 pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 12,
@@ -154,6 +154,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 5,
         clauses: &[K5Empty, K5Ignored, K5Listed],
+    },
+    Decision {
+        number: 7,
+        clauses: &[K7Section, K7Lookup, K7Answer, K7Merge, K7HalfLife],
     },
     Decision {
         number: 2,
@@ -198,10 +202,6 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 6,
         clauses: &[K6Kept],
-    },
-    Decision {
-        number: 7,
-        clauses: &[K7Section, K7Lookup, K7Answer, K7Merge, K7HalfLife],
     },
     Decision {
         number: 8,

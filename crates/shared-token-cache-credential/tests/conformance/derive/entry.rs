@@ -6,7 +6,10 @@ use crate::json::Json;
 pub(super) const OWN_CLIENT: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 
 /// The entries of a section, or that the section is no object.
-pub(super) fn entries<'c>(cache: &'c Json, section: &str) -> Result<&'c [(String, Json)], NoObject> {
+pub(super) fn entries<'c>(
+    cache: &'c Json,
+    section: &str,
+) -> Result<&'c [(String, Json)], NoObject> {
     match cache.get(section) {
         None => Ok(&[]),
         Some(Json::Object(entries)) => Ok(entries),
@@ -17,7 +20,10 @@ pub(super) fn entries<'c>(cache: &'c Json, section: &str) -> Result<&'c [(String
 pub(super) struct NoObject;
 
 /// The entries of a section; what is no object has none.
-pub(super) fn entries_or_none<'c>(cache: &'c Json, section: &str) -> impl Iterator<Item = &'c Json> {
+pub(super) fn entries_or_none<'c>(
+    cache: &'c Json,
+    section: &str,
+) -> impl Iterator<Item = &'c Json> {
     let entries = cache.get(section).map_or(&[][..], Json::members);
     entries.iter().map(|(_, entry)| entry)
 }
@@ -26,9 +32,7 @@ pub(super) fn entries_or_none<'c>(cache: &'c Json, section: &str) -> impl Iterat
 pub(super) fn int(value: &Json) -> Option<i64> {
     match value {
         Json::Text(text) => int_of_text(text),
-        Json::Number(number) => number
-            .as_i64()
-            .or_else(|| Some(whole(number.as_f64()?))),
+        Json::Number(number) => number.as_i64().or_else(|| Some(whole(number.as_f64()?))),
         Json::Bool(value) => Some(i64::from(*value)),
         _ => None,
     }
@@ -42,8 +46,15 @@ fn int_of_text(text: &str) -> Option<i64> {
         return None;
     }
     let number: f64 = digits.replace('_', "").parse().ok()?;
-    let number = digits.replace('_', "").parse().unwrap_or(whole(number));
-    Some(if text.starts_with('-') { -number } else { number })
+    let number = digits
+        .replace('_', "")
+        .parse()
+        .unwrap_or_else(|_| whole(number));
+    Some(if text.starts_with('-') {
+        -number
+    } else {
+        number
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
@@ -73,22 +84,38 @@ pub(super) fn is_not_anyones(entry: &Json, now: i64) -> bool {
     ["user_assertion_hash", "ext", "ext_cache_key"]
         .iter()
         .any(|name| is_set(entry, name))
-        || entry.get("expires_on").and_then(int).is_some_and(|end| end <= now)
+        || entry
+            .get("expires_on")
+            .and_then(int)
+            .is_some_and(|end| end <= now)
 }
 
 /// Whether an access token has what makes it usable.
 pub(super) fn is_access_token(entry: &Json) -> bool {
-    ["secret", "home_account_id", "environment", "client_id", "realm"]
-        .iter()
-        .all(|name| known(entry, name).is_some())
+    [
+        "secret",
+        "home_account_id",
+        "environment",
+        "client_id",
+        "realm",
+    ]
+    .iter()
+    .all(|name| known(entry, name).is_some())
         && entry.str("target").is_some()
         && entry.get("expires_on").and_then(int).is_some()
 }
 
 pub(super) fn is_bound(entry: &Json) -> bool {
-    ["key_id", "kid", "keyid", "ext_cache_key", "ext", "user_assertion_hash"]
-        .iter()
-        .any(|name| entry.has(name))
+    [
+        "key_id",
+        "kid",
+        "keyid",
+        "ext_cache_key",
+        "ext",
+        "user_assertion_hash",
+    ]
+    .iter()
+    .any(|name| entry.has(name))
 }
 
 pub(super) fn is_bearer(entry: &Json) -> bool {

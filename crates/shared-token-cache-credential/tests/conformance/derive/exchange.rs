@@ -2,9 +2,7 @@
 
 use super::authority::Authority;
 use super::clause::{Clause, Rules};
-use super::entry::{
-    OWN_CLIENT, entries_or_none, int, is_not_anyones, is_refresh_token, known,
-};
+use super::entry::{OWN_CLIENT, entries_or_none, int, is_not_anyones, is_refresh_token, known};
 use super::whose::{Record, families};
 use crate::json::Json;
 
@@ -86,12 +84,19 @@ fn of_record<'c>(
     };
     let all: Vec<_> = of_account.collect();
     if on.has(Clause::K4Newest) {
-        let ours = all.into_iter().filter(|entry| own(entry) || relative(entry));
+        let ours = all
+            .into_iter()
+            .filter(|entry| own(entry) || relative(entry));
         return ours.map(|entry| attempt(entry, false)).collect();
     }
     // The original: first the family's, then its own, each the newest first.
     let time = |entry: &&&Json| {
-        std::cmp::Reverse(entry.get("last_modification_time").and_then(int).unwrap_or(0))
+        std::cmp::Reverse(
+            entry
+                .get("last_modification_time")
+                .and_then(int)
+                .unwrap_or(0),
+        )
     };
     let mut of_family: Vec<_> = all.iter().filter(|entry| relative(entry)).collect();
     of_family.sort_by_key(time);
@@ -127,15 +132,18 @@ fn clients(cache: &Json, authority: &Authority, entry: &Json, on: Rules) -> Vec<
 /// K4: "newest `last_modification_time` first (missing: the newest `cached_at` of that client's
 /// access tokens, then document order)".
 fn last_change(cache: &Json, token: &Json) -> Option<i64> {
-    token.get("last_modification_time").and_then(int).or_else(|| {
-        let same = |entry: &&Json| {
-            ["home_account_id", "client_id"]
-                .iter()
-                .all(|name| entry.str(name) == token.str(name))
-        };
-        entries_or_none(cache, "AccessToken")
-            .filter(same)
-            .filter_map(|entry| entry.get("cached_at").and_then(int))
-            .max()
-    })
+    token
+        .get("last_modification_time")
+        .and_then(int)
+        .or_else(|| {
+            let same = |entry: &&Json| {
+                ["home_account_id", "client_id"]
+                    .iter()
+                    .all(|name| entry.str(name) == token.str(name))
+            };
+            entries_or_none(cache, "AccessToken")
+                .filter(same)
+                .filter_map(|entry| entry.get("cached_at").and_then(int))
+                .max()
+        })
 }

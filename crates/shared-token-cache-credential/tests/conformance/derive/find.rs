@@ -109,7 +109,10 @@ impl Query<'_> {
         }
         if let Some(hit) = best(&hits) {
             found.is_due = self.only_client.is_some()
-                && hit.get("refresh_on").and_then(int).is_some_and(|on| on < self.now);
+                && hit
+                    .get("refresh_on")
+                    .and_then(int)
+                    .is_some_and(|on| on < self.now);
             found.hit = Some(self.token(hit, failed)?);
             found.expired.clear();
         }
@@ -145,11 +148,14 @@ impl Query<'_> {
         let home = home_tenant(self.home_account_id);
         let is_personal = home == Some(PERSONAL);
         match self.tenant {
-            tenant if !is_word_for_home(tenant) && !(is_personal && tenant == PERSONAL) => {
+            tenant if !(is_word_for_home(tenant) || is_personal && tenant == PERSONAL) => {
                 vec![tenant]
             }
             _ if is_personal => vec![PERSONAL, PASSTHROUGH, "organizations"],
-            _ => home.into_iter().chain(["organizations", "common"]).collect(),
+            _ => home
+                .into_iter()
+                .chain(["organizations", "common"])
+                .collect(),
         }
     }
 
@@ -158,7 +164,10 @@ impl Query<'_> {
         if let Some(only) = self.only_client {
             return vec![only.to_owned()];
         }
-        let holders = self.candidates.iter().filter_map(|token| token.str("client_id"));
+        let holders = self
+            .candidates
+            .iter()
+            .filter_map(|token| token.str("client_id"));
         let relatives = entries_or_none(cache, "AppMetadata")
             .filter(|app| {
                 self.authority.knows(app.str("environment")) && known(app, "family_id").is_some()
@@ -182,12 +191,13 @@ impl Query<'_> {
         let lived_from = entry.get("cached_at").and_then(int);
         let half_life = || {
             let life = expires_on - lived_from?;
-            (self.has(Clause::K7HalfLife) && life >= 7200).then(|| lived_from? .checked_add(life / 2))?
+            (self.has(Clause::K7HalfLife) && life >= 7200)
+                .then(|| lived_from?.checked_add(life / 2))?
         };
         let token_type = entry.get("token_type").cloned();
         let token_type = token_type.unwrap_or_else(|| Json::text("Bearer"));
         Ok(Token {
-            token: entry.get("secret").cloned().ok_or(failed)?,
+            secret: entry.get("secret").cloned().ok_or(failed)?,
             expires_on,
             info: Some(Info {
                 refresh_on: refresh_on.or_else(half_life),
@@ -205,9 +215,8 @@ impl Query<'_> {
 fn best<'e>(entries: &[(usize, i64, &'e Json)]) -> Option<&'e Json> {
     let mut best: Option<&(usize, i64, &Json)> = None;
     for entry in entries {
-        let better = best.is_none_or(|(rank, end, _)| {
-            entry.0 < *rank || (entry.0 == *rank && entry.1 > *end)
-        });
+        let better = best
+            .is_none_or(|(rank, end, _)| entry.0 < *rank || (entry.0 == *rank && entry.1 > *end));
         if better {
             best = Some(entry);
         }

@@ -48,7 +48,9 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
     let body = &granted.body;
     let id_token = known(body, "id_token");
     let identity = id_token.and_then(|text| Some((text, claims(text)?)));
-    let tid = identity.as_ref().and_then(|(_, claims)| known(claims, "tid"));
+    let tid = identity
+        .as_ref()
+        .and_then(|(_, claims)| known(claims, "tid"));
     let info = body.str("client_info").and_then(decode);
     let utid = info.as_ref().and_then(|info| info.str("utid"));
     let realm = match around.tenant {
@@ -58,7 +60,10 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
             tid.or(home).unwrap_or(tenant)
         }
     };
-    let mut target: Vec<&str> = known(body, "scope").unwrap_or_default().split_whitespace().collect();
+    let mut target: Vec<&str> = known(body, "scope")
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     for scope in around.scopes {
         if !target.iter().any(|known| known.eq_ignore_ascii_case(scope)) {
             target.push(scope);
@@ -94,9 +99,8 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
         ("environment", Some(around.part("environment"))),
         ("family_id", known(body, "foci")),
     ];
-    let is_it = |entry: &Json| {
-        around.is_host(entry) && entry.str("client_id") == Some(around.client)
-    };
+    let is_it =
+        |entry: &Json| around.is_host(entry) && entry.str("client_id") == Some(around.client);
     put(&mut cache, "AppMetadata", is_it, &members)?;
     Some(cache)
 }
@@ -202,7 +206,11 @@ fn put_access_token(
     let intersects = |entry: &Json| {
         let theirs = entry.str("target").unwrap_or_default();
         own.clone()
-            .filter(|scope| !of_sign_in.iter().any(|word| word.eq_ignore_ascii_case(scope)))
+            .filter(|scope| {
+                !of_sign_in
+                    .iter()
+                    .any(|word| word.eq_ignore_ascii_case(scope))
+            })
             .any(|scope| holds(theirs, [scope], false))
     };
     let is_ours = |entry: &Json| is_access_token(entry) && around.is_account(entry);
@@ -227,7 +235,10 @@ fn put_access_token(
     let place = |entry: &Json| {
         !is_outdone && is_rival(entry) && same_scopes(entry) && around.is_host(entry)
     };
-    let place = entries.iter().find(|(_, entry)| place(entry)).map(|(key, _)| key.clone());
+    let place = entries
+        .iter()
+        .find(|(_, entry)| place(entry))
+        .map(|(key, _)| key.clone());
     entries.retain(|(key, entry)| {
         let goes = (is_rival(entry) && !outdoes(entry))
             || (is_ours(entry) && time(entry, "expires_on").is_some_and(|end| end < now));
@@ -259,10 +270,16 @@ fn put_access_token(
         ("token_type", Some("Bearer")),
         ("cached_at", Some(&*cached_at)),
         ("expires_on", Some(&*expires_on)),
-        ("extended_expires_on", Some(extended.as_deref().unwrap_or(&expires_on))),
+        (
+            "extended_expires_on",
+            Some(extended.as_deref().unwrap_or(&expires_on)),
+        ),
         ("refresh_on", refresh_on.as_deref()),
     ];
-    if let Some((_, entry)) = entries.iter_mut().find(|(key, _)| Some(key) == place.as_ref()) {
+    if let Some((_, entry)) = entries
+        .iter_mut()
+        .find(|(key, _)| Some(key) == place.as_ref())
+    {
         if refresh_on.is_none() {
             entry.remove("refresh_on");
         }

@@ -1,9 +1,9 @@
 //! What should come of a vector by our decisions, derived from what came of it in the original.
 //!
-//! The model here plays a call with any set of decisions in force. With none it must give what the
-//! vector says, member for member: so it starts where the vector does, and is not believed where
-//! it does not understand the original. Then one decision after the other is put in force, and
-//! whatever changes is that decision's doing. Nothing here calls the product.
+//! The model here plays a call with any of the decisions' clauses in force. With none it must give
+//! what the vector says, member for member: so it starts where the vector does, and is not believed
+//! where it does not understand the original. With all of them it gives what is expected of us, and
+//! those that could be left out without a change had no part in it. Nothing here calls the product.
 
 mod answer;
 mod authority;
@@ -12,9 +12,13 @@ pub(crate) mod clause;
 mod entry;
 mod exchange;
 mod find;
+mod form;
 mod merge;
 mod original;
+mod redeem;
 mod retry;
+mod store;
+mod tenant;
 mod whose;
 
 use clause::{Clause, DECISIONS, Rules};
@@ -23,7 +27,8 @@ use crate::compare::compare;
 use crate::outcome::Outcome;
 use crate::vector::Vector;
 
-/// What should come of a vector, and which clauses made it differ from the original's.
+/// What should come of a vector, and the clauses that make it differ from the original's: a set
+/// from which none can be taken.
 pub(crate) struct Derived {
     pub(crate) outcome: Outcome,
     pub(crate) clauses: Vec<Clause>,
@@ -37,9 +42,11 @@ pub(crate) struct Derived {
 pub(crate) fn derive(vector: &Vector) -> Result<Derived, String> {
     let mut recorded = Outcome::expected_by(vector)?;
     // Where the requests of the discovery stand among the others does not matter: ours makes none.
-    recorded.requests.sort_by_key(|request| request.method != "GET");
-    let mut outcome = call::play(vector, Rules::default())?;
-    let misunderstood = compare(&recorded, &outcome);
+    recorded
+        .requests
+        .sort_by_key(|request| request.method != "GET");
+    let original = call::play(vector, Rules::default())?;
+    let misunderstood = compare(&recorded, &original);
     if !misunderstood.is_empty() {
         let list: Vec<_> = misunderstood.iter().map(ToString::to_string).collect();
         return Err(format!(
@@ -47,50 +54,27 @@ pub(crate) fn derive(vector: &Vector) -> Result<Derived, String> {
             list.join("; ")
         ));
     }
-    let (mut rules, mut clauses) = (Rules::default(), Vec::new());
-    for decision in DECISIONS {
-        let before = rules;
-        for clause in decision.clauses {
-            rules = rules.with(*clause);
+    let all = || DECISIONS.iter().flat_map(|decision| decision.clauses);
+    let mut rules = all().fold(Rules::default(), |rules, clause| rules.with(*clause));
+    let outcome = call::play(vector, rules)?;
+    let mut clauses: Vec<Clause> = all().copied().collect();
+    // Of two clauses that come to the same, the one that a call meets first is named. Without one
+    // another may become idle, so it is gone through until nothing changes.
+    loop {
+        let before = clauses.len();
+        for at in (0..before).rev() {
+            let without = rules.without(clauses[at]);
+            if call::play(vector, without)? == outcome {
+                rules = without;
+                clauses.remove(at);
+            }
         }
-        let next = call::play(vector, rules)?;
-        if next != outcome {
-            clauses.extend(responsible(vector, before, rules, decision.clauses, &next)?);
-            outcome = next;
+        if clauses.len() == before {
+            break;
         }
     }
     clauses.sort_unstable();
     Ok(Derived { outcome, clauses })
-}
-
-/// The clauses of a decision without which something else would come of it; where each has a
-/// stand-in, those that change something one after the other.
-fn responsible(
-    vector: &Vector,
-    before: Rules,
-    after: Rules,
-    clauses: &[Clause],
-    outcome: &Outcome,
-) -> Result<Vec<Clause>, String> {
-    let mut needed = Vec::new();
-    for clause in clauses {
-        if call::play(vector, after.without(*clause))? != *outcome {
-            needed.push(*clause);
-        }
-    }
-    if needed.is_empty() {
-        let mut rules = before;
-        let mut outcome = call::play(vector, rules)?;
-        for clause in clauses {
-            rules = rules.with(*clause);
-            let next = call::play(vector, rules)?;
-            if next != outcome {
-                needed.push(*clause);
-                outcome = next;
-            }
-        }
-    }
-    Ok(needed)
 }
 
 impl Clause {

@@ -59,33 +59,37 @@ pub(super) fn original(answer: &Answer, count: &mut Count) -> Next {
 /// K9: "At most 2, for connect errors, 408 and 5xx (1 s, then 2 s, each times 0.5 to 1.5), once for
 /// a connection lost before the first response byte; 429 only with a Retry-After of at most 10 s. A
 /// longer Retry-After fails the call at once."
+///
+/// What it does not say is as in the original: the retry of a lost connection, the first of its
+/// kind there too, waits for nothing; a Retry-After of 0 means the ordinary wait.
 pub(super) fn ours(answer: &Answer, count: &mut Count) -> Next {
-    let gone = count.statuses + count.connects + count.reads;
-    let backoff = if gone == 0 { 1.0 } else { 2.0 };
-    let counted = match answer.error {
-        Some(AnswerError::Connect) => &mut count.connects,
-        Some(AnswerError::Read) => &mut count.reads,
-        None => &mut count.statuses,
-    };
-    *counted += 1;
-    let at_most = if answer.error == Some(AnswerError::Read) { 1 } else { 2 };
-    if answer.error.is_some() {
-        return if *counted <= at_most && gone < 2 {
-            Next::Wait(backoff)
-        } else {
-            Next::Fail(Failure::AuthenticationFailed)
-        };
+    let is_last = count.statuses + count.connects + count.reads == 2;
+    let delayed = count.statuses + count.connects;
+    let backoff = if delayed == 0 { 1.0 } else { 2.0 };
+    let failed = Next::Fail(Failure::AuthenticationFailed);
+    match answer.error {
+        Some(_) if is_last => return failed,
+        Some(AnswerError::Connect) => {
+            count.connects += 1;
+            return Next::Wait(backoff);
+        }
+        Some(AnswerError::Read) if count.reads > 0 => return failed,
+        Some(AnswerError::Read) => {
+            count.reads += 1;
+            return Next::Wait(0.0);
+        }
+        None => {}
     }
-    let asked = answer.header("Retry-After").and_then(|text| text.trim().parse::<f64>().ok());
-    let status = answer.status.unwrap_or(200);
-    let by_status = match status {
+    let asked = answer.header("Retry-After");
+    let asked = asked.and_then(|text| text.trim().parse::<f64>().ok());
+    let again = match answer.status.unwrap_or(200) {
         408 | 500..=599 => asked.is_none_or(|asked| asked <= 10.0),
         429 => asked.is_some_and(|asked| asked <= 10.0),
         _ => false,
     };
-    if by_status && gone < 2 {
-        Next::Wait(asked.unwrap_or(backoff))
-    } else {
-        Next::Take
+    if is_last || !again {
+        return Next::Take;
     }
+    count.statuses += 1;
+    Next::Wait(asked.filter(|asked| *asked > 0.0).unwrap_or(backoff))
 }

@@ -54,8 +54,8 @@ pub(super) fn choose(
             authority.knows(token.str("environment"))
                 && known(token, "home_account_id").is_some()
                 && (on.has(Clause::K2AnyToken) || token.has("family_id"))
-                && !(on.has(Clause::K3Malformed) && !is_refresh_token(token))
-                && !(on.has(Clause::K2NotAnyones) && is_not_anyones(token, now))
+                && (!on.has(Clause::K3Malformed) || is_refresh_token(token))
+                && (!on.has(Clause::K2NotAnyones) || !is_not_anyones(token, now))
         })
         .collect();
     let mut candidates: Vec<Candidate> = Vec::new();
@@ -72,8 +72,7 @@ pub(super) fn choose(
             .filter(|token| token.str("home_account_id") == Some(id))
             .peekable();
         let has_token = tokens.peek().is_some();
-        let of_broker =
-            on.has(Clause::K3Broker) && account.str("account_source") == Some("broker");
+        let of_broker = on.has(Clause::K3Broker) && account.str("account_source") == Some("broker");
         if let Some(same) = candidates.iter_mut().find(|other| other.id == id) {
             if !on.has(Clause::K2OneAccount) {
                 same.names.clear();
@@ -89,8 +88,7 @@ pub(super) fn choose(
         }
     }
     let same_name = |name: &str, asked: &str| {
-        name == asked
-            || (on.has(Clause::K2NameCase) && name.to_lowercase() == asked.to_lowercase())
+        name == asked || (on.has(Clause::K2NameCase) && name.to_lowercase() == asked.to_lowercase())
     };
     candidates.retain(|candidate| {
         let named = |asked: &str| {
@@ -127,16 +125,21 @@ pub(super) fn recorded(
     // The original looks at one host after the other; ours at all of the cloud's.
     let own = authority.host();
     let at_own = |account: &&&Json| account.str("environment") == Some(&*own);
-    let of_cloud: Vec<_> = match accounts.iter().any(|account| at_own(&account)) {
-        true if !on.has(Clause::K2OneAccount) => accounts.iter().filter(at_own).collect(),
-        _ => accounts
-            .iter()
-            .filter(|account| authority.knows(account.str("environment")))
-            .collect(),
-    };
+    let of_cloud: Vec<_> =
+        if accounts.iter().any(|account| at_own(&account)) && !on.has(Clause::K2OneAccount) {
+            accounts.iter().filter(at_own).collect()
+        } else {
+            accounts
+                .iter()
+                .filter(|account| authority.knows(account.str("environment")))
+                .collect()
+        };
     let mut names: Vec<(String, Option<String>)> = Vec::new();
     for account in of_cloud {
-        let id = account.str("home_account_id").unwrap_or_default().to_owned();
+        let id = account
+            .str("home_account_id")
+            .unwrap_or_default()
+            .to_owned();
         match account.str("authority_type") {
             Some("MSSTS" | "ADFS") => {}
             None if !on.has(Clause::K3Malformed) => return Err(Failure::AuthenticationFailed),
@@ -153,7 +156,10 @@ pub(super) fn recorded(
     let asked = record.username.to_lowercase();
     let is_it = |(id, name): &(String, Option<String>)| {
         *id == record.home_account_id
-            && (asked.is_empty() || name.as_ref().is_some_and(|name| name.to_lowercase() == asked))
+            && (asked.is_empty()
+                || name
+                    .as_ref()
+                    .is_some_and(|name| name.to_lowercase() == asked))
     };
     if names.iter().any(is_it) {
         Ok(record.home_account_id.clone())
@@ -171,7 +177,7 @@ pub(super) struct Record {
     pub(super) username: String,
 }
 
-/// The families of an application by its AppMetadata; `None` if there is none.
+/// The families of an application by its `AppMetadata`; `None` if there is none.
 pub(super) fn families<'c>(
     cache: &'c Json,
     authority: &Authority,
@@ -185,5 +191,10 @@ pub(super) fn families<'c>(
     if of_client.is_empty() {
         return None;
     }
-    Some(of_client.into_iter().filter_map(|app| known(app, "family_id")).collect())
+    Some(
+        of_client
+            .into_iter()
+            .filter_map(|app| known(app, "family_id"))
+            .collect(),
+    )
 }

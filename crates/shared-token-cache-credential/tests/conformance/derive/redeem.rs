@@ -1,0 +1,224 @@
+//! What a call redeems, and what that leaves behind.
+
+use super::answer::{Granted, NoToken, body, check_account, granted, refusal};
+use super::call::{ADDED, Matter, Player};
+use super::clause::Clause;
+use super::exchange::Attempt;
+use super::merge::{Redeemed, merge};
+use super::original::{self, Circumstances};
+use crate::json::Json;
+use crate::outcome::{Info, Token};
+use crate::vector::Failure;
+
+impl Player<'_> {
+    pub(super) fn redeem(
+        &mut self,
+        mut cache: Json,
+        matter: &Matter,
+        attempts: &[Attempt],
+    ) -> Result<Token, Failure> {
+        let mut failure = Failure::Unavailable;
+        let mut skips_family = false;
+        for attempt in attempts {
+            if skips_family && attempt.of_family {
+                continue;
+            }
+            for client in &attempt.clients {
+                let status;
+                match self.try_one(&mut cache, matter, attempt, client) {
+                    Ok(token) => return Ok(token),
+                    Err((NoToken::Failed(failed), _)) => {
+                        // A record's next token is tried after any error of the server's.
+                        return Err(failed);
+                    }
+                    Err((
+                        NoToken::Refused {
+                            lets_others_try, ..
+                        },
+                        mismatch,
+                    )) => {
+                        failure = Failure::AuthenticationFailed;
+                        skips_family |= mismatch;
+                        status = lets_others_try;
+                    }
+                }
+                let goes_on = match self.record {
+                    Some(_) if !self.has(Clause::K4GoOn) => true,
+                    _ => status,
+                };
+                if !goes_on {
+                    return Err(failure);
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// One refresh token under one application. Beside a refusal stands whether it says that the
+    /// application is not of the token's family.
+    pub(super) fn try_one(
+        &mut self,
+        cache: &mut Json,
+        matter: &Matter,
+        attempt: &Attempt,
+        client: &str,
+    ) -> Result<Token, (NoToken, bool)> {
+        let failed = |failure| (NoToken::Failed(failure), false);
+        let secret = attempt.entry.str("secret").unwrap_or_default().to_owned();
+        let host = self.host(matter, attempt);
+        let form = self.form(&secret, client).map_err(failed)?;
+        // What an empty field leaves out, the original misses when it reads the answer.
+        let misses = ["refresh_token", "scope"]
+            .iter()
+            .any(|name| !form.contains_key(*name));
+        let answer = self
+            .send(&host, &matter.tenant, &form, &secret)
+            .map_err(failed)?;
+        let of_record = self.record.is_some();
+        let status = answer.status.unwrap_or(200);
+        let body = body(&answer, self.on, of_record).map_err(|no| (no, false))?;
+        if misses {
+            return Err(failed(Failure::Other));
+        }
+        let refusal = refusal(&body, status);
+        let mut body = body;
+        let is_mismatch = matches!(body.get("error_additional_info"), Some(Json::List(list))
+            if list.contains(&Json::text("client_mismatch")));
+        if !of_record {
+            self.settle(cache, &mut body, &secret, refusal.as_ref())
+                .map_err(failed)?;
+        }
+        if let Some(refusal) = refusal {
+            return Err((refusal, is_mismatch));
+        }
+        // The first part of the path, as the original sees it.
+        let path = format!("{host}/{}", matter.tenant);
+        let tenant = path.split('/').nth(1).unwrap_or_default().to_owned();
+        let granted = granted(body, status, self.now, of_record, self.on).map_err(failed)?;
+        if self.has(Clause::K7Answer) {
+            check_account(&granted.body, &matter.home_account_id, &tenant).map_err(failed)?;
+        }
+        if self.has(Clause::K7Merge) {
+            let merged = merge(
+                cache,
+                &granted,
+                &Redeemed {
+                    entry: &attempt.entry,
+                    client,
+                    authority: &matter.authority,
+                    tenant: &tenant,
+                    scopes: &self.vector.call.scopes,
+                    now: self.now,
+                },
+            );
+            // Where a section cannot be written, memory keeps it.
+            if let Some(merged) = merged {
+                *cache = merged;
+                self.changed = Some(cache.clone());
+            }
+        } else {
+            self.add(cache, &granted, &host, &tenant, attempt)
+                .map_err(failed)?;
+        }
+        let half_life_is_ours = of_record && self.has(Clause::K7HalfLife);
+        let life = granted.expires_on - self.now;
+        let half_life = (half_life_is_ours && life >= 7200).then(|| self.now + life / 2);
+        Ok(Token {
+            secret: granted.access_token,
+            expires_on: granted.expires_on,
+            info: Some(Info {
+                refresh_on: granted.refresh_on.or(half_life),
+                token_type: granted.token_type,
+            }),
+        })
+    }
+
+    /// Where the original, with a record, goes for an entry of an alias.
+    pub(super) fn host(&self, matter: &Matter, attempt: &Attempt) -> String {
+        match attempt.entry.str("environment") {
+            Some(own) if self.record.is_some() && !self.has(Clause::K12Host) => own.to_owned(),
+            _ => matter.authority.address.clone(),
+        }
+    }
+
+    /// What an answer does to the refresh tokens before it is read.
+    pub(super) fn settle(
+        &mut self,
+        cache: &mut Json,
+        body: &mut Json,
+        secret: &str,
+        refusal: Option<&NoToken>,
+    ) -> Result<(), Failure> {
+        let is_invalid_grant =
+            matches!(refusal, Some(NoToken::Refused { error, .. }) if error == "invalid_grant");
+        if is_invalid_grant && !self.has(Clause::K6Kept) {
+            original::evict(cache, secret)?;
+            self.changed = Some(cache.clone());
+        }
+        if self.has(Clause::K7Merge) {
+            return Ok(());
+        }
+        if let Some(new) = body.get("refresh_token").cloned()
+            && original::rotate(cache, secret, &new, self.now)?
+        {
+            body.remove("refresh_token");
+            self.changed = Some(cache.clone());
+        }
+        Ok(())
+    }
+
+    /// What the original writes.
+    pub(super) fn add(
+        &mut self,
+        cache: &mut Json,
+        granted: &Granted,
+        host: &str,
+        tenant: &str,
+        attempt: &Attempt,
+    ) -> Result<(), Failure> {
+        if tenant.is_empty() {
+            return Err(Failure::Other);
+        }
+        let mut scopes = self.vector.call.scopes.clone();
+        let client = self.record.as_ref().map(|record| record.client_id.clone());
+        let mut body = granted.body.clone();
+        if client.is_some() {
+            scopes.extend(ADDED.map(str::to_owned));
+            if let Some(new) = body.get("refresh_token").cloned() {
+                let secret = attempt.entry.str("secret").unwrap_or_default();
+                if original::rotate(cache, secret, &new, self.now)? {
+                    body.remove("refresh_token");
+                }
+            }
+        }
+        // A failure on the way leaves nothing of this behind: the first write is the last step
+        // that can fail.
+        let mut written = cache.clone();
+        let host = host
+            .split(['/', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_lowercase();
+        let granted = Granted {
+            body,
+            access_token: granted.access_token.clone(),
+            expires_on: granted.expires_on,
+            refresh_on: granted.refresh_on,
+            token_type: granted.token_type.clone(),
+        };
+        original::add(
+            &mut written,
+            &granted,
+            &Circumstances {
+                host: &host,
+                tenant,
+                record_client: client.as_deref(),
+                scopes: &scopes,
+                now: self.now,
+            },
+        )?;
+        *cache = written;
+        self.changed = Some(cache.clone());
+        Ok(())
+    }
+}
