@@ -23,6 +23,7 @@ pub(super) enum NoToken {
     Refused {
         error: String,
         lets_others_try: bool,
+        is_of_token: bool,
     },
     Failed(Failure),
 }
@@ -97,6 +98,7 @@ pub(super) fn refusal(body: &Json, status: u16) -> Option<NoToken> {
     Some(NoToken::Refused {
         error: error.to_owned(),
         lets_others_try: goes_on && !stops,
+        is_of_token: matches!(suberror, "bad_token" | "token_expired"),
     })
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Attempt {
     pub(super) clients: Vec<String>,
     /// It belongs to a family, and to another application.
     pub(super) of_family: bool,
+    /// The original forgets its refusal.
+    pub(super) is_trial: bool,
 }
 
 /// The refresh tokens of the account in the order in which they are tried.
@@ -44,6 +46,7 @@ pub(super) fn attempts(
             .map(|entry| Attempt {
                 clients: clients(cache, authority, entry, on),
                 of_family: false,
+                is_trial: false,
                 entry: entry.clone(),
             })
             .collect(),
@@ -51,11 +54,6 @@ pub(super) fn attempts(
     if on.has(Clause::K4Newest) {
         // Stable: what is equally new stays in document order.
         attempts.sort_by_key(|attempt| std::cmp::Reverse(last_change(cache, &attempt.entry)));
-    }
-    if on.has(Clause::K4GoOn) {
-        attempts.truncate(3);
-    } else if record.is_none() {
-        attempts.truncate(1);
     }
     attempts
 }
@@ -81,6 +79,8 @@ fn of_record<'c>(
         entry: entry.clone(),
         clients: vec![record.client_id.clone()],
         of_family,
+        // Where it does not know whether the application is of the family, it tries.
+        is_trial: of_family && families.is_none(),
     };
     let all: Vec<_> = of_account.collect();
     if on.has(Clause::K4Newest) {

@@ -36,7 +36,7 @@ pub(super) struct Found {
     pub(super) expired: Vec<String>,
 }
 
-const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+pub(super) const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 const PASSTHROUGH: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 
 pub(super) fn is_word_for_home(tenant: &str) -> bool {

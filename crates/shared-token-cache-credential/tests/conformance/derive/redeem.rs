@@ -19,11 +19,24 @@ impl Player<'_> {
     ) -> Result<Token, Failure> {
         let mut failure = Failure::Unavailable;
         let mut skips_family = false;
-        for attempt in attempts {
+        let mut refused: Vec<(&str, Option<&str>)> = Vec::new();
+        let most = match self.record {
+            _ if self.has(Clause::K4GoOn) => 3,
+            None => 1,
+            Some(_) => attempts.len(),
+        };
+        for attempt in attempts.iter().take(most) {
             if skips_family && attempt.of_family {
                 continue;
             }
+            let secret = attempt.entry.str("secret").unwrap_or_default();
             for client in &attempt.clients {
+                let is_known = |(known, by): &(&str, Option<&str>)| {
+                    *known == secret && by.is_none_or(|by| by == client)
+                };
+                if self.has(Clause::K6Memory) && refused.iter().any(is_known) {
+                    continue;
+                }
                 let status;
                 match self.try_one(&mut cache, matter, attempt, client) {
                     Ok(token) => return Ok(token),
@@ -33,11 +46,20 @@ impl Player<'_> {
                     }
                     Err((
                         NoToken::Refused {
-                            lets_others_try, ..
+                            error,
+                            lets_others_try,
+                            is_of_token,
                         },
                         mismatch,
                     )) => {
-                        failure = Failure::AuthenticationFailed;
+                        if is_of_token {
+                            refused.push((secret, None));
+                        } else if matches!(&*error, "invalid_grant" | "interaction_required") {
+                            refused.push((secret, Some(client)));
+                        }
+                        if !attempt.is_trial || self.has(Clause::K4GoOn) {
+                            failure = Failure::AuthenticationFailed;
+                        }
                         skips_family |= mismatch;
                         status = lets_others_try;
                     }

@@ -2,6 +2,8 @@
 
 use super::call::{Matter, Player};
 use super::clause::Clause;
+use super::entry::home_tenant;
+use super::find::PERSONAL;
 use super::whose::Record;
 use crate::vector::{Failure, Method};
 
@@ -62,8 +64,18 @@ impl Player<'_> {
         Err(Failure::AuthenticationFailed)
     }
 
-    /// The tenant in the address: in the original it is decided on only here.
+    /// The tenant in the address: in the original it is decided on only here. K3: "Personal
+    /// account ...: redeem at organizations".
     pub(super) fn tenant_of_redemption(&self, matter: &Matter) -> Result<String, Failure> {
+        let tenant = self.tenant_of_address(matter)?;
+        let is_home = home_tenant(&matter.home_account_id) == Some(PERSONAL);
+        if self.has(Clause::K3Tenant) && is_home && tenant.eq_ignore_ascii_case(PERSONAL) {
+            return Ok("organizations".to_owned());
+        }
+        Ok(tenant)
+    }
+
+    fn tenant_of_address(&self, matter: &Matter) -> Result<String, Failure> {
         let list = &self.vector.constructor.additionally_allowed_tenants;
         let default = || Ok(matter.tenant.clone());
         if self.record.is_some() || self.is_multitenant_disabled() {
