@@ -58,7 +58,8 @@ class Maker(random.Random):
 
     def host(self):
         """The environment of an entry: now and then one of another cloud."""
-        return self.choice(self.cloud if not self.once_in(12) else self.choice(CLOUDS))
+        others = [cloud for cloud in CLOUDS if self.cloud[0] not in cloud]
+        return self.choice(self.cloud if not self.once_in(12) else self.choice(others))
 
     def whose(self):
         """The home_account_id of an entry."""
@@ -104,7 +105,7 @@ class Maker(random.Random):
             entry[name] = self.choice(["x", "x", ""])
         if self.once_in(15):
             del entry["token_type"]
-        if self.once_in(20):
+        if self.once_in(20) and not self.record:
             entry["target"] = entry["target"].upper()
         if self.once_in(40):
             entry["x_unknown"] = {"kept": [1, None]}
@@ -226,6 +227,15 @@ class Maker(random.Random):
         """How the credential is set up."""
         who = self.people[0] if not self.once_in(3) else self.choice(self.people)
         made = {}
+        with_record = self.once_in(5)
+        if with_record:
+            made["authentication_record"] = {
+                "tenantId": self.weighted((who["utid"], 6), ("organizations", 2), (OTHER, 1)),
+                "clientId": AZURE_CLI if self.once_in(2) else self.choice(CLIENTS),
+                "authority": self.choice(self.cloud),
+                "homeAccountId": who["home"],
+                "username": self.weighted((who["name"], 8), (who["name"].upper(), 1), ("nobody", 1)),
+            }
         authority = self.choice(self.cloud)
         if self.cloud is not PUBLIC or self.once_in(3):
             made["authority"] = self.weighted(
@@ -238,18 +248,10 @@ class Maker(random.Random):
             )
         if self.once_in(5):
             made["tenant_id"] = self.weighted(
-                (who["utid"], 6), (self.choice(TENANTS), 2), (who["utid"].upper(), 1), ("", 1)
+                (who["utid"], 6), (self.choice(TENANTS), 2), (who["utid"].upper(), 0 if with_record else 1), ("", 1)
             )
         if self.once_in(4):
             made["additionally_allowed_tenants"] = self.choice([["*"], [OTHER], [OTHER, THIRD], [HOME]])
-        if self.once_in(5):
-            made["authentication_record"] = {
-                "tenantId": self.weighted((who["utid"], 6), ("organizations", 2), (OTHER, 1)),
-                "clientId": AZURE_CLI if self.once_in(2) else self.choice(CLIENTS),
-                "authority": self.choice(self.cloud),
-                "homeAccountId": who["home"],
-                "username": self.weighted((who["name"], 8), (who["name"].upper(), 1), ("nobody", 1)),
-            }
         return made
 
     def call(self):
@@ -370,8 +372,9 @@ class Maker(random.Random):
             ({"status": 429, "headers": {"Retry-After": "100", **as_json}, "body": busy}, 1),
             ({"status": 200, "headers": {"Content-Type": "text/html"}, "body": "<html>proxy</html>"}, 1),
             ({"status": 200, "headers": as_json, "body": "{oops"}, 1),
-            ({"status": 200, "headers": as_json, "body": ""}, 0.5),
-            ({"status": 200, "json": {}}, 0.5),
+            # With a record the original goes on after these, in ways of its own.
+            ({"status": 200, "headers": as_json, "body": ""}, 0 if self.record else 0.5),
+            ({"status": 200, "json": {}}, 0 if self.record else 0.5),
         )
 
     def answers(self, asked):

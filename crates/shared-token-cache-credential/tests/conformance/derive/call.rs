@@ -138,6 +138,10 @@ impl Player<'_> {
             }
         }
         let cache = self.purge(cache, &found.expired);
+        let not_removed = found.not_removed.filter(|_| !self.has(Clause::K7Lookup));
+        if let Some(failure) = not_removed.filter(|_| found.hit.is_none()) {
+            return Err(failure);
+        }
         let redeemed = match self.tenant_of_redemption(&matter) {
             Ok(tenant) => {
                 let matter = Matter { tenant, ..matter };

@@ -34,6 +34,8 @@ pub(super) struct Found {
     pub(super) last_resort: Option<Token>,
     /// The keys of expired entries, which the original removes.
     pub(super) expired: Vec<String>,
+    /// How the original ends where it cannot remove one.
+    pub(super) not_removed: Option<Failure>,
 }
 
 pub(super) const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
@@ -68,7 +70,12 @@ impl Query<'_> {
             }
             let expires_on = entry.get("expires_on").and_then(int).ok_or(failed)?;
             if expires_on < self.now {
-                found.expired.push(super::entry::key("AccessToken", entry));
+                if entry.str("credential_type") != Some("AccessToken") {
+                    // An assertion.
+                    found.not_removed = Some(failed);
+                } else if found.not_removed.is_none() {
+                    found.expired.push(super::entry::key("AccessToken", entry));
+                }
                 continue;
             }
             if entry.str("home_account_id") != Some(self.home_account_id)

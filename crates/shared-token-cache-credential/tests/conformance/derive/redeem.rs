@@ -109,6 +109,12 @@ impl Player<'_> {
         if !of_record {
             self.settle(cache, &mut body, &secret, refusal.as_ref())
                 .map_err(failed)?;
+        } else if let Some(new) = body.get("refresh_token")
+            && refusal.is_some()
+            && !self.has(Clause::K7Merge)
+            && original::rotate(cache, &secret, new, self.now).map_err(failed)?
+        {
+            self.changed = Some(cache.clone());
         }
         if let Some(refusal) = refusal {
             return Err((refusal, is_mismatch));
