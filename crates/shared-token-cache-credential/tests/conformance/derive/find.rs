@@ -64,6 +64,12 @@ impl Query<'_> {
         let mut found = Found::default();
         let mut hits: Vec<(usize, i64, &Json)> = Vec::new();
         let mut last_resorts: Vec<(usize, i64, &Json)> = Vec::new();
+        let mut entries: Vec<_> = entries.iter().collect();
+        if self.only_client.is_some() && !self.has(Clause::K3Client) {
+            // The original looks first under the key of what it asks for.
+            let exact = self.key();
+            entries.sort_by_key(|(key, _)| *key != exact);
+        }
         for (_, entry) in entries {
             if self.has(Clause::K3Malformed) && !is_access_token(entry) {
                 continue;
@@ -127,6 +133,21 @@ impl Query<'_> {
             found.last_resort = Some(self.token(entry, failed)?);
         }
         Ok(found)
+    }
+
+    /// The key of a token for these scopes and no others.
+    fn key(&self) -> String {
+        let mut scopes: Vec<_> = self.scopes.iter().map(String::as_str).collect();
+        scopes.sort_unstable();
+        let parts = [
+            self.home_account_id,
+            &self.authority.host(),
+            "accesstoken",
+            self.only_client.unwrap_or_default(),
+            self.tenant,
+            &scopes.join(" "),
+        ];
+        parts.join("-").to_lowercase()
     }
 
     /// Whether cloud, type, tenant, bonds and times are as they should be.

@@ -90,16 +90,14 @@ impl Player<'_> {
         let host = self.host(matter, attempt);
         let form = self.form(&secret, client).map_err(failed)?;
         // What an empty field leaves out, the original misses when it reads the answer.
-        let misses = ["refresh_token", "scope"]
-            .iter()
-            .any(|name| !form.contains_key(*name));
+        let misses = |name: &str| !form.contains_key(name);
         let answer = self
             .send(&host, &matter.tenant, &form, &secret)
             .map_err(failed)?;
         let of_record = self.record.is_some();
         let status = answer.status.unwrap_or(200);
         let body = body(&answer, self.on, of_record).map_err(|no| (no, false))?;
-        if misses {
+        if misses("refresh_token") {
             return Err(failed(Failure::Other));
         }
         let refusal = refusal(&body, status);
@@ -123,6 +121,9 @@ impl Player<'_> {
         let path = format!("{host}/{}", matter.tenant);
         let tenant = path.split('/').nth(1).unwrap_or_default().to_owned();
         let granted = granted(body, status, self.now, of_record, self.on).map_err(failed)?;
+        if misses("scope") {
+            return Err(failed(Failure::Other));
+        }
         if self.has(Clause::K7Answer) {
             check_account(&granted.body, &matter.home_account_id, &tenant).map_err(failed)?;
         }
