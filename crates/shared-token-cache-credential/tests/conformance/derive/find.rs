@@ -65,12 +65,12 @@ impl Query<'_> {
         let mut hits: Vec<(usize, i64, &Json)> = Vec::new();
         let mut last_resorts: Vec<(usize, i64, &Json)> = Vec::new();
         let mut entries: Vec<_> = entries.iter().collect();
-        if self.only_client.is_some() && !self.has(Clause::K3Client) {
-            // The original looks first under the key of what it asks for.
-            let exact = self.key();
-            entries.sort_by_key(|(key, _)| *key != exact);
-        }
-        for (_, entry) in entries {
+        let exact = self.key();
+        let is_exact =
+            |key: &str| self.only_client.is_some() && !self.has(Clause::K3Client) && key == exact;
+        // The original looks first under the key of what it asks for.
+        entries.sort_by_key(|(key, _)| !is_exact(key));
+        for (key, entry) in entries {
             if self.has(Clause::K3Malformed) && !is_access_token(entry) {
                 continue;
             }
@@ -85,7 +85,7 @@ impl Query<'_> {
                 continue;
             }
             if entry.str("home_account_id") != Some(self.home_account_id)
-                || entry.has("ext_cache_key")
+                || (entry.has("ext_cache_key") && !is_exact(key))
             {
                 continue;
             }
