@@ -1,6 +1,6 @@
 //! What a call redeems, and what that leaves behind.
 
-use super::answer::{Granted, NoToken, body, check_account, granted, refusal};
+use super::answer::{Granted, NoToken, body, check_account, check_complete, granted, refusal};
 use super::call::{ADDED, Matter, Player};
 use super::clause::Clause;
 use super::exchange::Attempt;
@@ -119,6 +119,9 @@ impl Player<'_> {
         } else {
             self.add(cache, &granted, &host, &tenant, attempt)
                 .map_err(failed)?;
+        }
+        if of_record && !self.has(Clause::K8Answer) {
+            check_complete(&granted.body).map_err(failed)?;
         }
         let half_life_is_ours = of_record && self.has(Clause::K7HalfLife);
         let life = granted.expires_on - self.now;

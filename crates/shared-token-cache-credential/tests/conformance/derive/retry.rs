@@ -45,7 +45,8 @@ pub(super) fn original(answer: &Answer, count: &mut Count) -> Next {
             None => Next::Take,
         };
     }
-    let backoff = match *counted {
+    // The wait grows with all of them.
+    let backoff = match count.statuses + count.connects + count.reads {
         1 => 0.0,
         n => 0.8 * 2_f64.powi(n - 1),
     };
