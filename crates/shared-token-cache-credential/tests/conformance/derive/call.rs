@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::authority::{Authority, is_tenant};
 use super::clause::{Clause, Rules};
+use super::entry::key;
 use super::exchange::{Attempt, attempts};
 use super::find::{Found, Query};
 use super::original;
@@ -33,6 +34,7 @@ pub(super) fn play(vector: &Vector, on: Rules) -> Result<Outcome, String> {
         sleeps: Vec::new(),
         answers: posted_answers(vector).cloned().collect(),
         changed: None,
+        refused: Vec::new(),
     };
     let mut result = player.call();
     // With a record the original itself turns every exception into this.
@@ -78,6 +80,8 @@ pub(super) struct Player<'v> {
     pub(super) answers: VecDeque<Answer>,
     /// The store that was used, if it was written.
     pub(super) changed: Option<Json>,
+    /// What was asked, and refused.
+    pub(super) refused: Vec<((String, String), Answer)>,
 }
 
 /// What a call is about, once that is settled.
@@ -131,7 +135,7 @@ impl Player<'_> {
                 return Ok(hit);
             }
         }
-        let cache = self.purge(cache, &found.expired);
+        let cache = self.purge(cache, &found.expired)?;
         let redeemed = match self.tenant_of_redemption(&matter) {
             Ok(tenant) => {
                 let matter = Matter { tenant, ..matter };
@@ -290,15 +294,21 @@ impl Player<'_> {
     }
 
     /// The original's lookup removes what has expired when it finds nothing.
-    fn purge(&mut self, mut cache: Json, expired: &[String]) -> Json {
-        if !self.has(Clause::K7Lookup) {
-            for key in expired {
-                original::remove(&mut cache, "AccessToken", key);
-            }
-            if !expired.is_empty() {
-                self.changed = Some(cache.clone());
-            }
+    fn purge(&mut self, mut cache: Json, expired: &[Json]) -> Result<Json, Failure> {
+        if self.has(Clause::K7Lookup) {
+            return Ok(cache);
         }
-        cache
+        for entry in expired {
+            // An assertion.
+            if entry.str("credential_type") != Some("AccessToken") {
+                return Err(match self.record {
+                    Some(_) => Failure::AuthenticationFailed,
+                    None => Failure::Unavailable,
+                });
+            }
+            original::remove(&mut cache, "AccessToken", &key("AccessToken", entry));
+            self.changed = Some(cache.clone());
+        }
+        Ok(cache)
     }
 }

@@ -4,9 +4,9 @@ use super::authority::Authority;
 use super::clause::{Clause, Rules};
 use super::entry::{
     NoObject, OWN_CLIENT, entries, entries_or_none, has_believable_times, holds, home_tenant, int,
-    is_access_token, is_bearer, is_bound, known,
+    is_access_token, is_bearer, is_bound, key, known,
 };
-use crate::json::Json;
+use crate::json::{Json, texts};
 use crate::outcome::{Info, Token};
 use crate::vector::Failure;
 
@@ -32,8 +32,8 @@ pub(super) struct Found {
     pub(super) is_due: bool,
     /// Better than nothing.
     pub(super) last_resort: Option<Token>,
-    /// The keys of expired entries, which the original removes.
-    pub(super) expired: Vec<String>,
+    /// Expired entries, which the original removes.
+    pub(super) expired: Vec<Json>,
 }
 
 const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
@@ -62,13 +62,20 @@ impl Query<'_> {
         let mut found = Found::default();
         let mut hits: Vec<(usize, i64, &Json)> = Vec::new();
         let mut last_resorts: Vec<(usize, i64, &Json)> = Vec::new();
-        for (_, entry) in entries {
+        let preferred = self.preferred();
+        let first = entries
+            .iter()
+            .filter(|(key, _)| Some(key) == preferred.as_ref());
+        let others = entries
+            .iter()
+            .filter(|(key, _)| Some(key) != preferred.as_ref());
+        for (place, entry) in first.chain(others) {
             if self.has(Clause::K3Malformed) && !is_access_token(entry) {
                 continue;
             }
             let expires_on = entry.get("expires_on").and_then(int).ok_or(failed)?;
             if expires_on < self.now {
-                found.expired.push(super::entry::key("AccessToken", entry));
+                found.expired.push(entry.clone());
                 continue;
             }
             if entry.str("home_account_id") != Some(self.home_account_id)
@@ -81,7 +88,10 @@ impl Query<'_> {
                 Some(target) => target.as_str().ok_or(failed)?,
             };
             let scopes = self.scopes.iter().map(String::as_str);
-            if !holds(target, scopes, !self.has(Clause::K3Scopes)) || !self.will_do(entry) {
+            // What stands under that key is not asked for its scopes.
+            let has_scopes = Some(place) == preferred.as_ref()
+                || holds(target, scopes, !self.has(Clause::K3Scopes));
+            if !has_scopes || !self.will_do(entry) {
                 continue;
             }
             let client = entry.str("client_id");
@@ -120,6 +130,21 @@ impl Query<'_> {
             found.last_resort = Some(self.token(entry, failed)?);
         }
         Ok(found)
+    }
+
+    /// With a record the original looks first at the very key of what it asks for.
+    fn preferred(&self) -> Option<String> {
+        let client = self.only_client.filter(|_| !self.has(Clause::K3Client))?;
+        let host = self.authority.host();
+        let target = self.scopes.join(" ");
+        let entry = texts([
+            ("home_account_id", Some(self.home_account_id)),
+            ("environment", Some(&*host)),
+            ("client_id", Some(client)),
+            ("realm", Some(self.tenant)),
+            ("target", Some(&target)),
+        ]);
+        Some(key("AccessToken", &entry))
     }
 
     /// Whether cloud, type, tenant, bonds and times are as they should be.

@@ -105,8 +105,18 @@ impl Player<'_> {
         form: &BTreeMap<String, String>,
         secret: &str,
     ) -> Result<Answer, Failure> {
-        let tenant = tenant.trim_start_matches("../");
-        let url = format!("https://{address}/{tenant}/oauth2/v2.0/token");
+        let mut base = format!("{address}/{}", tenant.trim_start_matches("../"));
+        if self.record.is_some() && !self.has(Clause::K12Authority) {
+            // MSAL takes the first part of the path for the tenant.
+            base = base.split('/').take(2).collect::<Vec<_>>().join("/");
+        }
+        let url = format!("https://{base}/oauth2/v2.0/token");
+        // With a record the original replays what was refused, as long as it asks the same.
+        let replays = self.record.is_some() && !self.has(Clause::K4GoOn);
+        let before = (url.clone(), secret.to_owned());
+        if let Some((_, answer)) = self.refused.iter().find(|(asked, _)| *asked == before) {
+            return Ok(answer.clone());
+        }
         let known = accounts(self.vector);
         let mut count = Count::default();
         loop {
@@ -123,7 +133,12 @@ impl Player<'_> {
                 retry::original(&answer, &mut count)
             };
             match next {
-                Next::Take => return Ok(answer),
+                Next::Take => {
+                    if replays && answer.status == Some(400) {
+                        self.refused.push((before, answer.clone()));
+                    }
+                    return Ok(answer);
+                }
                 Next::Wait(seconds) => self.sleeps.extend((seconds > 0.0).then_some(seconds)),
                 Next::Fail(Failure::Other) if self.record.is_some() => {
                     return Err(Failure::AuthenticationFailed);

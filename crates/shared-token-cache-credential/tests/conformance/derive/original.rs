@@ -61,12 +61,22 @@ pub(super) fn rotate(
     let [entry] = &*with_secret(cache, secret) else {
         return Ok(false);
     };
+    rotate_entry(cache, entry, new, now)?;
+    Ok(true)
+}
+
+/// The same with a record: the very entry that was redeemed is updated.
+pub(super) fn rotate_entry(
+    cache: &mut Json,
+    entry: &Json,
+    new: &Json,
+    now: i64,
+) -> Result<(), Failure> {
     check_type(entry)?;
     let mut entry = entry.clone();
     entry.set("secret", new.clone());
     entry.set("last_modification_time", Json::text(now.to_string()));
-    put(cache, "RefreshToken", entry)?;
-    Ok(true)
+    put(cache, "RefreshToken", entry)
 }
 
 /// In what circumstances an answer is added.

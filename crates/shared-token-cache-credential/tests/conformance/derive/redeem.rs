@@ -20,7 +20,7 @@ impl Player<'_> {
         let mut failure = Failure::Unavailable;
         let mut skips_family = false;
         for attempt in attempts {
-            if skips_family && attempt.of_family {
+            if skips_family && attempt.is_guess {
                 continue;
             }
             for client in &attempt.clients {
@@ -37,7 +37,9 @@ impl Player<'_> {
                         },
                         mismatch,
                     )) => {
-                        failure = Failure::AuthenticationFailed;
+                        if !attempt.is_guess {
+                            failure = Failure::AuthenticationFailed;
+                        }
                         skips_family |= mismatch;
                         status = lets_others_try;
                     }
@@ -77,19 +79,17 @@ impl Player<'_> {
         let of_record = self.record.is_some();
         let status = answer.status.unwrap_or(200);
         let body = body(&answer, self.on, of_record).map_err(|no| (no, false))?;
-        if misses {
-            return Err(failed(Failure::Other));
-        }
         let refusal = refusal(&body, status);
         let mut body = body;
         let is_mismatch = matches!(body.get("error_additional_info"), Some(Json::List(list))
             if list.contains(&Json::text("client_mismatch")));
-        if !of_record {
-            self.settle(cache, &mut body, &secret, refusal.as_ref())
-                .map_err(failed)?;
-        }
+        self.settle(cache, &mut body, attempt, refusal.as_ref())
+            .map_err(failed)?;
         if let Some(refusal) = refusal {
             return Err((refusal, is_mismatch));
+        }
+        if misses {
+            return Err(failed(Failure::Other));
         }
         // The first part of the path, as the original sees it.
         let path = format!("{host}/{}", matter.tenant);
@@ -117,8 +117,7 @@ impl Player<'_> {
                 self.changed = Some(cache.clone());
             }
         } else {
-            self.add(cache, &granted, &host, &tenant, attempt)
-                .map_err(failed)?;
+            self.add(cache, &granted, &host, &tenant).map_err(failed)?;
         }
         if of_record && !self.has(Clause::K8Answer) {
             check_complete(&granted.body).map_err(failed)?;
@@ -149,21 +148,29 @@ impl Player<'_> {
         &mut self,
         cache: &mut Json,
         body: &mut Json,
-        secret: &str,
+        attempt: &Attempt,
         refusal: Option<&NoToken>,
     ) -> Result<(), Failure> {
+        let secret = attempt.entry.str("secret").unwrap_or_default();
         let is_invalid_grant =
             matches!(refusal, Some(NoToken::Refused { error, .. }) if error == "invalid_grant");
-        if is_invalid_grant && !self.has(Clause::K6Kept) {
+        if is_invalid_grant && self.record.is_none() && !self.has(Clause::K6Kept) {
             original::evict(cache, secret)?;
             self.changed = Some(cache.clone());
         }
         if self.has(Clause::K7Merge) {
             return Ok(());
         }
-        if let Some(new) = body.get("refresh_token").cloned()
-            && original::rotate(cache, secret, &new, self.now)?
-        {
+        let Some(new) = body.get("refresh_token").cloned() else {
+            return Ok(());
+        };
+        let is_rotated = if self.record.is_some() {
+            original::rotate_entry(cache, &attempt.entry, &new, self.now)?;
+            true
+        } else {
+            original::rotate(cache, secret, &new, self.now)?
+        };
+        if is_rotated {
             body.remove("refresh_token");
             self.changed = Some(cache.clone());
         }
@@ -177,22 +184,15 @@ impl Player<'_> {
         granted: &Granted,
         host: &str,
         tenant: &str,
-        attempt: &Attempt,
     ) -> Result<(), Failure> {
         if tenant.is_empty() {
             return Err(Failure::Other);
         }
         let mut scopes = self.vector.call.scopes.clone();
         let client = self.record.as_ref().map(|record| record.client_id.clone());
-        let mut body = granted.body.clone();
+        let body = granted.body.clone();
         if client.is_some() {
             scopes.extend(ADDED.map(str::to_owned));
-            if let Some(new) = body.get("refresh_token").cloned() {
-                let secret = attempt.entry.str("secret").unwrap_or_default();
-                if original::rotate(cache, secret, &new, self.now)? {
-                    body.remove("refresh_token");
-                }
-            }
         }
         // A failure on the way leaves nothing of this behind: the first write is the last step
         // that can fail.
