@@ -18,12 +18,18 @@ pub(super) struct Granted {
     pub(super) token_type: Json,
 }
 
+/// A refusal of the server's.
+#[derive(Clone)]
+pub(super) struct Refusal {
+    pub(super) error: String,
+    pub(super) lets_others_try: bool,
+    /// The refresh token itself is of no use any more.
+    pub(super) is_of_token: bool,
+}
+
 pub(super) enum NoToken {
     /// The answer has the member `error`.
-    Refused {
-        error: String,
-        lets_others_try: bool,
-    },
+    Refused(Refusal),
     Failed(Failure),
 }
 
@@ -81,7 +87,7 @@ const STOP: [&str; 2] = ["invalid_scope", "invalid_request"];
 const STOP_CODES: [i64; 8] = [70011, 500_011, 90002, 50020, 50034, 90072, 50057, 50196];
 
 /// The refusal that a body is.
-pub(super) fn refusal(body: &Json, status: u16) -> Option<NoToken> {
+pub(super) fn refusal(body: &Json, status: u16) -> Option<Refusal> {
     body.get("error")?;
     let error = body.str("error").unwrap_or_default();
     let suberror = body.str("suberror").unwrap_or_default();
@@ -94,9 +100,10 @@ pub(super) fn refusal(body: &Json, status: u16) -> Option<NoToken> {
         || matches!(error, "temporarily_unavailable" | "server_error");
     let stops = in_trouble || STOP.contains(&error) || has(&STOP_CODES);
     let goes_on = GO_ON.contains(&error) || GO_ON.contains(&suberror) || has(&GO_ON_CODES);
-    Some(NoToken::Refused {
+    Some(Refusal {
         error: error.to_owned(),
         lets_others_try: goes_on && !stops,
+        is_of_token: matches!(suberror, "bad_token" | "token_expired"),
     })
 }
 

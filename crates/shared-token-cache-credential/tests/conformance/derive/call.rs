@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::answer::Refusal;
 use super::authority::{Authority, is_tenant};
 use super::clause::{Clause, Rules};
 use super::entry::key;
@@ -35,6 +36,7 @@ pub(super) fn play(vector: &Vector, on: Rules) -> Result<Outcome, String> {
         answers: posted_answers(vector).cloned().collect(),
         changed: None,
         refused: Vec::new(),
+        memory: Vec::new(),
     };
     let mut result = player.call();
     // With a record the original itself turns every exception into this.
@@ -82,6 +84,8 @@ pub(super) struct Player<'v> {
     pub(super) changed: Option<Json>,
     /// What was asked, and refused.
     pub(super) refused: Vec<((String, String), Answer)>,
+    /// K6: refresh token, application and refusal; without an application, whatever it is.
+    pub(super) memory: Vec<(String, Option<String>, Refusal)>,
 }
 
 /// What a call is about, once that is settled.
@@ -150,7 +154,8 @@ impl Player<'_> {
             found.hit.or(last_resort).ok_or(failure)
         });
         redeemed.map_err(|failure| {
-            let fell_through = self.vector.within_chain && !self.has(Clause::K13Chain);
+            let fell_through =
+                self.vector.within_chain && self.record.is_none() && !self.has(Clause::K13Chain);
             if fell_through && failure != Failure::InvalidArgument {
                 Failure::Unavailable
             } else {

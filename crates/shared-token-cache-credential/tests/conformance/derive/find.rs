@@ -39,6 +39,15 @@ pub(super) struct Found {
 const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 const PASSTHROUGH: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 
+pub(super) fn is_personal(home_account_id: &str) -> bool {
+    home_tenant(home_account_id).is_some_and(|home| home.eq_ignore_ascii_case(PERSONAL))
+}
+
+/// Whether this is the tenant of all personal accounts.
+pub(super) fn is_personal_tenant(tenant: &str) -> bool {
+    tenant.eq_ignore_ascii_case(PERSONAL)
+}
+
 pub(super) fn is_word_for_home(tenant: &str) -> bool {
     matches!(tenant, "organizations" | "common")
 }
@@ -60,6 +69,7 @@ impl Query<'_> {
         };
         let clients = self.clients(cache);
         let mut found = Found::default();
+        let mut expired: Vec<&Json> = Vec::new();
         let mut hits: Vec<(usize, i64, &Json)> = Vec::new();
         let mut last_resorts: Vec<(usize, i64, &Json)> = Vec::new();
         let preferred = self.preferred();
@@ -75,7 +85,7 @@ impl Query<'_> {
             }
             let expires_on = entry.get("expires_on").and_then(int).ok_or(failed)?;
             if expires_on < self.now {
-                found.expired.push(entry.clone());
+                expired.push(entry);
                 continue;
             }
             if entry.str("home_account_id") != Some(self.home_account_id)
@@ -109,8 +119,7 @@ impl Query<'_> {
             if left >= least {
                 hits.push((rank, expires_on, entry));
                 if !self.has(Clause::K3Client) {
-                    // The original stops at the first; nothing is purged then.
-                    found.expired.clear();
+                    // The original stops at the first.
                     break;
                 }
             } else if left >= 30 {
@@ -124,7 +133,11 @@ impl Query<'_> {
                     .and_then(int)
                     .is_some_and(|on| on < self.now);
             found.hit = Some(self.token(hit, failed)?);
-            found.expired.clear();
+        } else {
+            // In their order, wherever the look-up began.
+            let of_all = entries.iter().map(|(_, entry)| entry);
+            let is_expired = |entry: &&Json| expired.iter().any(|one| std::ptr::eq(*one, *entry));
+            found.expired = of_all.filter(is_expired).cloned().collect();
         }
         if let Some(entry) = best(&last_resorts) {
             found.last_resort = Some(self.token(entry, failed)?);
@@ -171,9 +184,9 @@ impl Query<'_> {
 
     fn realms(&self) -> Vec<&str> {
         let home = home_tenant(self.home_account_id);
-        let is_personal = home == Some(PERSONAL);
+        let is_personal = self.has(Clause::K3Personal) && is_personal(self.home_account_id);
         match self.tenant {
-            tenant if !(is_word_for_home(tenant) || is_personal && tenant == PERSONAL) => {
+            tenant if !(is_word_for_home(tenant) || is_personal && is_personal_tenant(tenant)) => {
                 vec![tenant]
             }
             _ if is_personal => vec![PERSONAL, PASSTHROUGH, "organizations"],

@@ -127,7 +127,7 @@ impl Said {
         };
         // With a record, what was granted; otherwise what was asked for. Sorted either way.
         let mut scopes: Vec<&str> = match (around.record_client, body.str("scope")) {
-            (Some(_), Some(scope)) => scope.split(' ').collect(),
+            (Some(_), Some(scope)) => scope.split_whitespace().collect(),
             _ => around.scopes.iter().map(String::as_str).collect(),
         };
         scopes.sort_unstable();

@@ -1,6 +1,8 @@
 //! What a call redeems, and what that leaves behind.
 
-use super::answer::{Granted, NoToken, body, check_account, check_complete, granted, refusal};
+use super::answer::{
+    Granted, NoToken, Refusal, body, check_account, check_complete, granted, refusal,
+};
 use super::call::{ADDED, Matter, Player};
 use super::clause::Clause;
 use super::exchange::Attempt;
@@ -24,36 +26,51 @@ impl Player<'_> {
                 continue;
             }
             for client in &attempt.clients {
-                let status;
-                match self.try_one(&mut cache, matter, attempt, client) {
-                    Ok(token) => return Ok(token),
-                    Err((NoToken::Failed(failed), _)) => {
-                        // A record's next token is tried after any error of the server's.
-                        return Err(failed);
-                    }
-                    Err((
-                        NoToken::Refused {
-                            lets_others_try, ..
-                        },
-                        mismatch,
-                    )) => {
-                        if !attempt.is_guess {
-                            failure = Failure::AuthenticationFailed;
+                let refusal = match self.remembered(attempt, client) {
+                    Some(refusal) => refusal,
+                    None => match self.try_one(&mut cache, matter, attempt, client) {
+                        Ok(token) => return Ok(token),
+                        Err((NoToken::Failed(failed), _)) => return Err(failed),
+                        Err((NoToken::Refused(refusal), is_mismatch)) => {
+                            skips_family |= is_mismatch;
+                            self.remember(attempt, client, &refusal);
+                            refusal
                         }
-                        skips_family |= mismatch;
-                        status = lets_others_try;
-                    }
-                }
-                let goes_on = match self.record {
-                    Some(_) if !self.has(Clause::K4GoOn) => true,
-                    _ => status,
+                    },
                 };
-                if !goes_on {
+                if !attempt.is_guess {
+                    failure = Failure::AuthenticationFailed;
+                }
+                // With a record the original goes on after any of the server's errors.
+                let goes_on = self.record.is_some() && !self.has(Clause::K4GoOn);
+                if !goes_on && !refusal.lets_others_try {
                     return Err(failure);
                 }
             }
         }
         Err(failure)
+    }
+
+    /// The refusal that was given before in this call.
+    fn remembered(&self, attempt: &Attempt, client: &str) -> Option<Refusal> {
+        let secret = attempt.entry.str("secret").unwrap_or_default();
+        let mut memory = self.memory.iter();
+        let known = memory.find(|(token, asked, _)| {
+            token == secret && asked.as_ref().is_none_or(|asked| asked == client)
+        });
+        known
+            .filter(|_| self.has(Clause::K6Remembered))
+            .map(|(.., refusal)| refusal.clone())
+    }
+
+    fn remember(&mut self, attempt: &Attempt, client: &str, refusal: &Refusal) {
+        let secret = attempt.entry.str("secret").unwrap_or_default().to_owned();
+        let client = (!refusal.is_of_token).then(|| client.to_owned());
+        if refusal.is_of_token
+            || matches!(&*refusal.error, "invalid_grant" | "interaction_required")
+        {
+            self.memory.push((secret, client, refusal.clone()));
+        }
     }
 
     /// One refresh token under one application. Beside a refusal stands whether it says that the
@@ -85,8 +102,15 @@ impl Player<'_> {
             if list.contains(&Json::text("client_mismatch")));
         self.settle(cache, &mut body, attempt, refusal.as_ref())
             .map_err(failed)?;
+        let new = body.get("refresh_token").cloned();
+        let new = new.filter(|_| of_record);
+        if of_record && !self.has(Clause::K7Merge) {
+            body.remove("refresh_token");
+        }
         if let Some(refusal) = refusal {
-            return Err((refusal, is_mismatch));
+            self.rotate_with_record(cache, attempt, new)
+                .map_err(failed)?;
+            return Err((NoToken::Refused(refusal), is_mismatch));
         }
         if misses {
             return Err(failed(Failure::Other));
@@ -118,6 +142,8 @@ impl Player<'_> {
             }
         } else {
             self.add(cache, &granted, &host, &tenant).map_err(failed)?;
+            self.rotate_with_record(cache, attempt, new)
+                .map_err(failed)?;
         }
         if of_record && !self.has(Clause::K8Answer) {
             check_complete(&granted.body).map_err(failed)?;
@@ -149,11 +175,10 @@ impl Player<'_> {
         cache: &mut Json,
         body: &mut Json,
         attempt: &Attempt,
-        refusal: Option<&NoToken>,
+        refusal: Option<&Refusal>,
     ) -> Result<(), Failure> {
         let secret = attempt.entry.str("secret").unwrap_or_default();
-        let is_invalid_grant =
-            matches!(refusal, Some(NoToken::Refused { error, .. }) if error == "invalid_grant");
+        let is_invalid_grant = refusal.is_some_and(|refusal| refusal.error == "invalid_grant");
         if is_invalid_grant && self.record.is_none() && !self.has(Clause::K6Kept) {
             original::evict(cache, secret)?;
             self.changed = Some(cache.clone());
@@ -161,17 +186,25 @@ impl Player<'_> {
         if self.has(Clause::K7Merge) {
             return Ok(());
         }
-        let Some(new) = body.get("refresh_token").cloned() else {
-            return Ok(());
-        };
-        let is_rotated = if self.record.is_some() {
-            original::rotate_entry(cache, &attempt.entry, &new, self.now)?;
-            true
-        } else {
-            original::rotate(cache, secret, &new, self.now)?
-        };
-        if is_rotated {
+        if self.record.is_none()
+            && let Some(new) = body.get("refresh_token").cloned()
+            && original::rotate(cache, secret, &new, self.now)?
+        {
             body.remove("refresh_token");
+            self.changed = Some(cache.clone());
+        }
+        Ok(())
+    }
+
+    /// With a record the original does so last, whatever the answer was.
+    fn rotate_with_record(
+        &mut self,
+        cache: &mut Json,
+        attempt: &Attempt,
+        new: Option<Json>,
+    ) -> Result<(), Failure> {
+        if let Some(new) = new.filter(|_| !self.has(Clause::K7Merge)) {
+            original::rotate_entry(cache, &attempt.entry, &new, self.now)?;
             self.changed = Some(cache.clone());
         }
         Ok(())

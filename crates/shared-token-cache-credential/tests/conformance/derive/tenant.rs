@@ -2,6 +2,7 @@
 
 use super::call::{Matter, Player};
 use super::clause::Clause;
+use super::find::{is_personal, is_personal_tenant};
 use super::whose::Record;
 use crate::vector::{Failure, Method};
 
@@ -65,6 +66,10 @@ impl Player<'_> {
     /// The tenant in the address: in the original it is decided on only here.
     pub(super) fn tenant_of_redemption(&self, matter: &Matter) -> Result<String, Failure> {
         let list = &self.vector.constructor.additionally_allowed_tenants;
+        let is_personal = is_personal(&matter.home_account_id);
+        if self.has(Clause::K3Personal) && is_personal && is_personal_tenant(&matter.tenant) {
+            return Ok("organizations".to_owned());
+        }
         let default = || Ok(matter.tenant.clone());
         if self.record.is_some() || self.is_multitenant_disabled() {
             return default();
