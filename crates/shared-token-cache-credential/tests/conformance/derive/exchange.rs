@@ -17,7 +17,8 @@ pub(super) struct Attempt {
     pub(super) is_guess: bool,
 }
 
-/// The refresh tokens of the account in the order in which they are tried.
+/// The refresh tokens of the account in the order in which they would be tried, each after what
+/// came before it was refused.
 pub(super) fn attempts(
     cache: &Json,
     authority: &Authority,
@@ -69,11 +70,6 @@ pub(super) fn attempts(
     if on.has(Clause::K4Newest) {
         // Stable: what is equally new stays in document order.
         attempts.sort_by_key(|attempt| std::cmp::Reverse(last_change(cache, &attempt.entry)));
-    }
-    if on.has(Clause::K4GoOn) {
-        attempts.truncate(3);
-    } else if record.is_none() {
-        attempts.truncate(1);
     }
     attempts
 }

@@ -21,7 +21,12 @@ impl Player<'_> {
     ) -> Result<Token, Failure> {
         let mut failure = Failure::Unavailable;
         let mut skips_family = false;
-        for attempt in attempts {
+        let most = match self.record {
+            _ if self.has(Clause::K4GoOn) => 3,
+            Some(_) => usize::MAX,
+            None => 1,
+        };
+        for attempt in attempts.iter().take(most) {
             if skips_family && attempt.is_guess {
                 continue;
             }
@@ -30,6 +35,11 @@ impl Player<'_> {
                     Some(refusal) => refusal,
                     None => match self.try_one(&mut cache, matter, attempt, client) {
                         Ok(token) => return Ok(token),
+                        // With a record the original takes nothing for no answer.
+                        Err((NoToken::Failed(Failure::Unavailable), _)) if attempt.is_guess => {
+                            skips_family = true;
+                            continue;
+                        }
                         Err((NoToken::Failed(failed), _)) => return Err(failed),
                         Err((NoToken::Refused(refusal), is_mismatch)) => {
                             skips_family |= is_mismatch;
