@@ -18,25 +18,24 @@ pub(super) struct Granted {
     pub(super) token_type: Json,
 }
 
+/// A refusal of the server's.
+#[derive(Clone)]
+pub(super) struct Refusal {
+    pub(super) error: String,
+    pub(super) lets_others_try: bool,
+    /// The refresh token itself is of no use any more.
+    pub(super) is_of_token: bool,
+}
+
 pub(super) enum NoToken {
     /// The answer has the member `error`.
-    Refused {
-        error: String,
-        lets_others_try: bool,
-        is_of_token: bool,
-    },
+    Refused(Refusal),
     Failed(Failure),
 }
 
 /// The body of an answer, if it is an object that is not empty.
 pub(super) fn body(answer: &Answer, on: Rules, of_record: bool) -> Result<Json, NoToken> {
     let failed = |failure| Err(NoToken::Failed(failure));
-    // The original's record path turns every exception into this.
-    let other = if of_record {
-        Failure::AuthenticationFailed
-    } else {
-        Failure::Other
-    };
     let text = answer.text();
     if on.has(Clause::K8Answer) {
         let text = text.trim_start_matches('\u{feff}');
@@ -45,6 +44,12 @@ pub(super) fn body(answer: &Answer, on: Rules, of_record: bool) -> Result<Json, 
             _ => failed(Failure::AuthenticationFailed),
         };
     }
+    if of_record {
+        // Whatever its type; an empty object is as good as any.
+        let body = Json::parse(&text).filter(Json::is_object);
+        let body = body.filter(|_| answer.status.is_none_or(|status| status < 500));
+        return body.map_or_else(|| failed(Failure::AuthenticationFailed), Ok);
+    }
     if text.is_empty() {
         return failed(Failure::AuthenticationFailed);
     }
@@ -52,7 +57,7 @@ pub(super) fn body(answer: &Answer, on: Rules, of_record: bool) -> Result<Json, 
     let content_type = content_type.split(';').next().unwrap_or_default().trim();
     let is_json = content_type.ends_with("json");
     let Some(body) = Json::parse(text.trim_start_matches('\u{feff}')).filter(|_| is_json) else {
-        return failed(other);
+        return failed(Failure::Other);
     };
     match &body {
         Json::Object(members) if !members.is_empty() => Ok(body),
@@ -62,7 +67,7 @@ pub(super) fn body(answer: &Answer, on: Rules, of_record: bool) -> Result<Json, 
         Json::Number(number) if number.as_f64() == Some(0.0) => {
             failed(Failure::AuthenticationFailed)
         }
-        _ => failed(other),
+        _ => failed(Failure::Other),
     }
 }
 
@@ -82,7 +87,7 @@ const STOP: [&str; 2] = ["invalid_scope", "invalid_request"];
 const STOP_CODES: [i64; 8] = [70011, 500_011, 90002, 50020, 50034, 90072, 50057, 50196];
 
 /// The refusal that a body is.
-pub(super) fn refusal(body: &Json, status: u16) -> Option<NoToken> {
+pub(super) fn refusal(body: &Json, status: u16) -> Option<Refusal> {
     body.get("error")?;
     let error = body.str("error").unwrap_or_default();
     let suberror = body.str("suberror").unwrap_or_default();
@@ -95,7 +100,7 @@ pub(super) fn refusal(body: &Json, status: u16) -> Option<NoToken> {
         || matches!(error, "temporarily_unavailable" | "server_error");
     let stops = in_trouble || STOP.contains(&error) || has(&STOP_CODES);
     let goes_on = GO_ON.contains(&error) || GO_ON.contains(&suberror) || has(&GO_ON_CODES);
-    Some(NoToken::Refused {
+    Some(Refusal {
         error: error.to_owned(),
         lets_others_try: goes_on && !stops,
         is_of_token: matches!(suberror, "bad_token" | "token_expired"),
@@ -112,12 +117,14 @@ pub(super) fn granted(
 ) -> Result<Granted, Failure> {
     if on.has(Clause::K8Answer) {
         granted_ours(body, status, now, on)
+    } else if of_record {
+        granted_with_record(body, now, on)
     } else {
-        granted_original(body, now, of_record, on)
+        granted_without_record(body, now, on)
     }
 }
 
-fn granted_original(body: Json, now: i64, of_record: bool, on: Rules) -> Result<Granted, Failure> {
+fn granted_without_record(body: Json, now: i64, on: Rules) -> Result<Granted, Failure> {
     let time = |name: &str| match body.get(name) {
         None => Ok(None),
         Some(value) => int(value).map(Some).ok_or(Failure::Other),
@@ -127,7 +134,6 @@ fn granted_original(body: Json, now: i64, of_record: bool, on: Rules) -> Result<
         (None, expires_in) => now + expires_in?.ok_or(Failure::AuthenticationFailed)?,
     };
     let refresh_in = match time("refresh_in")? {
-        None if of_record => None,
         None if expires_on - now >= 7200 => Some((expires_on - now) / 2),
         refresh_in => refresh_in,
     };
@@ -141,6 +147,40 @@ fn granted_original(body: Json, now: i64, of_record: bool, on: Rules) -> Result<
         token_type: shown_type(token_type, on),
         body,
     })
+}
+
+/// With a record MSAL takes everything that is no error; whether a token is in it is seen later.
+fn granted_with_record(body: Json, now: i64, on: Rules) -> Result<Granted, Failure> {
+    let time = |name: &str| match body.get(name) {
+        None => Ok(None),
+        Some(value) => int(value).map(Some).ok_or(Failure::Other),
+    };
+    let in_seconds = time("expires_in")?.map(|seconds| now + seconds);
+    let expires_on = match in_seconds {
+        Some(expires_on) => expires_on,
+        None => time("expires_on")?.unwrap_or(now + 600),
+    };
+    let token_type = body.get("token_type").cloned();
+    let token_type = token_type.unwrap_or_else(|| Json::text("Bearer"));
+    check_bearer(&token_type, on)?;
+    Ok(Granted {
+        access_token: body.get("access_token").cloned().unwrap_or(Json::Null),
+        expires_on,
+        refresh_on: time("refresh_in")?.map(|seconds| now + seconds),
+        token_type: shown_type(token_type, on),
+        body,
+    })
+}
+
+/// What the record path of the original makes of an answer that lacks something.
+pub(super) fn check_complete(body: &Json) -> Result<(), Failure> {
+    if body.has("access_token") && body.has("expires_in") {
+        Ok(())
+    } else if body.members().is_empty() {
+        Err(Failure::Unavailable)
+    } else {
+        Err(Failure::AuthenticationFailed)
+    }
 }
 
 fn granted_ours(body: Json, status: u16, now: i64, on: Rules) -> Result<Granted, Failure> {

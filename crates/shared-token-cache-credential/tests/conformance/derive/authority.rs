@@ -127,6 +127,13 @@ impl Authority {
         environment.is_some_and(|known| self.environments.iter().any(|own| own == known))
     }
 
+    /// The own host and then its aliases.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let own = self.host();
+        let others = self.environments.iter().filter(|host| **host != own);
+        std::iter::once(&own).chain(others).cloned().collect()
+    }
+
     /// What the original writes as `environment`.
     pub(super) fn host(&self) -> String {
         let host = self.address.split(['/', '?', '#', ':']).next();

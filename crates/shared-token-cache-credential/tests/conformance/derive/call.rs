@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::answer::Refusal;
 use super::authority::{Authority, is_tenant};
 use super::clause::{Clause, Rules};
+use super::entry::key;
 use super::exchange::{Attempt, attempts};
 use super::find::{Found, Query};
 use super::original;
@@ -33,14 +35,13 @@ pub(super) fn play(vector: &Vector, on: Rules) -> Result<Outcome, String> {
         sleeps: Vec::new(),
         answers: posted_answers(vector).cloned().collect(),
         changed: None,
-        replays: Vec::new(),
+        refused: Vec::new(),
+        memory: Vec::new(),
     };
     let mut result = player.call();
-    if player.record.is_some() && result == Err(Failure::Other) {
-        // So the original's record path turns every exception.
-        result = Err(Failure::AuthenticationFailed);
-    }
-    if on.has(Clause::K8Error) && result == Err(Failure::Other) {
+    // With a record the original itself turns every exception into this.
+    let is_caught = player.record.is_some() || on.has(Clause::K8Error);
+    if is_caught && result == Err(Failure::Other) {
         result = Err(Failure::AuthenticationFailed);
     }
     if vector.call.method == Method::GetToken {
@@ -81,9 +82,10 @@ pub(super) struct Player<'v> {
     pub(super) answers: VecDeque<Answer>,
     /// The store that was used, if it was written.
     pub(super) changed: Option<Json>,
-    /// What the original, with a record, answers itself when it is asked again: refresh token,
-    /// application and answer.
-    pub(super) replays: Vec<(String, String, Answer)>,
+    /// What was asked, and refused.
+    pub(super) refused: Vec<((String, String), Answer)>,
+    /// K6: refresh token, application and refusal; without an application, whatever it is.
+    pub(super) memory: Vec<(String, Option<String>, Refusal)>,
 }
 
 /// What a call is about, once that is settled.
@@ -137,11 +139,7 @@ impl Player<'_> {
                 return Ok(hit);
             }
         }
-        let cache = self.purge(cache, &found.expired);
-        let not_removed = found.not_removed.filter(|_| !self.has(Clause::K7Lookup));
-        if let Some(failure) = not_removed.filter(|_| found.hit.is_none()) {
-            return Err(failure);
-        }
+        let cache = self.purge(cache, &found.expired)?;
         let redeemed = match self.tenant_of_redemption(&matter) {
             Ok(tenant) => {
                 let matter = Matter { tenant, ..matter };
@@ -156,7 +154,6 @@ impl Player<'_> {
             found.hit.or(last_resort).ok_or(failure)
         });
         redeemed.map_err(|failure| {
-            // With a record the original does not ask where it is.
             let fell_through =
                 self.vector.within_chain && self.record.is_none() && !self.has(Clause::K13Chain);
             if fell_through && failure != Failure::InvalidArgument {
@@ -302,15 +299,21 @@ impl Player<'_> {
     }
 
     /// The original's lookup removes what has expired when it finds nothing.
-    fn purge(&mut self, mut cache: Json, expired: &[String]) -> Json {
-        if !self.has(Clause::K7Lookup) {
-            for key in expired {
-                original::remove(&mut cache, "AccessToken", key);
-            }
-            if !expired.is_empty() {
-                self.changed = Some(cache.clone());
-            }
+    fn purge(&mut self, mut cache: Json, expired: &[Json]) -> Result<Json, Failure> {
+        if self.has(Clause::K7Lookup) {
+            return Ok(cache);
         }
-        cache
+        for entry in expired {
+            // An assertion.
+            if entry.str("credential_type") != Some("AccessToken") {
+                return Err(match self.record {
+                    Some(_) => Failure::AuthenticationFailed,
+                    None => Failure::Unavailable,
+                });
+            }
+            original::remove(&mut cache, "AccessToken", &key("AccessToken", entry));
+            self.changed = Some(cache.clone());
+        }
+        Ok(cache)
     }
 }

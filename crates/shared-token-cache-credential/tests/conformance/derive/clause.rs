@@ -31,6 +31,9 @@ pub(crate) enum Clause {
     K3Bearer,
     /// "... tenant"; "no tenant asked = the home tenant or the literal organizations/common".
     K3Tenant,
+    /// "Personal account ...: redeem at organizations, accept realm 9188..., f8cdef31-...,
+    /// organizations."
+    K3Personal,
     /// "Have none of `key_id`, `kid`, `keyid`, `ext_cache_key`, `ext`, `user_assertion_hash`."
     K3Unbound,
     /// "Belong to a known client ... (in this order; within one client the one that expires
@@ -60,10 +63,9 @@ pub(crate) enum Clause {
     K5Listed,
     /// "`invalid_grant` never removes a token from the shared cache."
     K6Kept,
-    /// "invalid_grant and interaction_required are remembered ... by (client, authority + tenant,
-    /// scopes, hash of the refresh token, claims), bad_token/token_expired by the refresh token
-    /// alone."
-    K6Memory,
+    /// "... are remembered ... by (client, authority + tenant, scopes, hash of the refresh token,
+    /// claims), bad_token/token_expired by the refresh token alone"; also within a call.
+    K6Remembered,
     /// "A lookup never writes."
     K7Lookup,
     /// "A malformed *section* reads as empty; a write that needs it is refused and the overlay
@@ -121,11 +123,11 @@ pub(crate) enum Clause {
 
 use Clause::{
     K1Client, K1Relatives, K1Scopes, K2AnyToken, K2FamilyFirst, K2NameCase, K2NotAnyones,
-    K2OneAccount, K3Bearer, K3Broker, K3Client, K3Cloud, K3Malformed, K3Scopes, K3Tenant, K3Times,
-    K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored, K5Listed, K6Kept, K6Memory, K7Answer,
-    K7HalfLife, K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries, K11Capability,
-    K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery, K13LastResort,
-    K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
+    K2OneAccount, K3Bearer, K3Broker, K3Client, K3Cloud, K3Malformed, K3Personal, K3Scopes,
+    K3Tenant, K3Times, K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored, K5Listed, K6Kept,
+    K6Remembered, K7Answer, K7HalfLife, K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries,
+    K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery,
+    K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
 };
 
 /// A decision: its number and its clauses.
@@ -181,6 +183,7 @@ pub(crate) const DECISIONS: &[Decision] = &[
             K3Cloud,
             K3Bearer,
             K3Tenant,
+            K3Personal,
             K3Unbound,
             K3Times,
             K3Scopes,
@@ -205,7 +208,7 @@ pub(crate) const DECISIONS: &[Decision] = &[
     },
     Decision {
         number: 6,
-        clauses: &[K6Kept, K6Memory],
+        clauses: &[K6Kept, K6Remembered],
     },
     Decision {
         number: 8,

@@ -2,21 +2,23 @@
 
 use super::authority::Authority;
 use super::clause::{Clause, Rules};
-use super::entry::{OWN_CLIENT, entries_or_none, int, is_not_anyones, is_refresh_token, known};
+use super::entry::{
+    OWN_CLIENT, entries_or_none, int, is_not_anyones, is_refresh_token, key, known,
+};
 use super::whose::{Record, families};
-use crate::json::Json;
+use crate::json::{Json, texts};
 
 /// A refresh token and the applications to redeem it as.
 pub(super) struct Attempt {
     pub(super) entry: Json,
     pub(super) clients: Vec<String>,
-    /// It belongs to a family, and to another application.
-    pub(super) of_family: bool,
-    /// The original forgets its refusal.
-    pub(super) is_trial: bool,
+    /// With a record the original tries the family's tokens unasked where it knows nothing of the
+    /// application; an error then goes unseen.
+    pub(super) is_guess: bool,
 }
 
-/// The refresh tokens of the account in the order in which they are tried.
+/// The refresh tokens of the account in the order in which they would be tried, each after what
+/// came before it was refused.
 pub(super) fn attempts(
     cache: &Json,
     authority: &Authority,
@@ -26,13 +28,9 @@ pub(super) fn attempts(
     on: Rules,
 ) -> Vec<Attempt> {
     let of_account = entries_or_none(cache, "RefreshToken").filter(|entry| {
-        let cloud = match record {
-            Some(_) if !on.has(Clause::K12Host) => authority.knows(entry.str("environment")),
-            None if !on.has(Clause::K4Cloud) => true,
-            _ => authority.knows(entry.str("environment")),
-        };
+        let any_cloud = record.is_none() && !on.has(Clause::K4Cloud);
         entry.str("home_account_id") == Some(home_account_id)
-            && cloud
+            && (any_cloud || authority.knows(entry.str("environment")))
             && if on.has(Clause::K3Malformed) {
                 is_refresh_token(entry)
             } else {
@@ -41,12 +39,30 @@ pub(super) fn attempts(
             && !(on.has(Clause::K2NotAnyones) && is_not_anyones(entry, now))
     });
     let mut attempts: Vec<Attempt> = match record {
-        Some(record) => of_record(of_account, cache, authority, record, on),
+        Some(record) if on.has(Clause::K4Newest) => {
+            let families = families(cache, authority, &record.client_id);
+            let may = |entry: &&Json| {
+                let is_relative = |family| match &families {
+                    None => true,
+                    Some(families) => families.contains(&family),
+                };
+                entry.str("client_id") == Some(&*record.client_id)
+                    || known(entry, "family_id").is_some_and(is_relative)
+            };
+            let ours = of_account.filter(may);
+            ours.map(|entry| Attempt::with(record, entry, false))
+                .collect()
+        }
+        Some(record) => {
+            let of_account: Vec<_> = of_account.collect();
+            let hosts = authority.hosts();
+            let at_host = |host: &String| of_record(&of_account, cache, host, record);
+            hosts.iter().flat_map(at_host).collect()
+        }
         None => of_account
             .map(|entry| Attempt {
                 clients: clients(cache, authority, entry, on),
-                of_family: false,
-                is_trial: false,
+                is_guess: false,
                 entry: entry.clone(),
             })
             .collect(),
@@ -58,55 +74,50 @@ pub(super) fn attempts(
     attempts
 }
 
-/// A record's application redeems its own tokens and those of its family.
-fn of_record<'c>(
-    of_account: impl Iterator<Item = &'c Json>,
-    cache: &Json,
-    authority: &Authority,
-    record: &Record,
-    on: Rules,
-) -> Vec<Attempt> {
-    let families = families(cache, authority, &record.client_id);
-    let own = |entry: &Json| entry.str("client_id") == Some(&*record.client_id);
-    let relative = |entry: &Json| {
-        known(entry, "family_id").is_some_and(|family| match &families {
-            // The original knows one family.
-            None => family == "1" || on.has(Clause::K4Newest),
-            Some(families) => families.contains(&family),
-        })
+/// What the original tries at a host with a record: first the tokens of its application's family,
+/// then those of the application, each the newest first.
+fn of_record(of_account: &[&Json], cache: &Json, host: &str, record: &Record) -> Vec<Attempt> {
+    // It finds what is known of the application by its key.
+    let app = texts([
+        ("environment", Some(host)),
+        ("client_id", Some(&*record.client_id)),
+    ]);
+    let apps = cache.get("AppMetadata");
+    let app = apps.and_then(|apps| apps.get(&key("AppMetadata", &app)));
+    let is_unknown = app.is_none_or(|app| app.members().is_empty());
+    let family = match app {
+        // It knows one family.
+        _ if is_unknown => Some("1"),
+        Some(app) => known(app, "family_id"),
+        None => None,
     };
-    let attempt = |entry: &Json, of_family| Attempt {
-        entry: entry.clone(),
-        clients: vec![record.client_id.clone()],
-        of_family,
-        // Where it does not know whether the application is of the family, it tries.
-        is_trial: of_family && families.is_none(),
+    let newest_first = |may: &dyn Fn(&Json) -> bool| {
+        let at_host = |entry: &Json| entry.str("environment") == Some(host);
+        let mut tokens: Vec<&Json> = of_account.iter().copied().collect();
+        tokens.retain(|entry| at_host(entry) && may(entry));
+        tokens.sort_by_key(|entry| {
+            let time = entry.get("last_modification_time").and_then(int);
+            std::cmp::Reverse(time.unwrap_or(0))
+        });
+        tokens
     };
-    let all: Vec<_> = of_account.collect();
-    if on.has(Clause::K4Newest) {
-        let ours = all
-            .into_iter()
-            .filter(|entry| own(entry) || relative(entry));
-        return ours.map(|entry| attempt(entry, false)).collect();
+    let relatives = newest_first(&|entry| family.is_some() && entry.str("family_id") == family);
+    let own = newest_first(&|entry| entry.str("client_id") == Some(&*record.client_id));
+    let relatives = relatives
+        .iter()
+        .map(|entry| Attempt::with(record, entry, is_unknown));
+    let own = own.iter().map(|entry| Attempt::with(record, entry, false));
+    relatives.chain(own).collect()
+}
+
+impl Attempt {
+    fn with(record: &Record, entry: &Json, is_guess: bool) -> Self {
+        Self {
+            entry: entry.clone(),
+            clients: vec![record.client_id.clone()],
+            is_guess,
+        }
     }
-    // The original: first the family's, then its own, each the newest first.
-    let time = |entry: &&&Json| {
-        std::cmp::Reverse(
-            entry
-                .get("last_modification_time")
-                .and_then(int)
-                .unwrap_or(0),
-        )
-    };
-    let mut of_family: Vec<_> = all.iter().filter(|entry| relative(entry)).collect();
-    of_family.sort_by_key(time);
-    let mut its_own: Vec<_> = all.iter().filter(|entry| own(entry)).collect();
-    its_own.sort_by_key(time);
-    of_family
-        .into_iter()
-        .map(|entry| attempt(entry, true))
-        .chain(its_own.into_iter().map(|entry| attempt(entry, false)))
-        .collect()
 }
 
 /// As whom a refresh token is redeemed.

@@ -4,9 +4,9 @@ use super::authority::Authority;
 use super::clause::{Clause, Rules};
 use super::entry::{
     NoObject, OWN_CLIENT, entries, entries_or_none, has_believable_times, holds, home_tenant, int,
-    is_access_token, is_bearer, is_bound, known,
+    is_access_token, is_bearer, is_bound, key, known,
 };
-use crate::json::Json;
+use crate::json::{Json, texts};
 use crate::outcome::{Info, Token};
 use crate::vector::Failure;
 
@@ -32,14 +32,21 @@ pub(super) struct Found {
     pub(super) is_due: bool,
     /// Better than nothing.
     pub(super) last_resort: Option<Token>,
-    /// The keys of expired entries, which the original removes.
-    pub(super) expired: Vec<String>,
-    /// How the original ends where it cannot remove one.
-    pub(super) not_removed: Option<Failure>,
+    /// Expired entries, which the original removes.
+    pub(super) expired: Vec<Json>,
 }
 
-pub(super) const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 const PASSTHROUGH: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
+
+pub(super) fn is_personal(home_account_id: &str) -> bool {
+    home_tenant(home_account_id).is_some_and(|home| home.eq_ignore_ascii_case(PERSONAL))
+}
+
+/// Whether this is the tenant of all personal accounts.
+pub(super) fn is_personal_tenant(tenant: &str) -> bool {
+    tenant.eq_ignore_ascii_case(PERSONAL)
+}
 
 pub(super) fn is_word_for_home(tenant: &str) -> bool {
     matches!(tenant, "organizations" | "common")
@@ -62,30 +69,27 @@ impl Query<'_> {
         };
         let clients = self.clients(cache);
         let mut found = Found::default();
+        let mut expired: Vec<&Json> = Vec::new();
         let mut hits: Vec<(usize, i64, &Json)> = Vec::new();
         let mut last_resorts: Vec<(usize, i64, &Json)> = Vec::new();
-        let mut entries: Vec<_> = entries.iter().collect();
-        let exact = self.key();
-        let is_exact =
-            |key: &str| self.only_client.is_some() && !self.has(Clause::K3Client) && key == exact;
-        // The original looks first under the key of what it asks for.
-        entries.sort_by_key(|(key, _)| !is_exact(key));
-        for (key, entry) in entries {
+        let preferred = self.preferred();
+        let first = entries
+            .iter()
+            .filter(|(key, _)| Some(key) == preferred.as_ref());
+        let others = entries
+            .iter()
+            .filter(|(key, _)| Some(key) != preferred.as_ref());
+        for (place, entry) in first.chain(others) {
             if self.has(Clause::K3Malformed) && !is_access_token(entry) {
                 continue;
             }
             let expires_on = entry.get("expires_on").and_then(int).ok_or(failed)?;
             if expires_on < self.now {
-                if entry.str("credential_type") != Some("AccessToken") {
-                    // An assertion.
-                    found.not_removed = Some(failed);
-                } else if found.not_removed.is_none() {
-                    found.expired.push(super::entry::key("AccessToken", entry));
-                }
+                expired.push(entry);
                 continue;
             }
             if entry.str("home_account_id") != Some(self.home_account_id)
-                || (entry.has("ext_cache_key") && !is_exact(key))
+                || entry.has("ext_cache_key")
             {
                 continue;
             }
@@ -94,7 +98,10 @@ impl Query<'_> {
                 Some(target) => target.as_str().ok_or(failed)?,
             };
             let scopes = self.scopes.iter().map(String::as_str);
-            if !holds(target, scopes, !self.has(Clause::K3Scopes)) || !self.will_do(entry) {
+            // What stands under that key is not asked for its scopes.
+            let has_scopes = Some(place) == preferred.as_ref()
+                || holds(target, scopes, !self.has(Clause::K3Scopes));
+            if !has_scopes || !self.will_do(entry) {
                 continue;
             }
             let client = entry.str("client_id");
@@ -112,8 +119,7 @@ impl Query<'_> {
             if left >= least {
                 hits.push((rank, expires_on, entry));
                 if !self.has(Clause::K3Client) {
-                    // The original stops at the first; nothing is purged then.
-                    found.expired.clear();
+                    // The original stops at the first.
                     break;
                 }
             } else if left >= 30 {
@@ -127,7 +133,11 @@ impl Query<'_> {
                     .and_then(int)
                     .is_some_and(|on| on < self.now);
             found.hit = Some(self.token(hit, failed)?);
-            found.expired.clear();
+        } else {
+            // In their order, wherever the look-up began.
+            let of_all = entries.iter().map(|(_, entry)| entry);
+            let is_expired = |entry: &&Json| expired.iter().any(|one| std::ptr::eq(*one, *entry));
+            found.expired = of_all.filter(is_expired).cloned().collect();
         }
         if let Some(entry) = best(&last_resorts) {
             found.last_resort = Some(self.token(entry, failed)?);
@@ -135,19 +145,19 @@ impl Query<'_> {
         Ok(found)
     }
 
-    /// The key of a token for these scopes and no others.
-    fn key(&self) -> String {
-        let mut scopes: Vec<_> = self.scopes.iter().map(String::as_str).collect();
-        scopes.sort_unstable();
-        let parts = [
-            self.home_account_id,
-            &self.authority.host(),
-            "accesstoken",
-            self.only_client.unwrap_or_default(),
-            self.tenant,
-            &scopes.join(" "),
-        ];
-        parts.join("-").to_lowercase()
+    /// With a record the original looks first at the very key of what it asks for.
+    fn preferred(&self) -> Option<String> {
+        let client = self.only_client.filter(|_| !self.has(Clause::K3Client))?;
+        let host = self.authority.host();
+        let target = self.scopes.join(" ");
+        let entry = texts([
+            ("home_account_id", Some(self.home_account_id)),
+            ("environment", Some(&*host)),
+            ("client_id", Some(client)),
+            ("realm", Some(self.tenant)),
+            ("target", Some(&target)),
+        ]);
+        Some(key("AccessToken", &entry))
     }
 
     /// Whether cloud, type, tenant, bonds and times are as they should be.
@@ -174,9 +184,9 @@ impl Query<'_> {
 
     fn realms(&self) -> Vec<&str> {
         let home = home_tenant(self.home_account_id);
-        let is_personal = home == Some(PERSONAL);
+        let is_personal = self.has(Clause::K3Personal) && is_personal(self.home_account_id);
         match self.tenant {
-            tenant if !(is_word_for_home(tenant) || is_personal && tenant == PERSONAL) => {
+            tenant if !(is_word_for_home(tenant) || is_personal && is_personal_tenant(tenant)) => {
                 vec![tenant]
             }
             _ if is_personal => vec![PERSONAL, PASSTHROUGH, "organizations"],

@@ -105,15 +105,19 @@ impl Player<'_> {
         form: &BTreeMap<String, String>,
         secret: &str,
     ) -> Result<Answer, Failure> {
-        let tenant = tenant.trim_start_matches("../");
-        let url = format!("https://{address}/{tenant}/oauth2/v2.0/token");
-        let known = accounts(self.vector);
-        let client = form.get("client_id").cloned().unwrap_or_default();
-        let remembers = self.record.is_some() && !self.has(Clause::K6Memory);
-        let mut replays = self.replays.iter().filter(|_| remembers);
-        if let Some((.., answer)) = replays.find(|(s, c, _)| s == secret && *c == client) {
+        let mut base = format!("{address}/{}", tenant.trim_start_matches("../"));
+        if self.record.is_some() && !self.has(Clause::K12Authority) {
+            // MSAL takes the first part of the path for the tenant.
+            base = base.split('/').take(2).collect::<Vec<_>>().join("/");
+        }
+        let url = format!("https://{base}/oauth2/v2.0/token");
+        // With a record the original replays what was refused, as long as it asks the same.
+        let replays = self.record.is_some() && !self.has(Clause::K4GoOn);
+        let before = (url.clone(), secret.to_owned());
+        if let Some((_, answer)) = self.refused.iter().find(|(asked, _)| *asked == before) {
             return Ok(answer.clone());
         }
+        let known = accounts(self.vector);
         let mut count = Count::default();
         loop {
             self.requests.push(Request {
@@ -130,11 +134,8 @@ impl Player<'_> {
             };
             match next {
                 Next::Take => {
-                    let status = answer.status.unwrap_or(200);
-                    let is_throttling = status == 429 || status >= 500;
-                    if status == 400 || is_throttling || answer.header("Retry-After").is_some() {
-                        let replay = (secret.to_owned(), client, answer.clone());
-                        self.replays.push(replay);
+                    if replays && answer.status == Some(400) {
+                        self.refused.push((before, answer.clone()));
                     }
                     return Ok(answer);
                 }

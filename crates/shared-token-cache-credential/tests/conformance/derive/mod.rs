@@ -58,18 +58,29 @@ pub(crate) fn derive(vector: &Vector) -> Result<Derived, String> {
     let mut rules = all().fold(Rules::default(), |rules, clause| rules.with(*clause));
     let outcome = call::play(vector, rules)?;
     let mut clauses: Vec<Clause> = all().copied().collect();
-    // Of two clauses that come to the same, the one that a call meets first is named. Without one
-    // another may become idle, so it is gone through until nothing changes.
-    loop {
-        let before = clauses.len();
-        for at in (0..before).rev() {
-            let without = rules.without(clauses[at]);
-            if call::play(vector, without)? == outcome {
-                rules = without;
-                clauses.remove(at);
-            }
+    let mut take_out = |clauses: &mut Vec<Clause>, some: &[Clause]| -> Result<bool, String> {
+        let without = some
+            .iter()
+            .fold(rules, |rules, clause| rules.without(*clause));
+        let idle = call::play(vector, without)? == outcome;
+        if idle {
+            rules = without;
+            clauses.retain(|clause| !some.contains(clause));
         }
-        if clauses.len() == before {
+        Ok(idle)
+    };
+    // Of two clauses that come to the same, the one that a call meets first is named. Whole
+    // decisions first: most have no part in it. Without one clause another may become idle, so they
+    // are gone through until nothing changes.
+    for decision in DECISIONS.iter().rev() {
+        take_out(&mut clauses, decision.clauses)?;
+    }
+    loop {
+        let mut changed = false;
+        for clause in clauses.clone().iter().rev() {
+            changed |= take_out(&mut clauses, &[*clause])?;
+        }
+        if !changed {
             break;
         }
     }

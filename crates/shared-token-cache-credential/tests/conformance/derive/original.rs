@@ -61,12 +61,22 @@ pub(super) fn rotate(
     let [entry] = &*with_secret(cache, secret) else {
         return Ok(false);
     };
+    rotate_entry(cache, entry, new, now)?;
+    Ok(true)
+}
+
+/// The same with a record: the very entry that was redeemed is updated.
+pub(super) fn rotate_entry(
+    cache: &mut Json,
+    entry: &Json,
+    new: &Json,
+    now: i64,
+) -> Result<(), Failure> {
     check_type(entry)?;
     let mut entry = entry.clone();
     entry.set("secret", new.clone());
     entry.set("last_modification_time", Json::text(now.to_string()));
-    put(cache, "RefreshToken", entry)?;
-    Ok(true)
+    put(cache, "RefreshToken", entry)
 }
 
 /// In what circumstances an answer is added.
@@ -117,7 +127,7 @@ impl Said {
         };
         // With a record, what was granted; otherwise what was asked for. Sorted either way.
         let mut scopes: Vec<&str> = match (around.record_client, body.str("scope")) {
-            (Some(_), Some(scope)) => scope.split(' ').collect(),
+            (Some(_), Some(scope)) => scope.split_whitespace().collect(),
             _ => around.scopes.iter().map(String::as_str).collect(),
         };
         scopes.sort_unstable();

@@ -1,6 +1,8 @@
 //! What a call redeems, and what that leaves behind.
 
-use super::answer::{Granted, NoToken, body, check_account, granted, refusal};
+use super::answer::{
+    Granted, NoToken, Refusal, body, check_account, check_complete, granted, refusal,
+};
 use super::call::{ADDED, Matter, Player};
 use super::clause::Clause;
 use super::exchange::Attempt;
@@ -19,61 +21,66 @@ impl Player<'_> {
     ) -> Result<Token, Failure> {
         let mut failure = Failure::Unavailable;
         let mut skips_family = false;
-        let mut refused: Vec<(&str, Option<&str>)> = Vec::new();
         let most = match self.record {
             _ if self.has(Clause::K4GoOn) => 3,
+            Some(_) => usize::MAX,
             None => 1,
-            Some(_) => attempts.len(),
         };
         for attempt in attempts.iter().take(most) {
-            if skips_family && attempt.of_family {
+            if skips_family && attempt.is_guess {
                 continue;
             }
-            let secret = attempt.entry.str("secret").unwrap_or_default();
             for client in &attempt.clients {
-                let is_known = |(known, by): &(&str, Option<&str>)| {
-                    *known == secret && by.is_none_or(|by| by == client)
-                };
-                if self.has(Clause::K6Memory) && refused.iter().any(is_known) {
-                    continue;
-                }
-                let status;
-                match self.try_one(&mut cache, matter, attempt, client) {
-                    Ok(token) => return Ok(token),
-                    Err((NoToken::Failed(failed), _)) => {
-                        // A record's next token is tried after any error of the server's.
-                        return Err(failed);
-                    }
-                    Err((
-                        NoToken::Refused {
-                            error,
-                            lets_others_try,
-                            is_of_token,
-                        },
-                        mismatch,
-                    )) => {
-                        if is_of_token {
-                            refused.push((secret, None));
-                        } else if matches!(&*error, "invalid_grant" | "interaction_required") {
-                            refused.push((secret, Some(client)));
+                let refusal = match self.remembered(attempt, client) {
+                    Some(refusal) => refusal,
+                    None => match self.try_one(&mut cache, matter, attempt, client) {
+                        Ok(token) => return Ok(token),
+                        // With a record the original takes nothing for no answer.
+                        Err((NoToken::Failed(Failure::Unavailable), _)) if attempt.is_guess => {
+                            skips_family = true;
+                            continue;
                         }
-                        if !attempt.is_trial || self.has(Clause::K4GoOn) {
-                            failure = Failure::AuthenticationFailed;
+                        Err((NoToken::Failed(failed), _)) => return Err(failed),
+                        Err((NoToken::Refused(refusal), is_mismatch)) => {
+                            skips_family |= is_mismatch;
+                            self.remember(attempt, client, &refusal);
+                            refusal
                         }
-                        skips_family |= mismatch;
-                        status = lets_others_try;
-                    }
-                }
-                let goes_on = match self.record {
-                    Some(_) if !self.has(Clause::K4GoOn) => true,
-                    _ => status,
+                    },
                 };
-                if !goes_on {
+                if !attempt.is_guess {
+                    failure = Failure::AuthenticationFailed;
+                }
+                // With a record the original goes on after any of the server's errors.
+                let goes_on = self.record.is_some() && !self.has(Clause::K4GoOn);
+                if !goes_on && !refusal.lets_others_try {
                     return Err(failure);
                 }
             }
         }
         Err(failure)
+    }
+
+    /// The refusal that was given before in this call.
+    fn remembered(&self, attempt: &Attempt, client: &str) -> Option<Refusal> {
+        let secret = attempt.entry.str("secret").unwrap_or_default();
+        let mut memory = self.memory.iter();
+        let known = memory.find(|(token, asked, _)| {
+            token == secret && asked.as_ref().is_none_or(|asked| asked == client)
+        });
+        known
+            .filter(|_| self.has(Clause::K6Remembered))
+            .map(|(.., refusal)| refusal.clone())
+    }
+
+    fn remember(&mut self, attempt: &Attempt, client: &str, refusal: &Refusal) {
+        let secret = attempt.entry.str("secret").unwrap_or_default().to_owned();
+        let client = (!refusal.is_of_token).then(|| client.to_owned());
+        if refusal.is_of_token
+            || matches!(&*refusal.error, "invalid_grant" | "interaction_required")
+        {
+            self.memory.push((secret, client, refusal.clone()));
+        }
     }
 
     /// One refresh token under one application. Beside a refusal stands whether it says that the
@@ -90,40 +97,38 @@ impl Player<'_> {
         let host = self.host(matter, attempt);
         let form = self.form(&secret, client).map_err(failed)?;
         // What an empty field leaves out, the original misses when it reads the answer.
-        let misses = |name: &str| !form.contains_key(name);
+        let misses = ["refresh_token", "scope"]
+            .iter()
+            .any(|name| !form.contains_key(*name));
         let answer = self
             .send(&host, &matter.tenant, &form, &secret)
             .map_err(failed)?;
         let of_record = self.record.is_some();
         let status = answer.status.unwrap_or(200);
         let body = body(&answer, self.on, of_record).map_err(|no| (no, false))?;
-        if misses("refresh_token") {
-            return Err(failed(Failure::Other));
-        }
         let refusal = refusal(&body, status);
         let mut body = body;
         let is_mismatch = matches!(body.get("error_additional_info"), Some(Json::List(list))
             if list.contains(&Json::text("client_mismatch")));
-        if !of_record {
-            self.settle(cache, &mut body, &secret, refusal.as_ref())
-                .map_err(failed)?;
-        } else if let Some(new) = body.get("refresh_token")
-            && refusal.is_some()
-            && !self.has(Clause::K7Merge)
-            && original::rotate(cache, &secret, new, self.now).map_err(failed)?
-        {
-            self.changed = Some(cache.clone());
+        self.settle(cache, &mut body, attempt, refusal.as_ref())
+            .map_err(failed)?;
+        let new = body.get("refresh_token").cloned();
+        let new = new.filter(|_| of_record);
+        if of_record && !self.has(Clause::K7Merge) {
+            body.remove("refresh_token");
         }
         if let Some(refusal) = refusal {
-            return Err((refusal, is_mismatch));
+            self.rotate_with_record(cache, attempt, new)
+                .map_err(failed)?;
+            return Err((NoToken::Refused(refusal), is_mismatch));
+        }
+        if misses {
+            return Err(failed(Failure::Other));
         }
         // The first part of the path, as the original sees it.
         let path = format!("{host}/{}", matter.tenant);
         let tenant = path.split('/').nth(1).unwrap_or_default().to_owned();
         let granted = granted(body, status, self.now, of_record, self.on).map_err(failed)?;
-        if misses("scope") {
-            return Err(failed(Failure::Other));
-        }
         if self.has(Clause::K7Answer) {
             check_account(&granted.body, &matter.home_account_id, &tenant).map_err(failed)?;
         }
@@ -146,8 +151,12 @@ impl Player<'_> {
                 self.changed = Some(cache.clone());
             }
         } else {
-            self.add(cache, &granted, &host, &tenant, attempt)
+            self.add(cache, &granted, &host, &tenant).map_err(failed)?;
+            self.rotate_with_record(cache, attempt, new)
                 .map_err(failed)?;
+        }
+        if of_record && !self.has(Clause::K8Answer) {
+            check_complete(&granted.body).map_err(failed)?;
         }
         let half_life_is_ours = of_record && self.has(Clause::K7HalfLife);
         let life = granted.expires_on - self.now;
@@ -175,22 +184,37 @@ impl Player<'_> {
         &mut self,
         cache: &mut Json,
         body: &mut Json,
-        secret: &str,
-        refusal: Option<&NoToken>,
+        attempt: &Attempt,
+        refusal: Option<&Refusal>,
     ) -> Result<(), Failure> {
-        let is_invalid_grant =
-            matches!(refusal, Some(NoToken::Refused { error, .. }) if error == "invalid_grant");
-        if is_invalid_grant && !self.has(Clause::K6Kept) {
+        let secret = attempt.entry.str("secret").unwrap_or_default();
+        let is_invalid_grant = refusal.is_some_and(|refusal| refusal.error == "invalid_grant");
+        if is_invalid_grant && self.record.is_none() && !self.has(Clause::K6Kept) {
             original::evict(cache, secret)?;
             self.changed = Some(cache.clone());
         }
         if self.has(Clause::K7Merge) {
             return Ok(());
         }
-        if let Some(new) = body.get("refresh_token").cloned()
+        if self.record.is_none()
+            && let Some(new) = body.get("refresh_token").cloned()
             && original::rotate(cache, secret, &new, self.now)?
         {
             body.remove("refresh_token");
+            self.changed = Some(cache.clone());
+        }
+        Ok(())
+    }
+
+    /// With a record the original does so last, whatever the answer was.
+    fn rotate_with_record(
+        &mut self,
+        cache: &mut Json,
+        attempt: &Attempt,
+        new: Option<Json>,
+    ) -> Result<(), Failure> {
+        if let Some(new) = new.filter(|_| !self.has(Clause::K7Merge)) {
+            original::rotate_entry(cache, &attempt.entry, &new, self.now)?;
             self.changed = Some(cache.clone());
         }
         Ok(())
@@ -203,22 +227,15 @@ impl Player<'_> {
         granted: &Granted,
         host: &str,
         tenant: &str,
-        attempt: &Attempt,
     ) -> Result<(), Failure> {
         if tenant.is_empty() {
             return Err(Failure::Other);
         }
         let mut scopes = self.vector.call.scopes.clone();
         let client = self.record.as_ref().map(|record| record.client_id.clone());
-        let mut body = granted.body.clone();
+        let body = granted.body.clone();
         if client.is_some() {
             scopes.extend(ADDED.map(str::to_owned));
-            if let Some(new) = body.get("refresh_token").cloned() {
-                let secret = attempt.entry.str("secret").unwrap_or_default();
-                if original::rotate(cache, secret, &new, self.now)? {
-                    body.remove("refresh_token");
-                }
-            }
         }
         // A failure on the way leaves nothing of this behind: the first write is the last step
         // that can fail.

@@ -2,8 +2,7 @@
 
 use super::call::{Matter, Player};
 use super::clause::Clause;
-use super::entry::home_tenant;
-use super::find::PERSONAL;
+use super::find::{is_personal, is_personal_tenant};
 use super::whose::Record;
 use crate::vector::{Failure, Method};
 
@@ -64,19 +63,13 @@ impl Player<'_> {
         Err(Failure::AuthenticationFailed)
     }
 
-    /// The tenant in the address: in the original it is decided on only here. K3: "Personal
-    /// account ...: redeem at organizations".
+    /// The tenant in the address: in the original it is decided on only here.
     pub(super) fn tenant_of_redemption(&self, matter: &Matter) -> Result<String, Failure> {
-        let tenant = self.tenant_of_address(matter)?;
-        let is_home = home_tenant(&matter.home_account_id) == Some(PERSONAL);
-        if self.has(Clause::K3Tenant) && is_home && tenant.eq_ignore_ascii_case(PERSONAL) {
+        let list = &self.vector.constructor.additionally_allowed_tenants;
+        let is_personal = is_personal(&matter.home_account_id);
+        if self.has(Clause::K3Personal) && is_personal && is_personal_tenant(&matter.tenant) {
             return Ok("organizations".to_owned());
         }
-        Ok(tenant)
-    }
-
-    fn tenant_of_address(&self, matter: &Matter) -> Result<String, Failure> {
-        let list = &self.vector.constructor.additionally_allowed_tenants;
         let default = || Ok(matter.tenant.clone());
         if self.record.is_some() || self.is_multitenant_disabled() {
             return default();
