@@ -105,7 +105,7 @@ class Maker(random.Random):
             entry[name] = self.choice(["x", "x", ""])
         if self.once_in(15):
             del entry["token_type"]
-        if self.once_in(20) and not self.record:
+        if self.once_in(20):
             entry["target"] = entry["target"].upper()
         if self.once_in(40):
             entry["x_unknown"] = {"kept": [1, None]}
@@ -310,7 +310,7 @@ class Maker(random.Random):
             body["id_token"] = f"{encoded({'alg': 'none'})}.{encoded(self.id_token(who))}.c2ln"
         elif self.once_in(40):
             body["id_token"] = "not.a token"
-        if self.once_in(60) and not self.record:
+        if self.once_in(60):
             del body["access_token"]
         return {"status": 200, "json": body}
 
@@ -353,7 +353,7 @@ class Maker(random.Random):
             (("invalid_grant", 50057, {}), 1),
         )
         body = {"error": error, "error_description": f"AADSTS{code}: no.", "error_codes": [code], **extra}
-        if self.once_in(25) and not self.record:
+        if self.once_in(25):
             body["refresh_token"] = f"rt-beside-error-{self.randrange(1000)}"
         status = {"invalid_client": 401, "unauthorized_client": 400}.get(error, 400)
         return {"status": status, "json": body}
@@ -372,9 +372,8 @@ class Maker(random.Random):
             ({"status": 429, "headers": {"Retry-After": "100", **as_json}, "body": busy}, 1),
             ({"status": 200, "headers": {"Content-Type": "text/html"}, "body": "<html>proxy</html>"}, 1),
             ({"status": 200, "headers": as_json, "body": "{oops"}, 1),
-            # With a record the original goes on after these, in ways of its own.
-            ({"status": 200, "headers": as_json, "body": ""}, 0 if self.record else 0.5),
-            ({"status": 200, "json": {}}, 0 if self.record else 0.5),
+            ({"status": 200, "headers": as_json, "body": ""}, 0.5),
+            ({"status": 200, "json": {}}, 0.5),
         )
 
     def answers(self, asked):
@@ -393,8 +392,10 @@ class Maker(random.Random):
         case["constructor"] = self.constructor()
         self.record = case["constructor"].get("authentication_record")
         if self.record:
-            # The original looks at the aliases of a record's host in no order that one can name.
-            self.cloud = [self.record["authority"]]
+            # The original looks at the aliases of a record's host in no order that one can name:
+            # so there is one.
+            aliases = [host for host in self.cloud if host != self.record["authority"]]
+            self.cloud = [self.record["authority"], *(aliases[:1] if self.once_in(3) else [])]
         case["cache"] = self.cache()
         if case["call"].get("enable_cae") or self.once_in(10):
             case["cae_cache"] = self.cache()

@@ -89,7 +89,7 @@ impl Query<'_> {
                 continue;
             }
             if entry.str("home_account_id") != Some(self.home_account_id)
-                || entry.has("ext_cache_key")
+                || (entry.has("ext_cache_key") && Some(place) != preferred.as_ref())
             {
                 continue;
             }
@@ -98,7 +98,7 @@ impl Query<'_> {
                 Some(target) => target.as_str().ok_or(failed)?,
             };
             let scopes = self.scopes.iter().map(String::as_str);
-            // What stands under that key is not asked for its scopes.
+            // What stands under that key is not asked for its scopes, nor for what binds it.
             let has_scopes = Some(place) == preferred.as_ref()
                 || holds(target, scopes, !self.has(Clause::K3Scopes));
             if !has_scopes || !self.will_do(entry) {
