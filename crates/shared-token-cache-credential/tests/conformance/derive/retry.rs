@@ -18,6 +18,8 @@ pub(super) struct Count {
     statuses: i32,
     connects: i32,
     reads: i32,
+    /// How many ordinary waits there were.
+    delayed: i32,
 }
 
 /// azure-core: three for each kind, none waits before the first.
@@ -65,13 +67,14 @@ pub(super) fn original(answer: &Answer, count: &mut Count) -> Next {
 /// kind there too, waits for nothing; a Retry-After of 0 means the ordinary wait.
 pub(super) fn ours(answer: &Answer, count: &mut Count) -> Next {
     let is_last = count.statuses + count.connects + count.reads == 2;
-    let delayed = count.statuses + count.connects;
-    let backoff = if delayed == 0 { 1.0 } else { 2.0 };
+    // A wait that the server asked for is none of these.
+    let backoff = if count.delayed == 0 { 1.0 } else { 2.0 };
     let failed = Next::Fail(Failure::AuthenticationFailed);
     match answer.error {
         Some(_) if is_last => return failed,
         Some(AnswerError::Connect) => {
             count.connects += 1;
+            count.delayed += 1;
             return Next::Wait(backoff);
         }
         Some(AnswerError::Read) if count.reads > 0 => return failed,
@@ -92,5 +95,11 @@ pub(super) fn ours(answer: &Answer, count: &mut Count) -> Next {
         return Next::Take;
     }
     count.statuses += 1;
-    Next::Wait(asked.filter(|asked| *asked > 0.0).unwrap_or(backoff))
+    match asked.filter(|asked| *asked > 0.0) {
+        Some(asked) => Next::Wait(asked),
+        None => {
+            count.delayed += 1;
+            Next::Wait(backoff)
+        }
+    }
 }
