@@ -9,6 +9,7 @@ use crate::account::{Filter, Whose};
 use crate::authentication_record::AuthenticationRecord;
 use crate::authority::Authority;
 use crate::credential::{Inner, SharedTokenCacheCredential};
+use crate::flight::Flights;
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
 use crate::store::Store;
@@ -192,6 +193,7 @@ impl SharedTokenCacheCredentialBuilder {
             endpoint,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
+            flights: Flights::new(),
             lifecycle: Lifecycle::new(self.close_grace.unwrap_or(CLOSE_GRACE)),
         })))
     }

@@ -39,6 +39,9 @@ mod credential;
 mod exchange;
 #[cfg(test)]
 mod fixtures;
+mod flight;
+#[cfg(test)]
+mod flight_tests;
 mod lifecycle;
 mod overlay;
 mod persistence_options;
@@ -47,6 +50,7 @@ mod refusal;
 mod request;
 mod retry;
 mod store;
+mod sync;
 mod tenant;
 mod text;
 mod throttling;

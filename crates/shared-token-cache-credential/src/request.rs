@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
 }
 
 /// A checked call that a redemption is to answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
     scopes: Vec<String>,
     tenant: String,

@@ -13,6 +13,7 @@ mod redemption;
 mod refusals;
 mod rerun;
 mod secrets;
+mod single_flight;
 mod tenants;
 mod throttling;
 mod watched;
