@@ -162,8 +162,13 @@ impl SharedTokenCacheCredential {
         let failed = |text: &str| Error::new(ErrorKind::AuthenticationFailed, text);
         match task.await {
             Ok(Some(redeemed)) => redeemed,
-            Ok(None) => Err(failed("the credential was closed during the call")),
-            Err(error) => Err(failed("the redemption's task ended early").with_source(error)),
+            Ok(None) => Err(failed(
+                "the credential was closed during the call: build another one",
+            )),
+            Err(error) => Err(failed(
+                "the redemption's task was ended, by a panic or with its tokio runtime: call again",
+            )
+            .with_source(error)),
         }
     }
 
