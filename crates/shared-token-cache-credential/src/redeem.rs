@@ -59,7 +59,11 @@ impl Inner {
                 let (inner, request) = (Arc::clone(self), Arc::clone(&request));
                 let redemption = async move {
                     let redeemed = inner.lifecycle.unless_cut(inner.redeem(&request)).await;
-                    let closed = || Err(failed("the credential was closed during the call"));
+                    let closed = || {
+                        Err(failed(
+                            "the credential was closed during the call: build another one",
+                        ))
+                    };
                     leader.done(redeemed.unwrap_or_else(closed));
                     drop(under_way);
                 };
@@ -70,11 +74,17 @@ impl Inner {
             }
             match waiter.await {
                 End::Done(redeemed) => return redeemed,
-                End::Panicked => return Err(failed("the redemption's task panicked")),
+                End::Panicked => {
+                    return Err(failed(
+                        "the token endpoint or the token cache panicked during the redemption: call again",
+                    ));
+                }
                 End::Abandoned => {}
             }
         }
-        Err(failed("the tokio runtime ended before the redemption did"))
+        Err(failed(
+            "the tokio runtime ended before the redemption did: call from one that lasts",
+        ))
     }
 
     /// Gets a token by redeeming a refresh token; what is still good serves when that fails.

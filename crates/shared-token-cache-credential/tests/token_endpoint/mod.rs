@@ -2,7 +2,7 @@
 
 mod answers;
 mod closing;
-mod raw_server;
+pub(crate) mod raw_server;
 mod reuse;
 mod secrets;
 mod setup;
