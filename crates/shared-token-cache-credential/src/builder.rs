@@ -8,6 +8,7 @@ use token_credential::{Error, ErrorKind, Result};
 use crate::account::Filter;
 use crate::authority::{Authority, check_tenant};
 use crate::credential::{Inner, SharedTokenCacheCredential};
+use crate::environment;
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
 use crate::store::Store;
@@ -108,7 +109,9 @@ impl SharedTokenCacheCredentialBuilder {
     /// [`ErrorKind::InvalidArgument`] for an authority, tenant, cache name or certificate that is
     /// none.
     pub fn build(self) -> Result<SharedTokenCacheCredential> {
-        let authority = match self.authority.or_else(authority_of_environment) {
+        let authority = match self.authority.or_else(|| {
+            environment::first_of(&["AZURE_AUTHORITY_HOST"]).map(|(_, authority)| authority)
+        }) {
             Some(authority) => Authority::parse(&authority)?,
             None => Authority::parse(Authority::DEFAULT)?,
         };
@@ -192,18 +195,6 @@ fn plain_text_cache(name: &str) -> Result<TokenCache, WhyNoCache> {
 #[cfg(not(target_os = "linux"))]
 fn plain_text_cache(_name: &str) -> Result<TokenCache, WhyNoCache> {
     Err(WhyNoCache::UnsupportedPlatform)
-}
-
-/// The door to the environment.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the door to the environment"
-)]
-fn authority_of_environment() -> Option<String> {
-    // What is not Unicode is no authority, and must not pass for an absent one.
-    std::env::var_os("AZURE_AUTHORITY_HOST")
-        .map(|authority| authority.to_string_lossy().into_owned())
-        .filter(|authority| !authority.is_empty())
 }
 
 impl fmt::Debug for SharedTokenCacheCredentialBuilder {

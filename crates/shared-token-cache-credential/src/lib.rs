@@ -35,6 +35,7 @@ mod authority;
 mod builder;
 mod candidates;
 mod credential;
+mod environment;
 #[cfg(test)]
 mod fixtures;
 mod lifecycle;
