@@ -126,3 +126,6 @@ fn unreachable(proxy: &Proxy, error: impl StdError + Send + Sync + 'static) -> T
     let text = format!("no connection to {proxy}: {cause}");
     TransportError::new(TransportErrorKind::Connect, text).with_source(error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,9 @@ const MAX_BODY: usize = 1024 * 1024;
 ///
 /// Trusts what the platform trusts. The trust roots are loaded, once in a process, when the first
 /// connection needs them. An idle connection is kept for 90 s; a new one, TLS included, must stand
-/// within 10 s. There is no other deadline: the caller drops the future at its own.
+/// within 10 s. A request that meets a connection which its server has just ended goes over another
+/// one if none of it was sent, and is [`TransportErrorKind::Lost`] otherwise; the next one then
+/// gets a new connection. There is no other deadline: the caller drops the future at its own.
 ///
 /// Works on a tokio runtime with its I/O and time drivers enabled (else tokio panics); on several
 /// runtimes, and in every process after a fork, there are connections of their own.
@@ -114,11 +116,13 @@ impl TokenEndpoint for HyperTokenEndpoint {
         // Declared first, so that it goes last: behind the response and its connection.
         let call = self.0.call()?;
         let (host, request) = encode(&request)?;
-        let response = call
-            .client()
-            .request(request)
-            .await
-            .map_err(|error| failure::no_answer(&host, error))?;
+        let response = call.client().request(request).await.map_err(|error| {
+            let error = failure::no_answer(&host, error);
+            if error.kind() == TransportErrorKind::Lost {
+                self.0.renew(&call);
+            }
+            error
+        })?;
         read(&host, response).await
     }
 

@@ -1,6 +1,7 @@
 //! Which connections there are, so that they can be ended.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::pending;
 use std::mem::{forget, replace};
 use std::pin::pin;
@@ -57,6 +58,7 @@ struct Open {
 
 /// The connections on one runtime. They end when it is dropped.
 struct Pool {
+    id: runtime::Id,
     client: Client<Connector, Full<Bytes>>,
     /// Does nothing, and is finished when the runtime is.
     runtime: AbortOnDropHandle<()>,
@@ -120,6 +122,18 @@ impl Pools {
         })
     }
 
+    /// Leaves the idle connections that the next call would have got; this one has lost its own,
+    /// and the others are as old.
+    pub(super) fn renew(&self, call: &Call) {
+        if let Some(pools) = &mut self.lock().by_runtime
+            && let Entry::Occupied(entry) = pools.entry(call.pool.id)
+            && Arc::ptr_eq(entry.get(), &call.pool)
+        {
+            // The pool itself ends with the last of its calls.
+            entry.remove();
+        }
+    }
+
     fn pool(&self, runtime: &Handle, connections: &TaskTracker) -> Pool {
         let closing = CancellationToken::new();
         let client = Client::builder(Tasks {
@@ -138,6 +152,7 @@ impl Pools {
             self.resolver.clone(),
         ));
         Pool {
+            id: runtime.id(),
             client,
             runtime: AbortOnDropHandle::new(runtime.spawn(pending())),
             _closing: closing.drop_guard(),
