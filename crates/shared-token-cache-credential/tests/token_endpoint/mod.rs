@@ -2,6 +2,8 @@
 
 mod answers;
 mod closing;
+#[cfg(unix)]
+mod forks;
 mod proxy;
 mod raw_server;
 mod reuse;
