@@ -128,4 +128,4 @@ fn unreachable(proxy: &Proxy, error: impl StdError + Send + Sync + 'static) -> T
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -233,19 +233,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pool_of_a_runtime_goes_with_it() {
-        let pools = Pools::new(TrustRoots::default(), ProxyRules::none());
-        for _ in 0..3 {
-            let runtime = runtime::Runtime::new().unwrap();
-            runtime.block_on(async {
-                drop(pools.call().unwrap());
-                drop(pools.call().unwrap());
-            });
-            assert_eq!(pools.lock().by_runtime.as_ref().map(HashMap::len), Some(1));
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod closing;
+mod cut_calls;
 #[cfg(unix)]
 mod forks;
 mod proxy;

@@ -6,14 +6,14 @@ use tokio::time::Instant;
 use super::*;
 
 /// Takes no connection and refuses none: as many wait as may.
-struct DeadAddress {
-    address: SocketAddr,
+pub(in super::super) struct DeadAddress {
+    pub(in super::super) address: SocketAddr,
     _waiting: Vec<TcpStream>,
     _listener: TcpListener,
 }
 
 impl DeadAddress {
-    async fn new() -> Self {
+    pub(in super::super) async fn new() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = socket.local_addr().unwrap();
