@@ -83,7 +83,12 @@ fn cannot_be_asked(proxy: &Proxy, error: impl StdError + Send + Sync + 'static) 
 fn refusal(proxy: &Proxy, address: &Uri, status: StatusCode) -> TransportError {
     let host = address.host().unwrap_or_default();
     let code = status.as_u16();
-    let (kind, text) = if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+    // The second is what tinyproxy says to a wrong password.
+    let wants_other = [
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        StatusCode::UNAUTHORIZED,
+    ];
+    let (kind, text) = if wants_other.contains(&status) {
         let given = match proxy.authorization() {
             Some(_) => "refused user and password",
             None => "wants user and password",

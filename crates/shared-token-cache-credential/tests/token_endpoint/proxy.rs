@@ -125,6 +125,7 @@ async fn user_and_password_are_for_the_proxy_alone() {
 async fn a_proxy_that_refuses_is_named_with_its_status_and_without_the_password() {
     for (status, kind, what) in [
         (407, TransportErrorKind::Setup, "refused user and password"),
+        (401, TransportErrorKind::Setup, "refused user and password"),
         (
             403,
             TransportErrorKind::Setup,
