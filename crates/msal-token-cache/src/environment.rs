@@ -24,30 +24,27 @@ const CLOUDS: [&[&str]; 9] = [
 
 /// Whether two values of an entry's `environment` name the same cloud.
 ///
-/// Hosts of one group are aliases of each other; an unknown host is an alias of itself alone.
-/// Case does not count.
+/// Hosts of one group are aliases of each other; an unknown host is an alias of itself alone. Hosts
+/// compare as they are written: every MSAL writes them in lower case.
 ///
 /// ```
 /// use msal_token_cache::same_cloud;
 ///
 /// assert!(same_cloud("login.windows.net", "login.microsoftonline.com"));
 /// assert!(!same_cloud("login.microsoftonline.us", "login.microsoftonline.com"));
-/// assert!(same_cloud("login.contoso.example", "Login.Contoso.Example"));
+/// assert!(!same_cloud("login.windows.net", "Login.MicrosoftOnline.com"));
 /// ```
 pub fn same_cloud(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
-        || cloud_of(one).is_some_and(|cloud| cloud_of(other) == Some(cloud))
+    one == other || cloud_of(one).is_some_and(|cloud| cloud_of(other) == Some(cloud))
 }
 
-/// Whether a host belongs to a cloud that Microsoft runs.
+/// Whether a host, in lower case, belongs to a cloud that Microsoft runs.
 pub fn is_known_cloud(host: &str) -> bool {
     cloud_of(host).is_some()
 }
 
 fn cloud_of(host: &str) -> Option<usize> {
-    CLOUDS
-        .iter()
-        .position(|hosts| hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
+    CLOUDS.iter().position(|hosts| hosts.contains(&host))
 }
 
 #[cfg(test)]
@@ -61,9 +58,10 @@ mod tests {
             clouds.flat_map(|(cloud, hosts)| hosts.iter().map(move |host| (cloud, *host)))
         };
         for (cloud, host) in hosts() {
-            assert!(is_known_cloud(&host.to_uppercase()), "{host}");
+            assert!(is_known_cloud(host), "{host}");
+            assert!(!same_cloud(host, &host.to_uppercase()), "{host}");
             for (other_cloud, other) in hosts() {
-                let same = same_cloud(host, &other.to_uppercase());
+                let same = same_cloud(host, other);
                 assert_eq!(same, cloud == other_cloud, "{host} {other}");
             }
             assert!(!same_cloud(host, "login.contoso.example"));

@@ -51,9 +51,7 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
     let of_account: Vec<_> = parsed(document, Section::RefreshToken, RefreshToken::parse)
         .filter(|(_, _, entry)| {
             entry.home_account_id() == new.redeemed.home_account_id
-                && entry
-                    .environment()
-                    .eq_ignore_ascii_case(&new.redeemed.environment)
+                && entry.environment() == new.redeemed.environment
                 && !entry.is_partitioned()
         })
         .collect();
@@ -146,10 +144,7 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     let is_outdone = of_account.iter().any(|(_, _, entry)| outdoes(entry));
     let place = of_account.iter().find(|(_, _, entry)| {
         let host = entry.environment();
-        !is_outdone
-            && is_rival(entry)
-            && has_same_scopes(entry)
-            && host.eq_ignore_ascii_case(&new.redeemed.environment)
+        !is_outdone && is_rival(entry) && has_same_scopes(entry) && host == new.redeemed.environment
     });
     let kept = place.map(|(position, ..)| *position);
     for (position, _, entry) in &of_account {
@@ -198,9 +193,7 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
         .iter()
         .find_map(|(_, _, entry)| entry.account_source());
     let ours = of_account.iter().find(|(_, _, entry)| {
-        entry
-            .environment()
-            .eq_ignore_ascii_case(&new.redeemed.environment)
+        entry.environment() == new.redeemed.environment
             && entry.realm().eq_ignore_ascii_case(&new.realm)
     });
     let own_name = ours.and_then(|(_, _, entry)| entry.username());

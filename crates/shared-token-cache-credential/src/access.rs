@@ -9,14 +9,13 @@ use token_credential::{AccessTokenInfo, Secret};
 use crate::account::Chosen;
 use crate::authority::Authority;
 use crate::candidates::newest_first;
+use crate::tenant::{ORGANIZATIONS, PERSONAL_TENANT, Tenant};
 
 #[cfg(test)]
 mod tests;
 
 /// The application in whose name the original class signs in: the Azure CLI.
 const OWN_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
-/// The tenant of all personal accounts.
-const PERSONAL_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 /// The tenant in which personal accounts use Azure.
 const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 
@@ -35,7 +34,17 @@ pub(crate) struct Terms {
     home_account_id: String,
     /// Applications in the order in which their tokens are preferred.
     client_ids: Vec<String>,
-    realms: Vec<String>,
+    /// The tenants that are the account's home, and the words that stand for it.
+    home_realms: Vec<String>,
+}
+
+/// What a caller asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Query<'q> {
+    pub(crate) scopes: &'q [&'q str],
+    pub(crate) tenant: Tenant<'q>,
+    /// The id of that tenant, where it was asked for by a name that is known to lead there.
+    pub(crate) tid: Option<&'q str>,
 }
 
 /// What a look-up found.
@@ -75,43 +84,43 @@ impl Terms {
                 client_ids.push(client_id.to_owned());
             }
         };
-        // The client that redeemed last comes first: its token is not hidden behind another
-        // client's, which the resource may have refused.
-        for token in newest_first(snapshot, authority, chosen, now) {
-            know(token.client_id());
-        }
-        know(OWN_CLIENT_ID);
-        for app in snapshot.app_metadata() {
-            if authority.knows(app.environment()) && app.family_id().is_some() {
-                know(app.client_id());
+        if let Some(only) = &chosen.client_id {
+            know(only);
+        } else {
+            // The client that redeemed last comes first: its token is not hidden behind another
+            // client's, which the resource may have refused.
+            for token in newest_first(snapshot, authority, chosen, now) {
+                know(token.client_id());
+            }
+            know(OWN_CLIENT_ID);
+            for app in snapshot.app_metadata() {
+                if authority.knows(app.environment()) && app.family_id().is_some() {
+                    know(app.client_id());
+                }
             }
         }
-        let realms = match chosen.home_tenant() {
-            Some(home) if home.eq_ignore_ascii_case(PERSONAL_TENANT) => {
-                vec![
-                    PERSONAL_TENANT,
-                    PERSONAL_PASSTHROUGH_TENANT,
-                    "organizations",
-                ]
+        let home_realms = match chosen.home_tenant() {
+            Some(_) if chosen.is_personal() => {
+                vec![PERSONAL_TENANT, PERSONAL_PASSTHROUGH_TENANT, ORGANIZATIONS]
             }
-            Some(home) => vec![home, "organizations", "common"],
-            None => vec!["organizations", "common"],
+            Some(home) => vec![home, ORGANIZATIONS, "common"],
+            None => vec![ORGANIZATIONS, "common"],
         };
         Self {
             authority: authority.clone(),
             home_account_id: chosen.home_account_id.clone(),
             client_ids,
-            realms: realms.into_iter().map(str::to_owned).collect(),
+            home_realms: home_realms.into_iter().map(str::to_owned).collect(),
         }
     }
 
-    /// Looks for a token that is good for all of these scopes, in a snapshot and among what could
-    /// not be written yet.
+    /// Looks for a token that is good for all that is asked, in a snapshot and among what could not
+    /// be written yet.
     pub(crate) fn find(
         &self,
         snapshot: &Snapshot,
         kept: &[Arc<Redemption>],
-        scopes: &[&str],
+        query: &Query<'_>,
         now: SystemTime,
     ) -> Found {
         let mut best = Best {
@@ -148,7 +157,7 @@ impl Terms {
                 refresh_on: entry.refresh_on(),
                 secret: entry.secret(),
             };
-            best.consider(&offer, self.rank(&offer, scopes).map(|rank| rank + 1));
+            best.consider(&offer, self.rank(&offer, query).map(|rank| rank + 1));
         }
         for kept in kept {
             let offer = Offer {
@@ -162,7 +171,7 @@ impl Terms {
                 secret: kept.access_token(),
             };
             // Whatever application it is of: it is what was redeemed last.
-            best.consider(&offer, self.rank(&offer, scopes).map(|_| 0));
+            best.consider(&offer, self.rank(&offer, query).map(|_| 0));
         }
         match best.hit {
             Some((_, hit)) => Found::Hit(hit),
@@ -171,13 +180,15 @@ impl Terms {
     }
 
     /// The place of the token's application in the order of preference, if the token will do.
-    fn rank(&self, offer: &Offer<'_>, scopes: &[&str]) -> Option<usize> {
-        let will_do = self.authority.knows(offer.environment)
-            && self
-                .realms
-                .iter()
-                .any(|realm| realm.eq_ignore_ascii_case(offer.realm))
-            && offer.target.contains(scopes.iter().copied());
+    fn rank(&self, offer: &Offer<'_>, query: &Query<'_>) -> Option<usize> {
+        let is_realm = |realm: &str| realm.eq_ignore_ascii_case(offer.realm);
+        let is_good_in_tenant = match query.tenant {
+            Tenant::Home(_) => self.home_realms.iter().any(|realm| is_realm(realm)),
+            Tenant::Named(tenant) => is_realm(tenant) || query.tid.is_some_and(is_realm),
+        };
+        let will_do = is_good_in_tenant
+            && self.authority.knows(offer.environment)
+            && offer.target.contains(query.scopes.iter().copied());
         if !will_do {
             return None;
         }

@@ -14,6 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::refusal::{Refusal, is_transient};
 use crate::request::Request;
+use crate::tenant::{is_guid, is_word_for_home};
 use crate::token_endpoint::TokenReply;
 
 #[cfg(test)]
@@ -31,12 +32,24 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Why an answer holds no token for us.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum NoToken {
     /// The endpoint says why.
     Refused(Box<Refusal>),
     /// There was no answer, none that a token endpoint gives, or one that must not be used.
     Failed(Error),
+}
+
+impl NoToken {
+    /// The same with for how long the endpoint is to be left alone.
+    pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
+        match self {
+            Self::Refused(refusal) => {
+                Self::Refused(Box::new(refusal.with_retry_after(retry_after)))
+            }
+            Self::Failed(error) => Self::Failed(error.with_retry_after(retry_after)),
+        }
+    }
 }
 
 /// Reads the answer to a redemption.
@@ -65,11 +78,7 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
         return Err(unusable("has an access_token that no header can carry"));
     }
     // A token of another type is of no use without a key that we do not have.
-    if members.has("token_type")
-        && !members
-            .text("token_type")
-            .is_some_and(|token_type| token_type.eq_ignore_ascii_case("Bearer"))
-    {
+    if !members.is_bearer() {
         return Err(unusable("has a token that is not a bearer token"));
     }
     let expires_on = members
@@ -136,19 +145,10 @@ fn realm<'a>(
     if is_guid(tenant) {
         return tenant;
     }
-    let is_home = matches!(tenant, "organizations" | "common");
     let home = client_info
-        .filter(|_| is_home)
+        .filter(|_| is_word_for_home(tenant))
         .and_then(|info| info.utid.as_deref());
     tid.filter(|tid| !tid.is_empty()).or(home).unwrap_or(tenant)
-}
-
-fn is_guid(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').map(str::len).collect();
-    parts == [8, 4, 4, 4, 12]
-        && text
-            .bytes()
-            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 fn after(time: SystemTime, seconds: u64) -> SystemTime {
@@ -168,6 +168,17 @@ impl Members {
 
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// Whether the token is presented as it is, which is also meant when nothing is said.
+    fn is_bearer(&self) -> bool {
+        match self.0.get("token_type") {
+            None | Some(Value::Null) => true,
+            Some(Value::String(token_type)) => {
+                token_type.is_empty() || token_type.eq_ignore_ascii_case("Bearer")
+            }
+            Some(_) => false,
+        }
     }
 
     /// A number of seconds, as a number or a text; nothing that is not a time.

@@ -49,13 +49,11 @@ impl Authority {
         if !is_host(host) {
             return invalid("is not a host, or more than a host");
         }
-        if port.is_some() && is_known_cloud(host) {
+        let host = host.to_ascii_lowercase();
+        if port.is_some() && is_known_cloud(&host) {
             return invalid("is a known cloud at another port");
         }
-        Ok(Self {
-            host: host.to_ascii_lowercase(),
-            port,
-        })
+        Ok(Self { host, port })
     }
 
     /// The address that tokens of this tenant come from.
@@ -67,7 +65,7 @@ impl Authority {
     /// a host of one's own.
     pub(crate) fn knows(&self, environment: &str) -> bool {
         same_cloud(&self.host, environment)
-            || (self.port.is_some() && self.to_string().eq_ignore_ascii_case(environment))
+            || (self.port.is_some() && self.to_string() == environment)
     }
 }
 
@@ -89,24 +87,6 @@ fn is_host(host: &str) -> bool {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         })
-}
-
-/// Checks a tenant: a GUID, a domain name, or a word like `organizations`.
-pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    if (1..=255).contains(&tenant.len())
-        && tenant.bytes().all(allowed)
-        && !matches!(tenant, "." | "..")
-    {
-        return Ok(());
-    }
-    let shown: String = tenant.escape_debug().take(200).collect();
-    Err(Error::new(
-        ErrorKind::InvalidArgument,
-        format!(
-            "\"{shown}\" is no tenant: give its id or a domain name, of letters, digits, '.' and '-'"
-        ),
-    ))
 }
 
 #[cfg(test)]
@@ -153,7 +133,7 @@ mod tests {
             "https://login.microsoftonline.com/tenant",
             "https://login.microsoftonline.com?x",
             "https://login.microsoftonline.com#x",
-            "https://login.microsoftonline.com:8443",
+            "https://LOGIN.microsoftonline.com:8443",
             "https://login.microsoftonline.com:",
             "https://localhost:0",
             "https://localhost:0443",
@@ -179,32 +159,7 @@ mod tests {
         assert!(!public.knows("login.microsoftonline.us"));
         let own = Authority::parse("https://localhost:8443").expect("an authority");
         assert!(own.knows("localhost"));
-        assert!(own.knows("LOCALHOST:8443"));
+        assert!(own.knows("localhost:8443"));
         assert!(!own.knows("localhost:8444"));
-    }
-
-    #[test]
-    fn a_tenant_cannot_leave_its_place_in_the_address() {
-        for tenant in [
-            "organizations",
-            "contoso.onmicrosoft.com",
-            "9188040d-6c67-4c5b-b112-36a304b66dad",
-        ] {
-            assert!(check_tenant(tenant).is_ok());
-        }
-        for tenant in [
-            "",
-            ".",
-            "..",
-            "a/b",
-            "../evil?x=1#",
-            "a b",
-            "a\r\n",
-            "t\u{e9}nant",
-            &"a".repeat(256),
-        ] {
-            let error = check_tenant(tenant).expect_err(tenant);
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{tenant:?}");
-        }
     }
 }

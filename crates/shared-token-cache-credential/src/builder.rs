@@ -5,13 +5,16 @@ use std::time::Duration;
 use msal_token_cache::{Clock, SystemClock, TokenCache};
 use token_credential::{Error, ErrorKind, Result};
 
-use crate::account::Filter;
-use crate::authority::{Authority, check_tenant};
+use crate::account::{Filter, Whose};
+use crate::authentication_record::AuthenticationRecord;
+use crate::authority::Authority;
 use crate::credential::{Inner, SharedTokenCacheCredential};
 use crate::environment;
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
 use crate::store::Store;
+use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
+use crate::throttling::Throttling;
 use crate::token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
 use crate::unavailable::{NoCache, WhyNoCache};
 
@@ -21,6 +24,8 @@ pub struct SharedTokenCacheCredentialBuilder {
     username: Option<String>,
     tenant_id: Option<String>,
     authority: Option<String>,
+    authentication_record: Option<AuthenticationRecord>,
+    additionally_allowed_tenants: Vec<String>,
     persistence: Option<TokenCachePersistenceOptions>,
     token_cache: Option<TokenCache>,
     cae_token_cache: Option<TokenCache>,
@@ -28,10 +33,13 @@ pub struct SharedTokenCacheCredentialBuilder {
     clock: Option<Arc<dyn Clock>>,
     extra_root_certificates: Option<Vec<u8>>,
     timeout: Option<Duration>,
+    close_grace: Option<Duration>,
 }
 
 /// How long a call may take by default.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long calls under way may go on after a close by default.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 impl SharedTokenCacheCredentialBuilder {
     /// Sets the name of the account that is meant, where the cache holds several; case does not
@@ -41,7 +49,8 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets the home tenant of the account that is meant, where the cache holds several. Empty is
+    /// Sets the home tenant of the account that is meant, where the cache holds several. With an
+    /// authentication record it is the tenant to get tokens of, in place of the record's. Empty is
     /// as not set.
     pub fn tenant_id(mut self, tenant_id: impl Into<String>) -> Self {
         self.tenant_id = Some(tenant_id.into()).filter(|tenant| !tenant.is_empty());
@@ -56,6 +65,29 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
+    /// Sets the account by the record of its sign-in: tokens are then of that account, for the
+    /// record's application, in the record's tenant and at the record's authority.
+    /// [`username`](Self::username) and [`authority`](Self::authority) do not count beside it.
+    pub fn authentication_record(mut self, record: AuthenticationRecord) -> Self {
+        self.authentication_record = Some(record);
+        self
+    }
+
+    /// Sets the tenants that a call may name besides the default one; `*` stands for all. They
+    /// compare as they are written.
+    ///
+    /// The default is the account's home tenant, or, with an authentication record, the record's.
+    /// Without this list the tenant of a call is ignored; with a record it is refused, unless the
+    /// record's tenant is `organizations`. Where the environment sets
+    /// `AZURE_IDENTITY_DISABLE_MULTITENANTAUTH` it is always ignored.
+    pub fn additionally_allowed_tenants(
+        mut self,
+        tenants: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.additionally_allowed_tenants = tenants.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Sets which of the shared caches to use.
     pub fn cache_persistence_options(mut self, options: TokenCachePersistenceOptions) -> Self {
         self.persistence = Some(options);
@@ -63,7 +95,9 @@ impl SharedTokenCacheCredentialBuilder {
     }
 
     /// Sets a cache of one's own in place of the shared one, for all callers unless
-    /// [`cae_token_cache`](Self::cae_token_cache) sets another.
+    /// [`cae_token_cache`](Self::cae_token_cache) sets another. One for all holds tokens with
+    /// Continuous Access Evaluation, as the Azure CLI's does: whoever gets one may be told by the
+    /// resource that it was revoked.
     pub fn token_cache(mut self, cache: TokenCache) -> Self {
         self.token_cache = Some(cache);
         self
@@ -102,22 +136,35 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
+    /// Sets how long calls under way may go on after
+    /// [`close`](SharedTokenCacheCredential::close) before they are cut off; 5 s by default.
+    pub fn close_grace(mut self, grace: Duration) -> Self {
+        self.close_grace = Some(grace);
+        self
+    }
+
     /// Builds the credential; no file and no connection is opened yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`] for an authority, tenant, cache name or certificate that is
-    /// none.
+    /// [`ErrorKind::InvalidArgument`] for an authority, tenant, cache name, certificate or record
+    /// that is none.
     pub fn build(self) -> Result<SharedTokenCacheCredential> {
-        let authority = match self.authority.or_else(|| {
-            environment::first_of(&["AZURE_AUTHORITY_HOST"]).map(|(_, authority)| authority)
-        }) {
-            Some(authority) => Authority::parse(&authority)?,
-            None => Authority::parse(Authority::DEFAULT)?,
-        };
+        let mut allowed = self.additionally_allowed_tenants.iter();
+        allowed.try_for_each(|tenant| check_allowed_tenant(tenant))?;
         if let Some(tenant_id) = &self.tenant_id {
             check_tenant(tenant_id)?;
         }
+        let allowed = self.additionally_allowed_tenants;
+        let (authority, whose, tenants) = match self.authentication_record {
+            Some(record) => of_record(record, self.tenant_id, allowed),
+            None => of_account(self.authority, self.username, self.tenant_id, allowed),
+        }?;
+        let tenants = if is_multitenant_disabled() {
+            tenants.without_choice()
+        } else {
+            tenants
+        };
         let persistence = self.persistence;
         let shared = |suffix: &str| shared_cache(persistence.as_ref(), suffix);
         let (nocae, cae) = match (self.token_cache, self.cae_token_cache) {
@@ -137,18 +184,59 @@ impl SharedTokenCacheCredentialBuilder {
         };
         Ok(SharedTokenCacheCredential(Arc::new(Inner {
             authority,
-            filter: Filter {
-                username: self.username,
-                tenant_id: self.tenant_id,
-            },
+            whose,
+            tenants,
+            domains: Domains::default(),
+            throttling: Throttling::default(),
             nocae,
             cae,
             endpoint,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
-            lifecycle: Lifecycle::default(),
+            lifecycle: Lifecycle::new(self.close_grace.unwrap_or(CLOSE_GRACE)),
         })))
     }
+}
+
+/// Where to get whose tokens, without a record.
+fn of_account(
+    authority: Option<String>,
+    username: Option<String>,
+    tenant_id: Option<String>,
+    allowed: Vec<String>,
+) -> Result<(Authority, Whose, Tenants)> {
+    let authority = authority.or_else(authority_of_environment);
+    let authority = Authority::parse(authority.as_deref().unwrap_or(Authority::DEFAULT))?;
+    let filter = Filter {
+        username,
+        tenant_id,
+    };
+    let tenants = Tenants::of_account(allowed);
+    Ok((authority, Whose::Filtered(filter), tenants))
+}
+
+/// What a record says about where to get whose tokens.
+fn of_record(
+    record: AuthenticationRecord,
+    tenant_id: Option<String>,
+    allowed: Vec<String>,
+) -> Result<(Authority, Whose, Tenants)> {
+    // A record names the host alone, with a port perhaps.
+    let authority = match record.authority() {
+        host if host.contains("://") => Authority::parse(host)?,
+        host => Authority::parse(&format!("https://{host}"))?,
+    };
+    if record.client_id().is_empty() || record.home_account_id().is_empty() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "the authentication record names no application or no account: make a new one by \
+             signing in",
+        ));
+    }
+    let tenant = tenant_id.unwrap_or_else(|| record.tenant_id().to_owned());
+    check_tenant(&tenant)?;
+    let tenants = Tenants::of_sign_in(tenant, allowed);
+    Ok((authority, Whose::Recorded(record), tenants))
 }
 
 fn hyper_endpoint(extra_root_certificates: Option<&[u8]>) -> Result<HyperTokenEndpoint> {
@@ -195,6 +283,15 @@ fn plain_text_cache(name: &str) -> Result<TokenCache, WhyNoCache> {
 #[cfg(not(target_os = "linux"))]
 fn plain_text_cache(_name: &str) -> Result<TokenCache, WhyNoCache> {
     Err(WhyNoCache::UnsupportedPlatform)
+}
+
+fn authority_of_environment() -> Option<String> {
+    environment::value_of("AZURE_AUTHORITY_HOST")
+}
+
+/// Any value says so, as in the original class.
+fn is_multitenant_disabled() -> bool {
+    environment::value_of("AZURE_IDENTITY_DISABLE_MULTITENANTAUTH").is_some()
 }
 
 impl fmt::Debug for SharedTokenCacheCredentialBuilder {

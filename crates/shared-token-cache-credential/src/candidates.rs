@@ -20,7 +20,7 @@ const MOST_TOKENS: usize = 3;
 /// and each of them under so many applications besides its own.
 const MOST_RELATIVES: usize = 2;
 
-/// The account's refresh tokens, the newest first.
+/// The refresh tokens that get tokens of the account, the newest first.
 pub(crate) fn newest_first<'s>(
     snapshot: &'s Snapshot,
     authority: &Authority,
@@ -28,7 +28,13 @@ pub(crate) fn newest_first<'s>(
     now: SystemTime,
 ) -> Vec<RefreshToken<'s>> {
     let mut tokens: Vec<_> = redeemable(snapshot, authority, now)
-        .filter(|token| token.home_account_id() == chosen.home_account_id)
+        .filter(|token| {
+            token.home_account_id() == chosen.home_account_id
+                && chosen.client_id.as_deref().is_none_or(|client_id| {
+                    token.client_id().eq_ignore_ascii_case(client_id)
+                        || is_relative(snapshot, authority, client_id, token)
+                })
+        })
         .collect();
     // The sort is stable: what is equally new stays in document order.
     tokens.sort_by_cached_key(|token| Reverse(last_change(snapshot, token)));
@@ -47,9 +53,31 @@ pub(crate) fn candidates(
         .take(MOST_TOKENS)
         .map(|token| Attempt {
             token: token.into(),
-            client_ids: client_ids(snapshot, authority, token),
+            client_ids: match &chosen.client_id {
+                Some(client_id) => vec![client_id.clone()],
+                None => client_ids(snapshot, authority, token),
+            },
         })
         .collect()
+}
+
+/// Whether an application may redeem another one's refresh token: it is of that token's family, or
+/// nothing is known about it yet.
+fn is_relative(
+    snapshot: &Snapshot,
+    authority: &Authority,
+    client_id: &str,
+    token: &RefreshToken<'_>,
+) -> bool {
+    let mut known = snapshot
+        .app_metadata()
+        .filter(|app| {
+            authority.knows(app.environment()) && app.client_id().eq_ignore_ascii_case(client_id)
+        })
+        .peekable();
+    token.family_id().is_some_and(|family| {
+        known.peek().is_none() || known.any(|app| app.family_id().as_ref() == Some(&family))
+    })
 }
 
 /// When the entry was last replaced. A writer that does not say so left a trace in the access
@@ -105,19 +133,27 @@ mod tests {
 
     /// Each candidate's clients, its own first.
     fn clients(cache: &CacheBuilder) -> Vec<Vec<String>> {
+        // A refresh token bears its own client's name.
+        attempts(cache, None)
+            .into_iter()
+            .inspect(|(secret, client_ids)| assert_eq!(*secret, client_ids[0]))
+            .map(|(_, client_ids)| client_ids)
+            .collect()
+    }
+
+    /// Each candidate's secret and the clients that it is tried under, for tokens of any client
+    /// or of one only.
+    fn attempts(cache: &CacheBuilder, client_id: Option<&str>) -> Vec<(String, Vec<String>)> {
         let chosen = Chosen {
             home_account_id: ada().home_account_id(),
             username: None,
+            client_id: client_id.map(str::to_owned),
         };
         candidates(&snapshot(cache), &authority(), &chosen, at(NOW))
             .into_iter()
-            .map(|candidate| {
-                assert_eq!(candidate.token.client_id(), candidate.client_ids[0]);
-                assert_eq!(
-                    candidate.token.secret().expose_secret(),
-                    candidate.client_ids[0]
-                );
-                candidate.client_ids
+            .map(|attempt| {
+                let secret = attempt.token.secret().expose_secret().to_owned();
+                (secret, attempt.client_ids)
             })
             .collect()
     }
@@ -183,5 +219,33 @@ mod tests {
             .app_metadata(CLOUD, "third", Some("1"));
         let expected = [vec!["own", "first", "second"], vec!["loner"]];
         assert_eq!(clients(&cache), expected);
+    }
+
+    #[test]
+    fn a_record_s_application_redeems_its_own_tokens_and_its_family_s() {
+        let family = |cache: CacheBuilder, client_id: &str, family: &str, changed| {
+            token(cache, client_id, Some(changed)).with("family_id", json!(family))
+        };
+        let cache = token(CacheBuilder::new(), "recorded", Some(1));
+        let cache = token(cache, "stranger", Some(2));
+        let cache = family(cache, "relative", "1", 3);
+        let cache = family(cache, "other family", "2", 4);
+        let secrets = |cache: &CacheBuilder| {
+            let attempts = attempts(cache, Some("recorded"));
+            assert!(attempts.iter().all(|(_, clients)| *clients == ["recorded"]));
+            attempts
+                .into_iter()
+                .map(|(secret, _)| secret)
+                .collect::<Vec<_>>()
+        };
+        // As long as nothing is known of it, any family may be its own.
+        assert_eq!(secrets(&cache), ["other family", "relative", "recorded"]);
+        let known = |family| {
+            cache
+                .clone()
+                .app_metadata("login.windows.net", "Recorded", family)
+        };
+        assert_eq!(secrets(&known(Some("1"))), ["relative", "recorded"]);
+        assert_eq!(secrets(&known(None)), ["recorded"]);
     }
 }

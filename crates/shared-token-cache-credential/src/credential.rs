@@ -9,13 +9,15 @@ use token_credential::{
 };
 use tracing::Instrument;
 
-use crate::access::Found;
-use crate::account::Filter;
+use crate::access::{Found, Query};
+use crate::account::Whose;
 use crate::authority::Authority;
 use crate::builder::SharedTokenCacheCredentialBuilder;
 use crate::lifecycle::Lifecycle;
 use crate::request::{Call, Request};
 use crate::store::Store;
+use crate::tenant::{Domains, Tenant, Tenants};
+use crate::throttling::Throttling;
 use crate::token_endpoint::TokenEndpoint;
 use crate::view::{ChosenAccount, View};
 
@@ -41,14 +43,16 @@ use crate::view::{ChosenAccount, View};
 ///
 /// # Limitations
 ///
-/// The tenant of a call is checked and otherwise ignored: tokens are for the account's home
-/// tenant. Plain-text caches only, and so Linux only, for now.
+/// Plain-text caches only, and so Linux only, for now.
 #[derive(Clone)]
 pub struct SharedTokenCacheCredential(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) authority: Authority,
-    pub(crate) filter: Filter,
+    pub(crate) whose: Whose,
+    pub(crate) tenants: Tenants,
+    pub(crate) domains: Domains,
+    pub(crate) throttling: Throttling,
     pub(crate) nocae: Arc<Store>,
     pub(crate) cae: Arc<Store>,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
@@ -73,8 +77,14 @@ impl SharedTokenCacheCredential {
     /// A token with more than five minutes left comes from memory or the cache: no request, no
     /// lock, and no runtime is needed. Otherwise a refresh token is redeemed, in a task of the
     /// current tokio runtime, which needs its I/O and time drivers, within the builder's `timeout`;
-    /// when that fails, a cached token with
-    /// at least 30 seconds left is served.
+    /// when that fails, a cached token with at least 30 seconds left is served. With `claims`,
+    /// after a challenge, no cached token will do; with `force_refresh` one only serves when the
+    /// redemption fails.
+    ///
+    /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
+    /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
+    /// again for two minutes, and while it throttles it is left alone
+    /// ([`Error::retry_after`]).
     ///
     /// # Errors
     ///
@@ -82,8 +92,9 @@ impl SharedTokenCacheCredential {
     ///   a redemption is needed and there is no tokio runtime.
     /// - [`ErrorKind::CredentialUnavailable`]: there is no cache, no account, or not one that is
     ///   meant; the text names the place and the next step.
-    /// - [`ErrorKind::AuthenticationFailed`]: the redemption was refused or got no answer
-    ///   ([`Error::oauth`], [`Error::is_transient`]), or the credential is closed.
+    /// - [`ErrorKind::AuthenticationFailed`]: the tenant is not one of the allowed ones, the
+    ///   redemption was refused or got no answer ([`Error::oauth`], [`Error::is_transient`]), or the
+    ///   credential is closed.
     ///
     /// # Cancel safety
     ///
@@ -111,16 +122,16 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        let call = Call::new(scopes, options)?;
+        let call = Call::new(scopes, options, &self.0.tenants)?;
         let inner = &self.0;
         let store = inner.store(call.enable_cae);
         let view = inner.view(store).await?;
-        if !call.has_claims() {
-            let now = inner.clock.now();
-            if let Some(token) = view.hot(scopes, now) {
+        if call.allows_cached() {
+            if let Some(token) = view.hot(scopes, call.tenant, inner.clock.now()) {
                 return Ok(token);
             }
-            if let Found::Hit(token) = view.find(inner.account(store, &view)?, scopes, now) {
+            let account = inner.account(store, &view)?;
+            if let Found::Hit(token) = inner.find(&view, account, scopes, call.tenant) {
                 return Ok(token);
             }
         }
@@ -157,9 +168,9 @@ impl SharedTokenCacheCredential {
     }
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
-    /// within five seconds or are cut off, and every connection ends. Idempotent, and for all
-    /// clones. Cached tokens are still handed out afterwards. Outside a tokio runtime there is no
-    /// timer for the five seconds: a redemption under way then ends at its own `timeout`. A write
+    /// within the builder's `close_grace` (5 s) or are cut off, and every connection ends.
+    /// Idempotent, and for all clones. Cached tokens are still handed out afterwards. Outside a
+    /// tokio runtime there is no timer for the grace: a redemption under way then ends at its own `timeout`. A write
     /// that is waiting for the cache's lock when it is cut off goes on for at most the lock's
     /// timeout, on a thread of its own.
     ///
@@ -182,14 +193,39 @@ impl Inner {
         if enable_cae { &self.cae } else { &self.nocae }
     }
 
+    /// Whether a store is for tokens with Continuous Access Evaluation; one for all callers is.
+    pub(crate) fn is_for_cae(&self, store: &Store) -> bool {
+        std::ptr::eq(store, &raw const *self.cae)
+    }
+
     pub(crate) async fn view(&self, store: &Store) -> Result<Arc<View>> {
-        store
-            .view(&self.authority, &self.filter, &*self.clock)
-            .await
+        store.view(&self.authority, &self.whose, &*self.clock).await
     }
 
     pub(crate) fn account<'v>(&self, store: &Store, view: &'v View) -> Result<&'v ChosenAccount> {
-        store.account(view, &self.authority, &self.filter)
+        store.account(view, &self.authority, &self.whose)
+    }
+
+    /// Looks for a token of the account, and keeps one that is a hit at hand.
+    pub(crate) fn find(
+        &self,
+        view: &View,
+        account: &ChosenAccount,
+        scopes: &[&str],
+        tenant: &str,
+    ) -> Found {
+        let named = Tenant::new(tenant, &account.chosen);
+        let tid = named.domain().and_then(|domain| self.domains.tid(domain));
+        let query = Query {
+            scopes,
+            tenant: named,
+            tid: tid.as_deref(),
+        };
+        let found = view.find(account, &query, self.clock.now());
+        if let Found::Hit(token) = &found {
+            view.remember(scopes, tenant, token);
+        }
+        found
     }
 }
 

@@ -31,11 +31,13 @@
 mod access;
 mod account;
 mod answer;
+mod authentication_record;
 mod authority;
 mod builder;
 mod candidates;
 mod credential;
 mod environment;
+mod exchange;
 #[cfg(test)]
 mod fixtures;
 mod lifecycle;
@@ -44,12 +46,16 @@ mod persistence_options;
 mod redeem;
 mod refusal;
 mod request;
+mod retry;
 mod store;
+mod tenant;
 mod text;
+mod throttling;
 mod token_endpoint;
 mod unavailable;
 mod view;
 
+pub use authentication_record::AuthenticationRecord;
 pub use builder::SharedTokenCacheCredentialBuilder;
 pub use credential::SharedTokenCacheCredential;
 pub use persistence_options::TokenCachePersistenceOptions;

@@ -6,18 +6,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// How long calls under way may go on after a close.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Counts what is under way, so that closing can wait for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lifecycle {
+    /// How long calls under way may go on after a close.
+    grace: Duration,
     closed: Mutex<bool>,
     under_way: TaskTracker,
     cut: CancellationToken,
 }
 
 impl Lifecycle {
+    pub(crate) fn new(grace: Duration) -> Self {
+        Self {
+            grace,
+            closed: Mutex::default(),
+            under_way: TaskTracker::new(),
+            cut: CancellationToken::new(),
+        }
+    }
+
     /// Begins a call that lasts until the token goes.
     pub(crate) fn begin(&self) -> Result<TaskTrackerToken> {
         // Looked at and counted under one lock, so that no call slips in behind a close.
@@ -47,7 +55,7 @@ impl Lifecycle {
         self.under_way.close();
         // Outside a runtime there is no timer for the grace: calls then end at their own timeout.
         if tokio::runtime::Handle::try_current().is_ok()
-            && tokio::time::timeout(GRACE, self.under_way.wait())
+            && tokio::time::timeout(self.grace, self.under_way.wait())
                 .await
                 .is_err()
         {

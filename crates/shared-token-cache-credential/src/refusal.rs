@@ -65,15 +65,30 @@ impl Refusal {
         if let Some(id) = text("trace_id") {
             oauth = oauth.with_trace_id(id);
         }
-        let retry_after = reply
-            .retry_after()
-            .and_then(|value| value.trim().parse().ok());
         Self {
             status: reply.status(),
             oauth,
             description: text("error_description").unwrap_or_default(),
-            retry_after: retry_after.map(Duration::from_secs),
+            retry_after: None,
         }
+    }
+
+    /// Says for how long the endpoint is to be left alone.
+    pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..self
+        }
+    }
+
+    /// Whether the same request would be refused again.
+    pub(crate) fn stands(&self) -> bool {
+        matches!(self.oauth.error(), "invalid_grant" | "interaction_required")
+    }
+
+    /// Whether the refresh token is refused, whatever it is redeemed for.
+    pub(crate) fn is_of_the_refresh_token(&self) -> bool {
+        self.stands() && matches!(self.oauth.suberror(), Some("bad_token" | "token_expired"))
     }
 
     /// Whether another refresh token may fare better.
@@ -219,8 +234,9 @@ mod tests {
             "trace_id": "t",
             "access_token": "canary",
         });
-        let reply = TokenReply::new(400, "canary").with_retry_after(" 20 ");
-        let error = Refusal::read(&reply, body.as_object().unwrap()).into_error(Some("ada@x"));
+        let refusal = Refusal::read(&TokenReply::new(400, "canary"), body.as_object().unwrap());
+        let refusal = refusal.with_retry_after(Duration::from_secs(20));
+        let error = refusal.into_error(Some("ada@x"));
         assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
         assert_eq!(
             error.to_string(),

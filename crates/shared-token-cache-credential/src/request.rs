@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, Result, TokenRequestOptions};
 
-use crate::authority::check_tenant;
+use crate::tenant::{Tenants, check_tenant};
 
 /// What every redemption asks for besides the caller's scopes: a rotated refresh token and an ID
 /// token that names tenant and user.
@@ -13,16 +13,22 @@ const ADDED_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) scopes: &'a [&'a str],
+    pub(crate) tenant: &'a str,
     claims: Option<&'a str>,
     pub(crate) enable_cae: bool,
+    force_refresh: bool,
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(scopes: &'a [&'a str], options: &'a TokenRequestOptions) -> Result<Self> {
+    pub(crate) fn new(
+        scopes: &'a [&'a str],
+        options: &'a TokenRequestOptions,
+        tenants: &'a Tenants,
+    ) -> Result<Self> {
         check_scopes(scopes)?;
-        if let Some(tenant) = options.tenant_id().filter(|tenant| !tenant.is_empty()) {
+        let tenant = options.tenant_id().filter(|tenant| !tenant.is_empty());
+        if let Some(tenant) = tenant {
             check_tenant(tenant)?;
-            tracing::debug!("the tenant of a call is ignored: tokens are for the home tenant");
         }
         let claims = options.claims().filter(|claims| !claims.is_empty());
         if let Some(claims) = claims {
@@ -30,14 +36,16 @@ impl<'a> Call<'a> {
         }
         Ok(Self {
             scopes,
+            tenant: tenants.of_call(tenant)?,
             claims,
             enable_cae: options.enable_cae(),
+            force_refresh: options.force_refresh(),
         })
     }
 
-    /// Whether a resource has just refused a token: then no cached one will do.
-    pub(crate) fn has_claims(&self) -> bool {
-        self.claims.is_some()
+    /// Whether a cached token will do.
+    pub(crate) fn allows_cached(&self) -> bool {
+        self.claims.is_none() && !self.force_refresh
     }
 
     /// The same for a task that outlives the caller.
@@ -48,8 +56,10 @@ impl<'a> Call<'a> {
                 .iter()
                 .map(|scope| (*scope).to_owned())
                 .collect(),
+            tenant: self.tenant.to_owned(),
             claims: self.claims.map(str::to_owned),
             enable_cae: self.enable_cae,
+            force_refresh: self.force_refresh,
         }
     }
 }
@@ -58,8 +68,10 @@ impl<'a> Call<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     scopes: Vec<String>,
+    tenant: String,
     claims: Option<String>,
     enable_cae: bool,
+    force_refresh: bool,
 }
 
 impl Request {
@@ -68,9 +80,20 @@ impl Request {
         self.scopes.iter().map(String::as_str)
     }
 
-    /// Whether a resource has just refused a token: then no cached one will do.
-    pub(crate) fn has_claims(&self) -> bool {
-        self.claims.is_some()
+    /// The tenant that the call is for.
+    pub(crate) fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Whether a cached token will do as long as it is good.
+    pub(crate) fn allows_cached(&self) -> bool {
+        self.claims.is_none() && !self.force_refresh
+    }
+
+    /// Whether a cached token will do when there is no other. After a challenge none will: the
+    /// resource has just refused it.
+    pub(crate) fn allows_last_resort(&self) -> bool {
+        self.claims.is_none()
     }
 
     /// Whether the caller can handle Continuous Access Evaluation.
@@ -89,10 +112,10 @@ impl Request {
         scopes.join(" ")
     }
 
-    /// The value of the form's `claims`: the caller's, and with Continuous Access Evaluation the
-    /// client capability `cp1`.
-    pub(crate) fn claims_field(&self) -> Option<String> {
-        if !self.enable_cae {
+    /// The value of the form's `claims`: the caller's, and the client capability `cp1` where the
+    /// store is for tokens with Continuous Access Evaluation.
+    pub(crate) fn claims_field(&self, store_is_for_cae: bool) -> Option<String> {
+        if !store_is_for_cae {
             return self.claims.clone();
         }
         let claims = self
@@ -187,9 +210,9 @@ mod tests {
     use super::*;
 
     fn request(scopes: &[&str], options: &TokenRequestOptions) -> Request {
-        Call::new(scopes, options)
-            .expect("a good call")
-            .to_request()
+        let tenants = Tenants::of_account(Vec::new());
+        let call = Call::new(scopes, options, &tenants);
+        call.expect("a good call").to_request()
     }
 
     #[test]
@@ -208,7 +231,9 @@ mod tests {
             (&["a"], plain().with_claims("[]")),
             (&["a"], plain().with_claims(r#"{"access_token":1}"#)),
         ] {
-            let error = Call::new(scopes, &options).expect_err("a bad request");
+            // Also one that the tenants do not allow is first of all bad.
+            let tenants = Tenants::of_account(vec!["other".to_owned()]);
+            let error = Call::new(scopes, &options, &tenants).expect_err("a bad request");
             assert_eq!(
                 error.kind(),
                 ErrorKind::InvalidArgument,
@@ -222,7 +247,7 @@ mod tests {
         let options = TokenRequestOptions::default()
             .with_claims("")
             .with_tenant_id("");
-        assert!(!request(&["a"], &options).has_claims());
+        assert!(request(&["a"], &options).allows_cached());
     }
 
     #[test]
@@ -256,7 +281,9 @@ mod tests {
             let options = TokenRequestOptions::default()
                 .with_claims(claims)
                 .with_enable_cae(true);
-            let field = request(&["a"], &options).claims_field().expect("claims");
+            let field = request(&["a"], &options)
+                .claims_field(true)
+                .expect("claims");
             let [field, expected]: [Value; 2] =
                 [&*field, expected].map(|json| serde_json::from_str(json).expect("JSON"));
             assert_eq!(field, expected);
@@ -268,7 +295,7 @@ mod tests {
         let claims = r#"{"x" : "\u00e9"}"#;
         let options = TokenRequestOptions::default().with_claims(claims);
         assert_eq!(
-            request(&["a"], &options).claims_field().as_deref(),
+            request(&["a"], &options).claims_field(false).as_deref(),
             Some(claims)
         );
     }

@@ -4,7 +4,7 @@ use arc_swap::ArcSwapOption;
 use msal_token_cache::{Clock, ErrorKind as CacheErrorKind, Merged, Redemption, TokenCache};
 use token_credential::Result;
 
-use crate::account::Filter;
+use crate::account::Whose;
 use crate::authority::Authority;
 use crate::overlay::Overlay;
 use crate::unavailable::{self, NoCache};
@@ -50,7 +50,7 @@ impl Store {
     pub(crate) async fn view(
         &self,
         authority: &Authority,
-        filter: &Filter,
+        whose: &Whose,
         clock: &dyn Clock,
     ) -> Result<Arc<View>> {
         // First what is kept: a token that moves into the store meanwhile is then in both.
@@ -65,7 +65,7 @@ impl Store {
         {
             return Ok(Arc::clone(view));
         }
-        let view = Arc::new(View::new(snapshot, kept, authority, filter, clock.now()));
+        let view = Arc::new(View::new(snapshot, kept, authority, whose, clock.now()));
         self.view.store(Some(Arc::clone(&view)));
         Ok(view)
     }
@@ -75,11 +75,11 @@ impl Store {
         &self,
         view: &'v View,
         authority: &Authority,
-        filter: &Filter,
+        whose: &Whose,
     ) -> Result<&'v ChosenAccount> {
         view.account
             .as_ref()
-            .map_err(|why| unavailable::no_account(why, &self.place(), authority, filter))
+            .map_err(|why| unavailable::no_account(why, &self.place(), authority, whose))
     }
 
     /// Puts a redemption into the cache. Where that cannot be done the overlay answers instead,

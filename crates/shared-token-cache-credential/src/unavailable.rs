@@ -3,8 +3,9 @@
 use msal_token_cache::ErrorKind as CacheErrorKind;
 use token_credential::{Error, ErrorKind};
 
-use crate::account::{Filter, NotChosen};
+use crate::account::{NotChosen, Whose};
 use crate::authority::Authority;
+use crate::text::clean;
 
 /// A cache that cannot even be looked for, by its name.
 #[derive(Clone, Debug)]
@@ -65,16 +66,9 @@ pub(crate) fn no_account(
     why: &NotChosen,
     place: &str,
     authority: &Authority,
-    filter: &Filter,
+    whose: &Whose,
 ) -> Error {
-    let asked = [
-        ("username", &filter.username),
-        ("tenant", &filter.tenant_id),
-    ];
-    let asked: String = asked
-        .iter()
-        .filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)))
-        .collect();
+    let asked = asked(whose);
     unavailable(match why {
         NotChosen::None => format!(
             "the token cache {place} is missing or holds no account with a refresh token for \
@@ -102,6 +96,24 @@ pub(crate) fn no_account(
             )
         }
     })
+}
+
+/// What the program said about the account that it means.
+fn asked(whose: &Whose) -> String {
+    match whose {
+        Whose::Filtered(filter) => [
+            ("username", &filter.username),
+            ("tenant", &filter.tenant_id),
+        ]
+        .iter()
+        .filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)))
+        .collect(),
+        Whose::Recorded(record) => format!(
+            " the authentication record of {} ({})",
+            clean(record.username()),
+            clean(record.home_account_id())
+        ),
+    }
 }
 
 /// There is the account that is meant, and nothing to redeem for it.

@@ -1,5 +1,6 @@
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A result whose error is [`Error`] unless said otherwise.
@@ -21,7 +22,8 @@ pub enum ErrorKind {
 /// Why there is no token.
 ///
 /// The text says where, what and which knob; it never holds a secret. [`kind`](Self::kind) is for
-/// decisions, `source()` for the cause. One pointer wide.
+/// decisions, `source()` for the cause. One pointer wide; clones share what it holds, so that one
+/// failure can be the answer to several callers.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,12 +34,14 @@ pub enum ErrorKind {
 /// assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
 /// assert_eq!(error.retry_after(), Some(Duration::from_secs(20)));
 /// ```
-pub struct Error(Box<Inner>);
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     text: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
     transient: bool,
     retry_after: Option<Duration>,
     oauth: Option<OAuthError>,
@@ -46,7 +50,7 @@ struct Inner {
 impl Error {
     /// An error of this kind with this text: lower case, no full stop, no secret.
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
+        Self(Arc::new(Inner {
             kind,
             text: text.into(),
             source: None,
@@ -58,25 +62,25 @@ impl Error {
 
     /// Keeps the cause, for `source()`.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.inner().source = Some(source.into().into());
         self
     }
 
     /// Says whether the same call may succeed later without anybody doing anything.
     pub fn with_transient(mut self, transient: bool) -> Self {
-        self.0.transient = transient;
+        self.inner().transient = transient;
         self
     }
 
     /// Says how long the server asked to be left alone.
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
-        self.0.retry_after = Some(retry_after);
+        self.inner().retry_after = Some(retry_after);
         self
     }
 
     /// Keeps what the token endpoint said.
     pub fn with_oauth(mut self, oauth: OAuthError) -> Self {
-        self.0.oauth = Some(oauth);
+        self.inner().oauth = Some(oauth);
         self
     }
 
@@ -102,15 +106,17 @@ impl Error {
     }
 
     /// The same error under another text, with this one as its source.
-    pub(crate) fn wrapped(self, text: String) -> Self {
-        Self(Box::new(Inner {
-            kind: self.0.kind,
+    pub(crate) fn wrapped(&self, text: String) -> Self {
+        Self(Arc::new(Inner {
             text,
-            transient: self.0.transient,
-            retry_after: self.0.retry_after,
-            oauth: self.0.oauth.clone(),
-            source: Some(Box::new(self)),
+            source: Some(Arc::new(self.clone())),
+            ..(*self.0).clone()
         }))
+    }
+
+    /// For changes: of a shared error this one gets its own.
+    fn inner(&mut self) -> &mut Inner {
+        Arc::make_mut(&mut self.0)
     }
 }
 
@@ -241,6 +247,15 @@ mod tests {
     fn one_pointer_wide() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_clone_is_changed_alone() {
+        let error = Error::new(ErrorKind::AuthenticationFailed, "text");
+        let later = error.clone().with_retry_after(Duration::from_secs(7));
+        assert_eq!(error.retry_after(), None);
+        assert_eq!(later.retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(later.to_string(), "text");
     }
 
     #[test]

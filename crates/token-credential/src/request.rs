@@ -12,6 +12,7 @@ pub struct TokenRequestOptions {
     claims: Option<String>,
     tenant_id: Option<String>,
     enable_cae: bool,
+    force_refresh: bool,
 }
 
 impl TokenRequestOptions {
@@ -35,6 +36,13 @@ impl TokenRequestOptions {
         self
     }
 
+    /// Asks for a new token although one is cached: after a change of roles, for example, which a
+    /// cached token does not know of yet. It costs a request each time: not for every call.
+    pub fn with_force_refresh(mut self, force_refresh: bool) -> Self {
+        self.force_refresh = force_refresh;
+        self
+    }
+
     /// The claims of a challenge, as JSON text.
     pub fn claims(&self) -> Option<&str> {
         self.claims.as_deref()
@@ -48,5 +56,10 @@ impl TokenRequestOptions {
     /// Whether the caller can handle Continuous Access Evaluation.
     pub fn enable_cae(&self) -> bool {
         self.enable_cae
+    }
+
+    /// Whether a new token is asked for although one is cached.
+    pub fn force_refresh(&self) -> bool {
+        self.force_refresh
     }
 }

@@ -90,7 +90,7 @@ impl<'s> AccessToken<'s> {
         self.members
             .text("credential_type")
             .is_some_and(|kind| kind == "AccessToken")
-            && self.token_type().eq_ignore_ascii_case("Bearer")
+            && (self.members.is("token_type", "Bearer") || !self.members.is_set("token_type"))
             && !BINDING.iter().any(|name| self.members.has(name))
     }
 

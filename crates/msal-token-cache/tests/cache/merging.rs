@@ -132,8 +132,8 @@ fn tokens_of_others_stay() {
             },
         ),
         (
-            Replaced,
-            "the host's in capitals",
+            Kept,
+            "the host's in capitals, which nobody looks for",
             ada(),
             AccessTokenSpec {
                 environment: "Login.MicrosoftOnline.com",

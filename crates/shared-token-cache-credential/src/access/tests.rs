@@ -38,10 +38,16 @@ fn find_for(
     let chosen = Chosen {
         home_account_id: account.home_account_id(),
         username: None,
+        client_id: None,
     };
     let (snapshot, authority) = (snapshot(cache), authority());
     let terms = Terms::new(&snapshot, &authority, &chosen, at(NOW));
-    terms.find(&snapshot, kept, scopes, at(NOW))
+    let query = Query {
+        scopes,
+        tenant: Tenant::Home(ORGANIZATIONS),
+        tid: None,
+    };
+    terms.find(&snapshot, kept, &query, at(NOW))
 }
 
 fn find(cache: &CacheBuilder) -> Found {
@@ -131,7 +137,7 @@ fn a_token_of_anybody_or_anything_else_is_passed_over() {
 fn what_does_not_matter_does_not_matter() {
     let good = || cache().access_token(&ada(), token(CLI, "a", 3600));
     for (member, value) in [
-        ("environment", json!("STS.windows.net")),
+        ("environment", json!("sts.windows.net")),
         ("realm", json!(ada().utid.to_uppercase())),
         ("realm", json!("organizations")),
         ("realm", json!("common")),

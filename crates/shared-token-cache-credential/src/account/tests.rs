@@ -34,7 +34,8 @@ fn chosen(cache: &CacheBuilder, username: &str, tenant_id: &str) -> Result<Chose
         username: given(username),
         tenant_id: given(tenant_id),
     };
-    choose(&snapshot(cache), &authority(), &filter, at(NOW))
+    let whose = Whose::Filtered(filter);
+    choose(&snapshot(cache), &authority(), &whose, at(NOW))
 }
 
 #[track_caller]
@@ -54,13 +55,14 @@ fn the_only_account_is_meant() {
 }
 
 #[test]
-fn name_and_home_tenant_say_which_in_any_case() {
+fn name_in_any_case_and_home_tenant_say_which() {
     assert_is(chosen(&both(), "ADA@Contoso.example", ""), &ada());
-    assert_is(chosen(&both(), "", &bob().utid.to_uppercase()), &bob());
+    assert_is(chosen(&both(), "", &bob().utid), &bob());
     assert_is(chosen(&both(), "bob@fabrikam.example", &bob().utid), &bob());
     for (username, tenant_id) in [
         ("eve@contoso.example", ""),
         ("", GUEST_TENANT),
+        ("", &*bob().utid.to_uppercase()),
         ("ada@contoso.example", &*bob().utid),
         ("ada", ""),
     ] {
@@ -192,4 +194,70 @@ fn a_home_tenant_follows_the_only_dot() {
     ] {
         assert_eq!(home_tenant(id), tenant, "{id}");
     }
+}
+
+fn record(home_account_id: &str, username: &str) -> Whose {
+    let json = json!({
+        "authority": CLOUD, "clientId": "recorded", "homeAccountId": home_account_id,
+        "tenantId": GUEST_TENANT, "username": username, "version": "1.0",
+    });
+    Whose::Recorded(AuthenticationRecord::deserialize(&json.to_string()).unwrap())
+}
+
+#[test]
+fn the_account_of_a_record_is_found_by_id_and_name_and_needs_no_refresh_token() {
+    let id = ada().home_account_id();
+    let cache = CacheBuilder::new()
+        .account(&ada(), "login.windows.net", &ada().utid)
+        .with("username", json!("Ada@Contoso.example"))
+        .account(&bob(), CLOUD, &bob().utid);
+    let chosen =
+        |cache: &CacheBuilder, whose| choose(&snapshot(cache), &authority(), &whose, at(NOW));
+    for username in ["ada@contoso.example", ""] {
+        let chosen = chosen(&cache, record(&id, username)).unwrap();
+        assert_eq!(chosen.home_account_id, id);
+        assert_eq!(chosen.username.as_deref(), Some("Ada@Contoso.example"));
+        assert_eq!(chosen.client_id.as_deref(), Some("recorded"));
+    }
+    for whose in [
+        record(&id, "bob@fabrikam.example"),
+        record(&id.to_uppercase(), "ada@contoso.example"),
+        record(&bob().home_account_id(), "ada@contoso.example"),
+        record("somebody.else", "ada@contoso.example"),
+    ] {
+        assert_eq!(chosen(&cache, whose), Err(NotChosen::NoMatch));
+    }
+    for (member, value) in [
+        ("authority_type", json!("Other")),
+        ("authority_type", json!(null)),
+        ("environment", json!("login.microsoftonline.us")),
+        ("username", json!(null)),
+    ] {
+        let cache = CacheBuilder::new()
+            .account(&ada(), CLOUD, &ada().utid)
+            .with(member, value);
+        let whose = record(&id, "ada@contoso.example");
+        assert_eq!(chosen(&cache, whose), Err(NotChosen::NoMatch), "{member}");
+    }
+}
+
+#[test]
+fn whom_a_broker_signed_in_is_meant_where_nobody_else_can_be() {
+    let of_broker = |cache: CacheBuilder, account: &FakeAccount| {
+        cache
+            .account(account, CLOUD, &account.utid)
+            .with("account_source", json!("broker"))
+    };
+    let alone = of_broker(CacheBuilder::new(), &bob());
+    assert_is(chosen(&alone, "", ""), &bob());
+    let beside = of_broker(
+        CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "a"),
+        &bob(),
+    );
+    assert_is(chosen(&beside, "", ""), &ada());
+    assert_is(chosen(&beside, "bob@fabrikam.example", ""), &bob());
+    let device_code = CacheBuilder::new()
+        .account(&bob(), CLOUD, &bob().utid)
+        .with("account_source", json!("device_code"));
+    assert_eq!(chosen(&device_code, "", ""), Err(NotChosen::None));
 }

@@ -7,6 +7,7 @@ use token_credential::TokenRequestOptions;
 use super::*;
 use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, refresh_tokens};
 use crate::request::Call;
+use crate::tenant::Tenants;
 
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -19,7 +20,8 @@ fn cache() -> CacheBuilder {
 }
 
 fn read_at(tenant: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Redemption, NoToken> {
-    let request = Call::new(&[ARM], &TokenRequestOptions::default())
+    let tenants = Tenants::of_account(Vec::new());
+    let request = Call::new(&[ARM], &TokenRequestOptions::default(), &tenants)
         .unwrap()
         .to_request();
     let [token] = refresh_tokens(&cache()).try_into().unwrap();
@@ -130,9 +132,12 @@ fn what_is_no_token_is_not_taken_for_one() {
         panic!("not unusable");
     };
     assert!(busy.is_transient());
-    for token_type in [json!("pop"), json!(""), json!(null), json!(["Bearer"])] {
+    for token_type in [json!("pop"), json!(7), json!(["Bearer"])] {
         let text = unusable(read_with(&json!({ "token_type": token_type })));
         assert!(text.contains("not a bearer token"), "{text}");
+    }
+    for token_type in [json!("bearer"), json!(""), json!(null)] {
+        assert!(read_with(&json!({ "token_type": token_type })).is_ok());
     }
 }
 

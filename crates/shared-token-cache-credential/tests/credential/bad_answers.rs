@@ -16,7 +16,8 @@ use test_support::{EntraError, FakeAccount, FakeEntra, Reply, logs};
 
 use super::{NOW, Stage, ask, ask_with, at, challenge, content, holding, text, token};
 
-/// Every kind of answer that is none, each with a secret in its body where it has one.
+/// Every kind of answer that is none, each with a secret in its body where it has one. Servers in
+/// trouble ask for more patience than there is, so that no call is made again.
 fn bad_answers() -> Vec<Reply> {
     let secret = logs::canary("body");
     let eve = FakeAccount::new("eve@contoso.example");
@@ -26,7 +27,9 @@ fn bad_answers() -> Vec<Reply> {
         Reply::proxy_page(),
         Reply::raw("text/html", &*page),
         Reply::raw("text/html", &*page).with_status(407),
-        Reply::raw("text/html", &*page).with_status(503),
+        Reply::raw("text/html", &*page)
+            .with_status(503)
+            .with_header("retry-after", "11"),
         Reply::raw("application/json", ""),
         Reply::raw("application/json", "{").with_header("x-secret", &*secret),
         Reply::raw("application/json", format!("{{\"access_token\":\"{secret}")),
@@ -44,16 +47,19 @@ fn bad_answers() -> Vec<Reply> {
         Reply::success().with("expires_in", json!([3600])),
         Reply::success().with("token_type", json!("pop")),
         Reply::success().with("token_type", json!(7)),
-        Reply::success().with_status(500),
+        Reply::success()
+            .with_status(500)
+            .with_header("retry-after", "11"),
         Reply::success().with_header("content-encoding", "gzip"),
         Reply::success().with("client_info", json!(eve.client_info())),
         Reply::success().with("client_info", json!(secret)),
         Reply::success().with("client_info", json!({ "uid": secret })),
         Reply::success().with("client_info", client_info(json!({ "uid": eve.uid }))),
         Reply::success().dropped_within(30),
-        Reply::dropped(),
         Reply::error(EntraError::Throttled),
-        Reply::error(EntraError::Server(503)).with("secret", json!(secret)),
+        Reply::error(EntraError::Server(503))
+            .with("secret", json!(secret))
+            .with_header("retry-after", "11"),
     ]
 }
 
@@ -61,11 +67,11 @@ fn bad_answers() -> Vec<Reply> {
 async fn nothing_of_a_bad_answer_is_shown_or_stored() {
     let stage = Stage::new();
     let store = holding(&stage.cache_with_token(29));
-    let credential = stage.credential(store.clone());
     let before = content(&store);
     let answers = bad_answers();
     let number = answers.len();
     for answer in answers {
+        let credential = stage.credential(store.clone());
         stage.entra.push(answer.clone());
         let error = ask(&credential).await.unwrap_err();
         let text = text(&error);
@@ -73,8 +79,7 @@ async fn nothing_of_a_bad_answer_is_shown_or_stored() {
         assert_eq!(content(&store), before, "{answer:?}");
     }
     assert_eq!(stage.entra.request_count(), number);
-    // And nothing of it stays.
-    ask(&credential).await.unwrap();
+    ask(&stage.credential(store)).await.unwrap();
 }
 
 #[tokio::test]
@@ -82,9 +87,9 @@ async fn what_is_still_good_serves_but_not_for_a_challenge() {
     let stage = Stage::new();
     let secret = logs::canary("access token");
     let store = holding(&stage.cache().access_token(&stage.ada, token(&secret, 30)));
-    let credential = stage.credential(store.clone());
     let before = content(&store);
     for answer in bad_answers() {
+        let credential = stage.credential(store.clone());
         stage.entra.push(answer.clone());
         let token = ask(&credential).await.unwrap();
         assert_eq!(token.token().expose_secret(), secret);
@@ -98,10 +103,11 @@ async fn what_is_still_good_serves_but_not_for_a_challenge() {
     // By an error of its own this test knows its warning.
     let refusal = EntraError::Other("a_refusal_to_warn_about", 1);
     stage.entra.push(Reply::error(refusal));
+    let credential = stage.credential(store);
     ask(&credential).await.unwrap();
     assert_eq!(stage.warnings("a_refusal_to_warn_about"), 1);
     stage.clock.advance(Duration::from_secs(1));
-    stage.entra.push(Reply::dropped());
+    stage.entra.push(Reply::proxy_page());
     assert!(ask(&credential).await.is_err());
 }
 
@@ -132,7 +138,10 @@ async fn a_redirect_is_not_followed() {
 async fn a_network_that_fails_is_transient() {
     let stage = Stage::new();
     let credential = stage.credential(holding(&stage.cache()));
-    stage.entra.push(Reply::dropped());
+    // Once is nobody's business.
+    for _ in 0..2 {
+        stage.entra.push(Reply::dropped());
+    }
     assert!(ask(&credential).await.unwrap_err().is_transient());
     stage.entra.push(Reply::success().dropped_within(10));
     assert!(ask(&credential).await.unwrap_err().is_transient());
@@ -188,7 +197,8 @@ impl<F> fmt::Debug for Failing<F> {
 impl<F: Fn() + Send + Sync> TokenEndpoint for Failing<F> {
     async fn send(&self, _: TokenRequest) -> Result<TokenReply, TransportError> {
         (self.0)();
-        Err(TransportError::new(TransportErrorKind::Lost, "it fails"))
+        let kind = TransportErrorKind::Interrupted;
+        Err(TransportError::new(kind, "it fails"))
     }
 }
 

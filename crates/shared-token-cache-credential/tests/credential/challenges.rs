@@ -3,7 +3,7 @@
 use msal_token_cache::{MemoryPersistence, TokenCache};
 use serde_json::{Value, json};
 use shared_token_cache_credential::TokenRequestOptions;
-use test_support::logs;
+use test_support::{EntraError, Reply, logs};
 
 use super::watched::{Journal, WatchedStore};
 use super::{NOW, Stage, ask, ask_with, at, challenge, entries, holding, token};
@@ -48,6 +48,31 @@ async fn the_refused_token_does_not_come_back_where_nothing_can_be_stored() {
     let after = ask(&credential).await.unwrap();
     assert_eq!(after.token().expose_secret(), new.token().expose_secret());
     assert_eq!(stage.entra.request_count(), 1);
+}
+
+/// After a change of roles: the cached token is good, and does not know of it.
+#[tokio::test]
+async fn a_new_token_can_be_asked_for_although_one_is_cached() {
+    let stage = Stage::new();
+    let store = holding(&stage.cache_with_token(80_000));
+    let credential = stage.credential(store.clone());
+    let old = ask(&credential).await.unwrap();
+    let forced = TokenRequestOptions::default().with_force_refresh(true);
+    let new = ask_with(&credential, &forced).await.unwrap();
+    assert_ne!(new.token().expose_secret(), old.token().expose_secret());
+    assert_eq!(stage.entra.requests()[0].field("claims"), None);
+    for credential in [&credential, &stage.credential(store.clone())] {
+        let cached = ask(credential).await.unwrap();
+        assert_eq!(cached.token().expose_secret(), new.token().expose_secret());
+    }
+    // It is no way around throttling, and then the old one is better than none.
+    let throttled = Reply::error(EntraError::Throttled);
+    stage.entra.push(throttled);
+    for _ in 0..3 {
+        let cached = ask_with(&credential, &forced).await.unwrap();
+        assert_eq!(cached.token().expose_secret(), new.token().expose_secret());
+    }
+    assert_eq!(stage.entra.request_count(), 2);
 }
 
 /// Another application's token was refused as well: it is for the same resource.
@@ -121,13 +146,20 @@ async fn continuous_access_evaluation_has_a_store_of_its_own() {
     );
 }
 
+/// As with the Azure CLI's own cache: whoever asked, the next caller may be told of a revocation.
 #[tokio::test]
-async fn one_cache_of_ones_own_is_for_both() {
+async fn one_cache_for_all_callers_holds_tokens_with_the_capability() {
     let stage = Stage::new();
-    let credential = stage.credential(holding(&stage.cache()));
+    let cache = TokenCache::new(holding(&stage.cache()));
+    let credential = stage.builder().token_cache(cache).build().unwrap();
+    let token = ask(&credential).await.unwrap();
     let with_cae = TokenRequestOptions::default().with_enable_cae(true);
-    let token = ask_with(&credential, &with_cae).await.unwrap();
-    let same = ask(&credential).await.unwrap();
+    let same = ask_with(&credential, &with_cae).await.unwrap();
     assert_eq!(token.token().expose_secret(), same.token().expose_secret());
-    assert_eq!(stage.entra.request_count(), 1);
+    let [request] = stage.entra.requests().try_into().unwrap();
+    let claims: Value = serde_json::from_str(request.field("claims").unwrap()).unwrap();
+    assert_eq!(
+        claims.pointer("/access_token/xms_cc/values"),
+        Some(&json!(["cp1"]))
+    );
 }

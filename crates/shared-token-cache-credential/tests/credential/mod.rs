@@ -8,10 +8,13 @@ mod challenges;
 mod closing;
 mod hits;
 mod persisting;
+mod records;
 mod redemption;
 mod refusals;
 mod rerun;
 mod secrets;
+mod tenants;
+mod throttling;
 mod watched;
 
 use std::task::{Context, Poll, Waker};
@@ -75,9 +78,11 @@ impl Stage {
             .clock(self.clock.clone())
     }
 
+    /// A credential whose callers share this store, unless they enable Continuous Access Evaluation.
     fn credential(&self, store: impl Persistence + 'static) -> SharedTokenCacheCredential {
         let builder = self.builder().token_cache(TokenCache::new(store));
-        builder.build().unwrap()
+        let cae = TokenCache::new(MemoryPersistence::new());
+        builder.cae_token_cache(cae).build().unwrap()
     }
 
     /// The messages of the warnings about `what` since the test began.

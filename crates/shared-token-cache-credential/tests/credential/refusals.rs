@@ -25,6 +25,11 @@ fn asked(stage: &Stage) -> Vec<String> {
     client.map(|client| client.unwrap().to_owned()).collect()
 }
 
+/// An error that no call waits out: the server asks for more patience than there is.
+fn impatient(error: EntraError) -> Reply {
+    Reply::error(error).with_header("retry-after", "11")
+}
+
 fn assert_failed(error: &Error) -> String {
     assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
     text(error)
@@ -75,7 +80,7 @@ async fn after_these_refusals_none_is() {
         (EntraError::Server(503), true),
     ] {
         let stage = Stage::new();
-        stage.entra.push(Reply::error(refusal));
+        stage.entra.push(impatient(refusal));
         let store = holding(&signed_in_with(&stage, &["newest", "older"]));
         let before = content(&store);
         let error = ask(&stage.credential(store.clone())).await.unwrap_err();
@@ -190,7 +195,7 @@ async fn what_ends_the_call_does_not_hide_it() {
     for (last, told) in [
         (Reply::proxy_page(), "AADSTS50076"),
         (Reply::error(EntraError::InvalidScope), "AADSTS50076"),
-        (Reply::error(EntraError::Server(503)), "try again later"),
+        (impatient(EntraError::Server(503)), "try again later"),
     ] {
         let stage = Stage::new();
         stage.entra.push(Reply::error(EntraError::MfaRequired));

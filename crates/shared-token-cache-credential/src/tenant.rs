@@ -1,0 +1,346 @@
+//! Which tenant a call is for. Pure, but for what was learnt of domain names.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use token_credential::{Error, ErrorKind, Result};
+
+use crate::account::Chosen;
+
+/// The word that stands for the home tenant of whoever the refresh token belongs to.
+pub(crate) const ORGANIZATIONS: &str = "organizations";
+/// The tenant of all personal accounts.
+pub(crate) const PERSONAL_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+/// In the list of allowed tenants: all of them.
+const ANY: &str = "*";
+
+/// The tenants that a credential gets tokens of.
+#[derive(Debug)]
+pub(crate) struct Tenants {
+    /// For a call that names none.
+    default: String,
+    of_calls: OfCalls,
+}
+
+/// What a tenant in a call does.
+#[derive(Debug)]
+enum OfCalls {
+    /// Nothing, as the original class documents.
+    Ignored,
+    /// It governs, if it is one of these.
+    Listed(Vec<String>),
+    /// It governs.
+    Any,
+}
+
+impl Tenants {
+    /// For tokens of the account's home tenant, and of the allowed ones when a call names one.
+    pub(crate) fn of_account(allowed: Vec<String>) -> Self {
+        let of_calls = if allowed.is_empty() {
+            OfCalls::Ignored
+        } else {
+            OfCalls::from(allowed)
+        };
+        Self {
+            default: ORGANIZATIONS.to_owned(),
+            of_calls,
+        }
+    }
+
+    /// For tokens of the tenant that somebody signed in to, and of the allowed ones when a call
+    /// names one. Where that is none in particular, any will do.
+    pub(crate) fn of_sign_in(default: String, allowed: Vec<String>) -> Self {
+        let of_calls = if allowed.is_empty() && default == ORGANIZATIONS {
+            OfCalls::Any
+        } else {
+            OfCalls::from(allowed)
+        };
+        Self { default, of_calls }
+    }
+
+    /// The same where the environment says that every call is for the default.
+    pub(crate) fn without_choice(self) -> Self {
+        Self {
+            of_calls: OfCalls::Ignored,
+            ..self
+        }
+    }
+
+    /// The tenant of a call that asks for this one, or for none.
+    pub(crate) fn of_call<'a>(&'a self, asked: Option<&'a str>) -> Result<&'a str> {
+        let Some(asked) = asked.filter(|asked| *asked != self.default) else {
+            return Ok(&self.default);
+        };
+        match &self.of_calls {
+            OfCalls::Any => Ok(asked),
+            OfCalls::Listed(allowed) if allowed.iter().any(|tenant| tenant == asked) => Ok(asked),
+            OfCalls::Listed(_) => Err(Error::new(
+                ErrorKind::AuthenticationFailed,
+                format!(
+                    "the tenant {asked} is not one that this credential gets tokens of: name it, or \
+                     \"*\" for all, in the builder's additionally_allowed_tenants"
+                ),
+            )),
+            OfCalls::Ignored => {
+                tracing::debug!(
+                    asked,
+                    "the tenant of a call is ignored: the builder's additionally_allowed_tenants \
+                     are not set"
+                );
+                Ok(&self.default)
+            }
+        }
+    }
+}
+
+impl From<Vec<String>> for OfCalls {
+    fn from(allowed: Vec<String>) -> Self {
+        if allowed.iter().any(|tenant| tenant == ANY) {
+            Self::Any
+        } else {
+            Self::Listed(allowed)
+        }
+    }
+}
+
+/// Checks a tenant: a GUID, a domain name, or a word like `organizations`.
+pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if (1..=255).contains(&tenant.len())
+        && tenant.bytes().all(allowed)
+        && !matches!(tenant, "." | "..")
+    {
+        return Ok(());
+    }
+    let shown: String = tenant.escape_debug().take(200).collect();
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!(
+            "\"{shown}\" is no tenant: give its id or a domain name, of letters, digits, '.' and '-'"
+        ),
+    ))
+}
+
+/// Checks a tenant of the list of allowed ones, which may also be `*`.
+pub(crate) fn check_allowed_tenant(tenant: &str) -> Result<()> {
+    if tenant == ANY {
+        return Ok(());
+    }
+    check_tenant(tenant)
+}
+
+pub(crate) fn is_guid(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12]
+        && text
+            .bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+/// A call's tenant, seen from the account that is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenant<'a> {
+    /// The account's home, by a word that stands for it.
+    Home(&'a str),
+    /// This one, by its id or a domain name.
+    Named(&'a str),
+}
+
+impl<'a> Tenant<'a> {
+    pub(crate) fn new(tenant: &'a str, chosen: &Chosen) -> Self {
+        if is_word_for_home(tenant) {
+            Self::Home(tenant)
+        } else if chosen.is_personal() && is_same(tenant, PERSONAL_TENANT) {
+            // Personal accounts use Azure as guests of a tenant that this word leads to.
+            Self::Home(ORGANIZATIONS)
+        } else {
+            Self::Named(tenant)
+        }
+    }
+
+    /// The tenant in the address of the token endpoint.
+    pub(crate) fn in_address(self) -> &'a str {
+        match self {
+            Self::Home(tenant) | Self::Named(tenant) => tenant,
+        }
+    }
+
+    /// The domain name, if it is one.
+    pub(crate) fn domain(self) -> Option<&'a str> {
+        match self {
+            Self::Named(tenant) if !is_guid(tenant) => Some(tenant),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the word stands for the home tenant of an organization's account.
+pub(crate) fn is_word_for_home(tenant: &str) -> bool {
+    matches!(tenant, ORGANIZATIONS | "common")
+}
+
+/// The ids of the tenants that domain names led to.
+#[derive(Debug, Default)]
+pub(crate) struct Domains(ArcSwap<Vec<(String, Arc<str>)>>);
+
+/// More domain names than a program uses; beyond it the oldest are forgotten.
+const MOST_DOMAINS: usize = 64;
+
+impl Domains {
+    pub(crate) fn tid(&self, domain: &str) -> Option<Arc<str>> {
+        let known = self.0.load();
+        let (_, tid) = known.iter().find(|(known, _)| is_same(known, domain))?;
+        Some(Arc::clone(tid))
+    }
+
+    /// Remembers that a token which was asked for by this domain name is of this tenant.
+    pub(crate) fn remember(&self, domain: &str, tid: &str) {
+        if self.tid(domain).is_some_and(|known| is_same(&known, tid)) {
+            return;
+        }
+        self.0.rcu(|known| {
+            let others = known.iter().filter(|(known, _)| !is_same(known, domain));
+            let mut known: Vec<_> = others.cloned().collect();
+            if known.len() == MOST_DOMAINS {
+                known.remove(0);
+            }
+            known.push((domain.to_owned(), tid.into()));
+            known
+        });
+    }
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TID: &str = "11111111-2222-3333-4444-555555555555";
+
+    fn tenants(allowed: &[&str]) -> Vec<String> {
+        allowed.iter().map(|tenant| (*tenant).to_owned()).collect()
+    }
+
+    /// What the call's tenant comes to: `-` for one that is refused.
+    #[track_caller]
+    fn assert_of_call(tenants: &Tenants, expected: &[(&str, &str)]) {
+        for (asked, expected) in expected {
+            let asked = Some(*asked).filter(|asked| !asked.is_empty());
+            match tenants.of_call(asked) {
+                Ok(tenant) => assert_eq!(tenant, *expected, "{asked:?}"),
+                Err(error) => {
+                    assert_eq!(*expected, "-", "{asked:?}: {error}");
+                    assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
+                    assert!(error.to_string().contains("additionally_allowed_tenants"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_accounts_credential_ignores_the_tenant_of_a_call_unless_some_are_allowed() {
+        let home = ("", ORGANIZATIONS);
+        let ignored = [home, ("a", ORGANIZATIONS)];
+        assert_of_call(&Tenants::of_account(Vec::new()), &ignored);
+        let listed = Tenants::of_account(tenants(&["a", "b.example"]));
+        let expected = [
+            home,
+            (ORGANIZATIONS, ORGANIZATIONS),
+            ("a", "a"),
+            ("b.example", "b.example"),
+            ("A", "-"),
+            ("c", "-"),
+            ("common", "-"),
+        ];
+        assert_of_call(&listed, &expected);
+        assert_of_call(&listed.without_choice(), &ignored);
+        let any = Tenants::of_account(tenants(&["a", "*"]));
+        assert_of_call(&any, &[home, ("a", "a"), ("c", "c")]);
+    }
+
+    #[test]
+    fn a_sign_ins_credential_is_for_its_tenant_and_the_allowed_ones() {
+        let own = Tenants::of_sign_in("own".to_owned(), Vec::new());
+        assert_of_call(&own, &[("", "own"), ("own", "own"), ("a", "-")]);
+        assert_of_call(&own.without_choice(), &[("", "own"), ("a", "own")]);
+        let listed = Tenants::of_sign_in("own".to_owned(), tenants(&["a"]));
+        assert_of_call(&listed, &[("", "own"), ("a", "a"), ("b", "-")]);
+        let any = Tenants::of_sign_in("own".to_owned(), tenants(&["*"]));
+        assert_of_call(&any, &[("", "own"), ("a", "a")]);
+        let open = Tenants::of_sign_in(ORGANIZATIONS.to_owned(), Vec::new());
+        assert_of_call(&open, &[("", ORGANIZATIONS), ("a", "a")]);
+        let listed = Tenants::of_sign_in(ORGANIZATIONS.to_owned(), tenants(&["a"]));
+        assert_of_call(&listed, &[("", ORGANIZATIONS), ("a", "a"), ("b", "-")]);
+    }
+
+    #[test]
+    fn a_tenant_cannot_leave_its_place_in_the_address() {
+        for tenant in ["organizations", "contoso.onmicrosoft.com", PERSONAL_TENANT] {
+            assert!(check_tenant(tenant).is_ok());
+        }
+        for tenant in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "../evil?x=1#",
+            "a b",
+            "a\r\n",
+            "t\u{e9}nant",
+            "*",
+            &"a".repeat(256),
+        ] {
+            let error = check_tenant(tenant).expect_err(tenant);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{tenant:?}");
+        }
+        assert!(check_allowed_tenant("*").is_ok() && check_allowed_tenant("**").is_err());
+    }
+
+    #[test]
+    fn a_domain_is_remembered_with_the_tenant_it_led_to() {
+        let domains = Domains::default();
+        assert_eq!(domains.tid("contoso.example"), None);
+        domains.remember("contoso.example", "old");
+        domains.remember("Contoso.Example", TID);
+        assert_eq!(domains.tid("CONTOSO.example").as_deref(), Some(TID));
+        for n in 0..MOST_DOMAINS {
+            domains.remember(&format!("{n}.example"), TID);
+        }
+        assert_eq!(domains.tid("contoso.example"), None);
+        assert_eq!(domains.tid("0.example").as_deref(), Some(TID));
+    }
+
+    #[test]
+    fn a_tenant_is_the_accounts_home_by_a_word_or_a_name() {
+        let chosen = |home: &str| Chosen {
+            home_account_id: format!("uid.{home}"),
+            username: None,
+            client_id: None,
+        };
+        let personal = chosen(PERSONAL_TENANT);
+        for (tenant, chosen, expected) in [
+            (ORGANIZATIONS, &chosen(TID), Tenant::Home(ORGANIZATIONS)),
+            ("common", &personal, Tenant::Home("common")),
+            (TID, &chosen(TID), Tenant::Named(TID)),
+            (PERSONAL_TENANT, &personal, Tenant::Home(ORGANIZATIONS)),
+            (
+                PERSONAL_TENANT,
+                &chosen(TID),
+                Tenant::Named(PERSONAL_TENANT),
+            ),
+            (
+                "contoso.example",
+                &personal,
+                Tenant::Named("contoso.example"),
+            ),
+        ] {
+            assert_eq!(Tenant::new(tenant, chosen), expected);
+        }
+        assert_eq!(Tenant::Named("a.example").domain(), Some("a.example"));
+        assert_eq!(Tenant::Named(TID).domain(), None);
+        assert_eq!(Tenant::Home(ORGANIZATIONS).domain(), None);
+    }
+}

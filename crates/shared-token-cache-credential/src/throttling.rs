@@ -1,0 +1,255 @@
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use token_credential::Secret;
+
+use crate::answer::NoToken;
+
+/// What the token endpoint refused lately, so that it is not asked the same again right away: an
+/// endpoint that throttles is left alone, and a refresh token that was refused stays refused.
+#[derive(Debug, Default)]
+pub(crate) struct Throttling {
+    /// Refresh tokens are known by a keyed hash only.
+    hasher: RandomState,
+    answers: Mutex<HashMap<Key, Answer>>,
+}
+
+/// What makes two requests the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    refresh_token: u64,
+    /// `None` for what holds for the refresh token wherever and for whatever it is redeemed.
+    purpose: Option<Purpose>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Purpose {
+    client_id: String,
+    url: String,
+    scope: String,
+    claims: Option<String>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    no_token: NoToken,
+    since: SystemTime,
+    until: SystemTime,
+    /// Whether the end is one that the server meant.
+    is_throttled: bool,
+}
+
+/// For how long a refusal stands.
+const REFUSED_FOR: Duration = Duration::from_secs(120);
+/// More than a process asks for; beyond it the one that ends first goes.
+const CAPACITY: usize = 1024;
+
+impl Throttling {
+    /// The key of a request.
+    pub(crate) fn key(
+        &self,
+        refresh_token: &Secret,
+        client_id: &str,
+        url: &str,
+        scope: &str,
+        claims: Option<&str>,
+    ) -> Key {
+        Key {
+            refresh_token: self.hasher.hash_one(refresh_token.expose_secret()),
+            purpose: Some(Purpose {
+                client_id: client_id.to_owned(),
+                url: url.to_owned(),
+                scope: scope.to_owned(),
+                claims: claims.map(str::to_owned),
+            }),
+        }
+    }
+
+    /// The answer that such a request got lately and would get again.
+    pub(crate) fn answer(&self, key: &Key, now: SystemTime) -> Option<NoToken> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = [key, &key.of_token()]
+            .into_iter()
+            .filter_map(|key| answers.get(key))
+            // A clock that was set back must not prolong it.
+            .find(|answer| answer.since <= now && now < answer.until)?;
+        let no_token = answer.no_token.clone();
+        Some(match answer.until.duration_since(now) {
+            Ok(left) if answer.is_throttled => no_token.with_retry_after(left),
+            _ => no_token,
+        })
+    }
+
+    /// Remembers why a request got no token, where asking again would not help; `leave_alone` is
+    /// for how long the server is not to be asked.
+    pub(crate) fn remember(
+        &self,
+        key: Key,
+        no_token: &NoToken,
+        leave_alone: Option<Duration>,
+        now: SystemTime,
+    ) {
+        let refused = match no_token {
+            NoToken::Refused(refusal) if refusal.is_of_the_refresh_token() => Some(key.of_token()),
+            NoToken::Refused(refusal) if refusal.stands() => Some(key.clone()),
+            _ => None,
+        };
+        if let Some(key) = refused {
+            self.put(key, no_token.clone(), now, REFUSED_FOR, false);
+        } else if let Some(leave_alone) = leave_alone {
+            self.put(key, no_token.clone(), now, leave_alone, true);
+        }
+    }
+
+    fn put(
+        &self,
+        key: Key,
+        no_token: NoToken,
+        now: SystemTime,
+        lasts: Duration,
+        is_throttled: bool,
+    ) {
+        let answer = Answer {
+            no_token,
+            since: now,
+            until: now + lasts,
+            is_throttled,
+        };
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= CAPACITY && !answers.contains_key(&key) {
+            answers.retain(|_, answer| now < answer.until);
+            let ends_first = answers.iter().min_by_key(|(_, answer)| answer.until);
+            let ends_first = ends_first.map(|(key, _)| key.clone());
+            if let Some(key) = ends_first.filter(|_| answers.len() >= CAPACITY) {
+                answers.remove(&key);
+            }
+        }
+        answers.insert(key, answer);
+    }
+}
+
+impl Key {
+    fn of_token(&self) -> Self {
+        Self {
+            refresh_token: self.refresh_token,
+            purpose: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use token_credential::{Error, ErrorKind};
+
+    use super::*;
+    use crate::fixtures::{NOW, at};
+    use crate::refusal::Refusal;
+    use crate::token_endpoint::TokenReply;
+
+    fn refusal(body: &Value) -> NoToken {
+        let reply = TokenReply::new(400, "");
+        NoToken::Refused(Box::new(Refusal::read(&reply, body.as_object().unwrap())))
+    }
+
+    fn trouble() -> NoToken {
+        NoToken::Failed(Error::new(ErrorKind::AuthenticationFailed, "trouble"))
+    }
+
+    /// The key of a request in which these differ.
+    fn key(throttling: &Throttling, refresh_token: &str, scope: &str) -> Key {
+        throttling.key(&Secret::new(refresh_token), "c", "u", scope, None)
+    }
+
+    #[test]
+    fn a_refusal_stands_for_two_minutes_for_the_same_request() {
+        for error in ["invalid_grant", "interaction_required"] {
+            let throttling = Throttling::default();
+            let refused = key(&throttling, "r", "s");
+            let no_token = refusal(&json!({ "error": error }));
+            throttling.remember(refused.clone(), &no_token, None, at(NOW));
+            for (seconds, stands) in [(0, true), (119, true), (120, false)] {
+                let answer = throttling.answer(&refused, at(NOW + seconds));
+                assert_eq!(answer.is_some(), stands, "{error} {seconds}");
+            }
+            // The clock was set back.
+            assert!(throttling.answer(&refused, at(NOW - 1)).is_none());
+            let secret = Secret::new("r");
+            for other in [
+                key(&throttling, "rotated", "s"),
+                key(&throttling, "r", "t"),
+                throttling.key(&secret, "d", "u", "s", None),
+                throttling.key(&secret, "c", "v", "s", None),
+                throttling.key(&secret, "c", "u", "s", Some("{}")),
+            ] {
+                assert!(throttling.answer(&other, at(NOW)).is_none(), "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_token_is_bad_for_every_purpose() {
+        for suberror in ["bad_token", "token_expired"] {
+            let throttling = Throttling::default();
+            let no_token = refusal(&json!({ "error": "invalid_grant", "suberror": suberror }));
+            throttling.remember(key(&throttling, "r", "s"), &no_token, None, at(NOW));
+            let answer = |token| throttling.answer(&key(&throttling, token, "t"), at(NOW));
+            assert!(answer("r").is_some() && answer("rotated").is_none());
+        }
+    }
+
+    #[test]
+    fn a_server_is_left_alone_for_as_long_as_was_said() {
+        let throttling = Throttling::default();
+        let throttled = key(&throttling, "r", "s");
+        let wait = Duration::from_secs(60);
+        throttling.remember(throttled.clone(), &trouble(), Some(wait), at(NOW));
+        for left in [60, 1] {
+            let answer = throttling.answer(&throttled, at(NOW + 60 - left));
+            let Some(NoToken::Failed(error)) = answer else {
+                panic!("{answer:?}")
+            };
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(left)));
+        }
+        assert!(throttling.answer(&throttled, at(NOW + 60)).is_none());
+    }
+
+    #[test]
+    fn what_may_be_better_next_time_is_not_remembered() {
+        let throttling = Throttling::default();
+        let key = key(&throttling, "r", "s");
+        for no_token in [
+            trouble(),
+            refusal(&json!({ "error": "invalid_scope" })),
+            refusal(&json!({ "error": "consent_required" })),
+        ] {
+            throttling.remember(key.clone(), &no_token, None, at(NOW));
+            assert!(throttling.answer(&key, at(NOW)).is_none());
+        }
+    }
+
+    #[test]
+    fn beyond_the_capacity_the_first_to_end_goes() {
+        let throttling = Throttling::default();
+        for n in 0..=CAPACITY {
+            let wait = Duration::from_secs(10 + n as u64);
+            let key = key(&throttling, &n.to_string(), "s");
+            throttling.remember(key, &trouble(), Some(wait), at(NOW));
+        }
+        let is_known = |n: usize| {
+            let key = key(&throttling, &n.to_string(), "s");
+            throttling.answer(&key, at(NOW)).is_some()
+        };
+        assert!(!is_known(0) && is_known(1) && is_known(CAPACITY));
+    }
+
+    #[test]
+    fn debug_shows_no_refresh_token() {
+        let throttling = Throttling::default();
+        let key = key(&throttling, "canary", "s");
+        throttling.remember(key.clone(), &trouble(), Some(REFUSED_FOR), at(NOW));
+        assert!(!format!("{throttling:?} {key:?}").contains("canary"));
+    }
+}

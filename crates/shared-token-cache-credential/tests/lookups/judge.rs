@@ -1,0 +1,549 @@
+//! Says what a look-up must come to, from the rules and the cache's JSON alone: every entry is
+//! looked at, nothing is indexed or remembered, and none of the credential's code is called.
+
+use serde_json::Value;
+
+use crate::cases::{CLI, Cache, PERSONAL, PERSONAL_PASSTHROUGH, Query, Record};
+
+/// Seconds in thousandths, as the clock reads.
+type Millis = i128;
+
+/// The hosts of each cloud. A host of no cloud stands for itself.
+const CLOUDS: [&[&str]; 9] = [
+    &[
+        "login.microsoftonline.com",
+        "login.windows.net",
+        "login.microsoft.com",
+        "sts.windows.net",
+    ],
+    &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+    &["login.microsoftonline.us", "login.usgovcloudapi.net"],
+    &["login-us.microsoftonline.com"],
+    &["login.microsoftonline.de"],
+    &[
+        "login.windows-ppe.net",
+        "sts.windows-ppe.net",
+        "login.microsoft-ppe.com",
+    ],
+    &["login.sovcloud-identity.fr"],
+    &["login.sovcloud-identity.de"],
+    &["login.sovcloud-identity.sg"],
+];
+
+/// A token with no more than this left is not handed out.
+const MARGIN: Millis = 300_000;
+/// Nothing lives longer.
+const LONGEST_LIFE: Millis = 7 * 24 * 3600 * 1000;
+/// No writer's clock is further ahead.
+const CLOCK_SKEW: Millis = 300_000;
+
+/// Members that say that an access token is not a bearer's alone, whatever their value.
+const BINDING: [&str; 6] = [
+    "key_id",
+    "kid",
+    "keyid",
+    "ext_cache_key",
+    "ext",
+    "user_assertion_hash",
+];
+
+/// What a look-up must come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// One of these tokens is handed out, by secret: those that are preferred alike.
+    Hit(Vec<String>),
+    /// There is an account and no token for it.
+    Miss,
+    /// There is no account, or not one that is meant.
+    Unavailable,
+    /// The tenant of the call is not allowed.
+    Refused,
+    /// The credential or the call is not valid.
+    Invalid,
+}
+
+impl Verdict {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Hit(_) => "hit",
+            Self::Miss => "miss",
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// What can be wrong with a token.
+pub(crate) const FAULTS: [&str; 11] = [
+    "account",
+    "cloud",
+    "client",
+    "tenant",
+    "kind",
+    "token type",
+    "binding",
+    "scopes",
+    "expired",
+    "too long a life",
+    "from the future",
+];
+
+/// A verdict and how it came about.
+pub(crate) struct Judgement {
+    pub(crate) verdict: Verdict,
+    /// From how many applications a token was there for the taking.
+    pub(crate) rivals: usize,
+    /// For which single reason tokens were held back that are good in every other way.
+    pub(crate) held_back: Vec<&'static str>,
+}
+
+impl From<Verdict> for Judgement {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            rivals: 0,
+            held_back: Vec::new(),
+        }
+    }
+}
+
+/// Who the tokens must belong to, and the applications in the order of preference.
+struct Terms {
+    home_account_id: String,
+    client_ids: Vec<String>,
+    realms: Vec<String>,
+}
+
+pub(crate) fn judge(cache: &Cache, query: &Query, now: Millis) -> Judgement {
+    let authority = match &query.record {
+        // It names the host alone.
+        Some(record) => format!("https://{}", record.authority),
+        None => query.authority.clone(),
+    };
+    let Some(cloud) = Cloud::of(&authority) else {
+        return Verdict::Invalid.into();
+    };
+    let tenants = [query.tenant_id.as_deref(), query.call_tenant.as_deref()];
+    if tenants
+        .into_iter()
+        .flatten()
+        .any(|tenant| !tenant.is_empty() && !is_tenant(tenant))
+    {
+        return Verdict::Invalid.into();
+    }
+    if query.scopes.is_empty()
+        || query.scopes.iter().any(|scope| {
+            scope.is_empty() || scope.contains(|c: char| c.is_whitespace() || c.is_control())
+        })
+    {
+        return Verdict::Invalid.into();
+    }
+    let terms = match &query.record {
+        Some(record) => of_record(cache, query, record, &cloud),
+        None => of_filters(cache, query, &cloud, now),
+    };
+    match terms {
+        Ok(terms) => look_up(cache, query, &cloud, &terms, now),
+        Err(verdict) => verdict.into(),
+    }
+}
+
+/// K2 and K5: whom the filters mean, and in which tenant.
+fn of_filters(cache: &Cache, query: &Query, cloud: &Cloud, now: Millis) -> Result<Terms, Verdict> {
+    let asked = given(query.call_tenant.as_deref());
+    let governed = asked.filter(|_| !query.allowed.is_empty());
+    if governed.is_some_and(|tenant| tenant != "organizations" && !query.allows(tenant)) {
+        return Err(Verdict::Refused);
+    }
+    let refresh_tokens: Vec<&Value> = cache
+        .refresh_tokens()
+        .filter(|token| is_redeemable(token, cloud, now))
+        .collect();
+    let accounts: Vec<&Value> = cache
+        .accounts()
+        .filter(|account| {
+            text(account, "home_account_id").is_some() && cloud.knows(account, "environment")
+        })
+        .collect();
+    let mut ids: Vec<&str> = accounts
+        .iter()
+        .filter_map(|account| text(account, "home_account_id"))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.retain(|id| passes(id, &accounts, query));
+    let of = |id: &str| -> Vec<&Value> {
+        let theirs = refresh_tokens.iter().copied();
+        theirs
+            .filter(|token| text(token, "home_account_id") == Some(id))
+            .collect()
+    };
+    let signed_in: Vec<&str> = ids
+        .iter()
+        .copied()
+        .filter(|id| !of(id).is_empty())
+        .collect();
+    let in_family: Vec<&str> = signed_in
+        .iter()
+        .copied()
+        .filter(|id| of(id).iter().any(|t| text(t, "family_id").is_some()))
+        .collect();
+    let by_broker: Vec<&str> = ids
+        .iter()
+        .copied()
+        .filter(|id| {
+            accounts.iter().any(|account| {
+                text(account, "home_account_id") == Some(id)
+                    && text(account, "account_source") == Some("broker")
+            })
+        })
+        .collect();
+    let id = match (&*signed_in, &*in_family, &*by_broker) {
+        ([only], _, _) | ([_, _, ..], [only], _) | ([], _, [only]) => (*only).to_owned(),
+        _ => return Err(Verdict::Unavailable),
+    };
+    Ok(Terms {
+        realms: realms(governed.unwrap_or("organizations"), &id),
+        client_ids: known_clients(cache, cloud, of(&id)),
+        home_account_id: id,
+    })
+}
+
+/// The record's account, if it is in the cache, and its application alone.
+fn of_record(
+    cache: &Cache,
+    query: &Query,
+    record: &Record,
+    cloud: &Cloud,
+) -> Result<Terms, Verdict> {
+    let default = given(query.tenant_id.as_deref()).unwrap_or(&record.tenant_id);
+    let tenant = given(query.call_tenant.as_deref()).unwrap_or(default);
+    let allowed = tenant == default
+        || query.allows(tenant)
+        || (query.allowed.is_empty() && default == "organizations");
+    if !allowed {
+        return Err(Verdict::Refused);
+    }
+    let is_there = cache.accounts().any(|account| {
+        text(account, "home_account_id") == Some(&record.home_account_id)
+            && cloud.knows(account, "environment")
+            && matches!(text(account, "authority_type"), Some("MSSTS" | "ADFS"))
+            && text(account, "username")
+                .is_some_and(|name| name.to_lowercase() == record.username.to_lowercase())
+    });
+    if !is_there {
+        return Err(Verdict::Unavailable);
+    }
+    Ok(Terms {
+        home_account_id: record.home_account_id.clone(),
+        client_ids: vec![record.client_id.clone()],
+        realms: realms(tenant, &record.home_account_id),
+    })
+}
+
+/// K3: the realms of tokens that are good where this tenant was asked for.
+fn realms(tenant: &str, home_account_id: &str) -> Vec<String> {
+    let home = home_tenant(home_account_id);
+    let is_word = tenant == "organizations" || tenant == "common";
+    let realms = match home {
+        Some(home) if home.eq_ignore_ascii_case(PERSONAL) => {
+            if is_word || tenant.eq_ignore_ascii_case(PERSONAL) {
+                vec![PERSONAL, PERSONAL_PASSTHROUGH, "organizations"]
+            } else {
+                vec![tenant]
+            }
+        }
+        Some(home) if is_word => vec![home, "organizations", "common"],
+        None if is_word => vec!["organizations", "common"],
+        _ => vec![tenant],
+    };
+    realms.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether any name of the account is the one asked for, and its home tenant.
+fn passes(id: &str, accounts: &[&Value], query: &Query) -> bool {
+    let named = given(query.username.as_deref()).is_none_or(|asked| {
+        accounts.iter().any(|account| {
+            text(account, "home_account_id") == Some(id)
+                && text(account, "username")
+                    .is_some_and(|name| name.to_lowercase() == asked.to_lowercase())
+        })
+    });
+    let at_home = given(query.tenant_id.as_deref())
+        .is_none_or(|asked| home_tenant(id).is_some_and(|home| home == asked));
+    named && at_home
+}
+
+/// K2: a refresh token that anybody may redeem who asks at this cloud.
+fn is_redeemable(token: &Value, cloud: &Cloud, now: Millis) -> bool {
+    let is_partitioned = ["user_assertion_hash", "ext", "ext_cache_key"]
+        .iter()
+        .any(|name| {
+            token
+                .get(name)
+                .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
+        });
+    ["secret", "home_account_id", "client_id"]
+        .iter()
+        .all(|name| text(token, name).is_some())
+        && cloud.knows(token, "environment")
+        && !is_partitioned
+        && time(token, "expires_on").is_none_or(|end| end > now)
+}
+
+/// K3 and K4: the applications that the account's refresh tokens were issued to, the newest token
+/// first, then the class's own, then those of a family.
+fn known_clients(cache: &Cache, cloud: &Cloud, refresh_tokens: Vec<&Value>) -> Vec<String> {
+    let mut dated: Vec<(Option<Millis>, &str)> = Vec::new();
+    for token in refresh_tokens {
+        let (Some(client), Some(id)) = (text(token, "client_id"), text(token, "home_account_id"))
+        else {
+            continue;
+        };
+        let of_access_tokens = || {
+            cache
+                .access_tokens()
+                .filter(|access| {
+                    is_whole(access)
+                        && text(access, "home_account_id") == Some(id)
+                        && text(access, "client_id").is_some_and(|c| c.eq_ignore_ascii_case(client))
+                })
+                .filter_map(|access| time(access, "cached_at"))
+                .max()
+        };
+        let changed = time(token, "last_modification_time").or_else(of_access_tokens);
+        // Behind all that are as new or newer.
+        let place = dated
+            .iter()
+            .position(|(other, _)| *other < changed)
+            .unwrap_or(dated.len());
+        dated.insert(place, (changed, client));
+    }
+    let family = cache
+        .apps()
+        .filter(|app| cloud.knows(app, "environment") && text(app, "family_id").is_some());
+    let mut clients: Vec<String> = Vec::new();
+    for client in dated
+        .into_iter()
+        .map(|(_, client)| client)
+        .chain([CLI])
+        .chain(family.filter_map(|app| text(app, "client_id")))
+    {
+        if !clients.contains(&client.to_lowercase()) {
+            clients.push(client.to_lowercase());
+        }
+    }
+    clients
+}
+
+/// Whether an access token's entry has what makes one.
+fn is_whole(token: &Value) -> bool {
+    [
+        "secret",
+        "home_account_id",
+        "environment",
+        "client_id",
+        "realm",
+    ]
+    .iter()
+    .all(|name| text(token, name).is_some())
+        && token.get("target").is_some_and(Value::is_string)
+        && time(token, "expires_on").is_some()
+}
+
+fn look_up(cache: &Cache, query: &Query, cloud: &Cloud, terms: &Terms, now: Millis) -> Judgement {
+    let mut held_back = Vec::new();
+    let mut ranks: Vec<usize> = Vec::new();
+    let mut best: Option<(usize, Millis)> = None;
+    let mut secrets: Vec<String> = Vec::new();
+    for token in cache.access_tokens().filter(|token| is_whole(token)) {
+        let (rank, faults) = faults(token, query, cloud, terms, now);
+        match *faults {
+            [] => {}
+            [only] => {
+                held_back.push(only);
+                continue;
+            }
+            _ => continue,
+        }
+        let (Some(rank), Some(end)) = (rank, time(token, "expires_on")) else {
+            continue;
+        };
+        ranks.push(rank);
+        // The first application; within it what expires last.
+        let is_better = best
+            .is_none_or(|(known, known_end)| rank < known || (rank == known && end > known_end));
+        if is_better {
+            secrets.clear();
+            best = Some((rank, end));
+        }
+        if best == Some((rank, end)) {
+            secrets.extend(text(token, "secret").map(str::to_owned));
+        }
+    }
+    let verdict = if secrets.is_empty() {
+        Verdict::Miss
+    } else {
+        Verdict::Hit(secrets)
+    };
+    ranks.sort_unstable();
+    ranks.dedup();
+    Judgement {
+        verdict,
+        rivals: ranks.len(),
+        held_back,
+    }
+}
+
+/// K3: the place of the token's application, and everything that is wrong with the token.
+fn faults(
+    token: &Value,
+    query: &Query,
+    cloud: &Cloud,
+    terms: &Terms,
+    now: Millis,
+) -> (Option<usize>, Vec<&'static str>) {
+    let own = |name: &str| text(token, name).unwrap_or_default();
+    let rank = terms
+        .client_ids
+        .iter()
+        .position(|client| client.eq_ignore_ascii_case(own("client_id")));
+    let scopes: Vec<String> = own("target")
+        .split_whitespace()
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let end = time(token, "expires_on").unwrap_or_default();
+    let is_bearer = match token.get("token_type") {
+        None | Some(Value::Null) => true,
+        Some(Value::String(kind)) => kind.is_empty() || kind.eq_ignore_ascii_case("bearer"),
+        Some(_) => false,
+    };
+    let checks: [bool; FAULTS.len()] = [
+        own("home_account_id") == terms.home_account_id,
+        cloud.knows(token, "environment"),
+        rank.is_some(),
+        terms
+            .realms
+            .iter()
+            .any(|realm| realm.eq_ignore_ascii_case(own("realm"))),
+        own("credential_type") == "AccessToken",
+        is_bearer,
+        !BINDING.iter().any(|name| token.get(name).is_some()),
+        query
+            .scopes
+            .iter()
+            .all(|scope| scopes.contains(&scope.to_ascii_lowercase())),
+        end > now + MARGIN,
+        end <= now + LONGEST_LIFE,
+        time(token, "cached_at").is_none_or(|start| start <= now + CLOCK_SKEW),
+    ];
+    let faults = FAULTS
+        .into_iter()
+        .zip(checks)
+        .filter(|(_, is_good)| !is_good)
+        .map(|(fault, _)| fault)
+        .collect();
+    (rank, faults)
+}
+
+/// K12: the hosts that an entry of this authority's cloud may name.
+struct Cloud(Vec<String>);
+
+impl Cloud {
+    /// `None` if the text is no authority.
+    fn of(authority: &str) -> Option<Self> {
+        let mut rest = authority.to_lowercase();
+        if let Some((scheme, address)) = rest.split_once("://") {
+            if scheme != "https" {
+                return None;
+            }
+            rest = address.to_owned();
+        } else if rest.contains(':') {
+            return None;
+        }
+        while rest.ends_with('/') {
+            rest.pop();
+        }
+        let (host, port) = match rest.split_once(':') {
+            Some((host, "443")) => (host, None),
+            Some((host, port)) => (host, Some(port.parse::<u16>().ok()?)),
+            None => (&*rest, None),
+        };
+        let is_host = host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
+        if host.is_empty() || !is_host {
+            return None;
+        }
+        let known = CLOUDS.iter().find(|hosts| hosts.contains(&host));
+        let mut hosts = vec![host.to_owned()];
+        match (known, port) {
+            (Some(_), Some(_)) => return None,
+            (Some(known), None) => hosts.extend(known.iter().map(|host| (*host).to_owned())),
+            (None, Some(port)) => hosts.push(format!("{host}:{port}")),
+            (None, None) => {}
+        }
+        Some(Self(hosts))
+    }
+
+    fn knows(&self, entry: &Value, name: &str) -> bool {
+        text(entry, name).is_some_and(|host| self.0.iter().any(|known| known == host))
+    }
+}
+
+/// The text of a member that is a string and not empty.
+fn text<'e>(entry: &'e Value, name: &str) -> Option<&'e str> {
+    entry.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// A time in seconds, as a number or as a text with blanks, a sign and underscores; no earlier
+/// than 1970 and no later than 9999.
+fn time(entry: &Value, name: &str) -> Option<Millis> {
+    let seconds = match entry.get(name)? {
+        Value::Number(number) => match number.as_i64() {
+            Some(seconds) => i128::from(seconds),
+            #[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off")]
+            None => number.as_f64()? as i128,
+        },
+        Value::String(text) => {
+            let text = text.trim();
+            let (sign, digits) = match text.strip_prefix('-') {
+                Some(digits) => (-1, digits),
+                None => (1, text.strip_prefix('+').unwrap_or(text)),
+            };
+            let is_number = digits
+                .split('_')
+                .all(|group| !group.is_empty() && group.chars().all(|c| c.is_ascii_digit()));
+            if !is_number {
+                return None;
+            }
+            sign * digits.replace('_', "").parse::<i128>().unwrap_or(i128::MAX)
+        }
+        _ => return None,
+    };
+    Some(seconds.clamp(0, 253_402_300_799) * 1000)
+}
+
+/// What follows the only dot.
+fn home_tenant(home_account_id: &str) -> Option<&str> {
+    let parts: Vec<&str> = home_account_id.split('.').collect();
+    match *parts {
+        [_, tenant] if !tenant.is_empty() => Some(tenant),
+        _ => None,
+    }
+}
+
+fn is_tenant(text: &str) -> bool {
+    text.len() <= 255
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+        && text != "."
+        && text != ".."
+}
+
+/// Empty is as not given.
+fn given(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
