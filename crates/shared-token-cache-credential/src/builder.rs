@@ -9,6 +9,7 @@ use crate::account::{Filter, Whose};
 use crate::authentication_record::AuthenticationRecord;
 use crate::authority::Authority;
 use crate::credential::{Inner, SharedTokenCacheCredential};
+use crate::environment;
 use crate::flight::Flights;
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
@@ -294,24 +295,12 @@ fn plain_text_cache(_name: &str) -> Result<TokenCache, WhyNoCache> {
 }
 
 fn authority_of_environment() -> Option<String> {
-    environment("AZURE_AUTHORITY_HOST")
+    environment::value_of("AZURE_AUTHORITY_HOST")
 }
 
 /// Any value says so, as in the original class.
 fn is_multitenant_disabled() -> bool {
-    environment("AZURE_IDENTITY_DISABLE_MULTITENANTAUTH").is_some()
-}
-
-/// The door to the environment; an empty value is as none.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the door to the environment"
-)]
-fn environment(name: &str) -> Option<String> {
-    // What is not Unicode must not pass for an absent one.
-    std::env::var_os(name)
-        .map(|value| value.to_string_lossy().into_owned())
-        .filter(|value| !value.is_empty())
+    environment::value_of("AZURE_IDENTITY_DISABLE_MULTITENANTAUTH").is_some()
 }
 
 impl fmt::Debug for SharedTokenCacheCredentialBuilder {

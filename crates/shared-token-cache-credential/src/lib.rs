@@ -36,11 +36,13 @@ mod authority;
 mod builder;
 mod candidates;
 mod credential;
+mod environment;
 mod exchange;
 #[cfg(test)]
 mod fixtures;
 mod flight;
 #[cfg(test)]
+#[path = "flight/tests.rs"]
 mod flight_tests;
 mod lifecycle;
 mod overlay;

@@ -138,7 +138,9 @@ impl RawServer {
 
     /// An endpoint that trusts this server.
     pub(crate) fn endpoint(&self) -> HyperTokenEndpoint {
-        HyperTokenEndpoint::with_extra_root_certificates(self.root_pem()).unwrap()
+        HyperTokenEndpoint::with_extra_root_certificates(self.root_pem())
+            .unwrap()
+            .without_proxy()
     }
 
     pub(super) fn connections(&self) -> usize {
