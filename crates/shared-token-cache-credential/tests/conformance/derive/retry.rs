@@ -95,11 +95,9 @@ pub(super) fn ours(answer: &Answer, count: &mut Count) -> Next {
         return Next::Take;
     }
     count.statuses += 1;
-    match asked.filter(|asked| *asked > 0.0) {
-        Some(asked) => Next::Wait(asked),
-        None => {
-            count.delayed += 1;
-            Next::Wait(backoff)
-        }
+    if let Some(asked) = asked.filter(|asked| *asked > 0.0) {
+        return Next::Wait(asked);
     }
+    count.delayed += 1;
+    Next::Wait(backoff)
 }
