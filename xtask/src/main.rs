@@ -17,6 +17,7 @@ mod cargo_test;
 mod checks;
 mod command;
 mod examples;
+mod node_peers;
 mod oracle;
 mod prerequisites;
 mod python_peers;

@@ -36,9 +36,14 @@ mod authority;
 mod builder;
 mod candidates;
 mod credential;
+mod environment;
 mod exchange;
 #[cfg(test)]
 mod fixtures;
+mod flight;
+#[cfg(test)]
+#[path = "flight/tests.rs"]
+mod flight_tests;
 mod lifecycle;
 mod overlay;
 mod persistence_options;
@@ -47,6 +52,7 @@ mod refusal;
 mod request;
 mod retry;
 mod store;
+mod sync;
 mod tenant;
 mod text;
 mod throttling;

@@ -353,7 +353,8 @@ class Maker(random.Random):
             (("invalid_grant", 50057, {}), 1),
         )
         body = {"error": error, "error_description": f"AADSTS{code}: no.", "error_codes": [code], **extra}
-        if self.once_in(25):
+        # With a record the original then tries the new one as well.
+        if self.once_in(25) and not self.record:
             body["refresh_token"] = f"rt-beside-error-{self.randrange(1000)}"
         status = {"invalid_client": 401, "unauthorized_client": 400}.get(error, 400)
         return {"status": status, "json": body}

@@ -7,9 +7,12 @@ mod failure;
 mod hyper;
 mod linger;
 mod pool;
+mod proxy;
 mod reply;
 mod request;
+mod resolver;
 mod tls;
+mod tunnel;
 
 use std::fmt;
 use std::sync::Arc;

@@ -64,7 +64,7 @@ pub(crate) enum Clause {
     /// "`invalid_grant` never removes a token from the shared cache."
     K6Kept,
     /// "... are remembered ... by (client, authority + tenant, scopes, hash of the refresh token,
-    /// claims), bad_token/token_expired by the refresh token alone"; also within a call.
+    /// claims), `bad_token`/`token_expired` by the refresh token alone"; also within a call.
     K6Remembered,
     /// "A lookup never writes."
     K7Lookup,

@@ -93,7 +93,7 @@ fn of_record(of_account: &[&Json], cache: &Json, host: &str, record: &Record) ->
     };
     let newest_first = |may: &dyn Fn(&Json) -> bool| {
         let at_host = |entry: &Json| entry.str("environment") == Some(host);
-        let mut tokens: Vec<&Json> = of_account.iter().copied().collect();
+        let mut tokens: Vec<&Json> = of_account.to_vec();
         tokens.retain(|entry| at_host(entry) && may(entry));
         tokens.sort_by_key(|entry| {
             let time = entry.get("last_modification_time").and_then(int);

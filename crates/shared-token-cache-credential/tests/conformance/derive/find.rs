@@ -88,8 +88,10 @@ impl Query<'_> {
                 expired.push(entry);
                 continue;
             }
+            // What stands under that key is asked for nothing else.
+            let is_preferred = Some(place) == preferred.as_ref();
             if entry.str("home_account_id") != Some(self.home_account_id)
-                || (entry.has("ext_cache_key") && Some(place) != preferred.as_ref())
+                || (entry.has("ext_cache_key") && !is_preferred)
             {
                 continue;
             }
@@ -98,9 +100,7 @@ impl Query<'_> {
                 Some(target) => target.as_str().ok_or(failed)?,
             };
             let scopes = self.scopes.iter().map(String::as_str);
-            // What stands under that key is not asked for its scopes, nor for what binds it.
-            let has_scopes = Some(place) == preferred.as_ref()
-                || holds(target, scopes, !self.has(Clause::K3Scopes));
+            let has_scopes = is_preferred || holds(target, scopes, !self.has(Clause::K3Scopes));
             if !has_scopes || !self.will_do(entry) {
                 continue;
             }
@@ -149,7 +149,9 @@ impl Query<'_> {
     fn preferred(&self) -> Option<String> {
         let client = self.only_client.filter(|_| !self.has(Clause::K3Client))?;
         let host = self.authority.host();
-        let target = self.scopes.join(" ");
+        let mut scopes = self.scopes.to_vec();
+        scopes.sort_unstable();
+        let target = scopes.join(" ");
         let entry = texts([
             ("home_account_id", Some(self.home_account_id)),
             ("environment", Some(&*host)),

@@ -18,8 +18,8 @@ pub(super) struct Count {
     statuses: i32,
     connects: i32,
     reads: i32,
-    /// How often was waited for as long as we think right.
-    backoffs: i32,
+    /// How many ordinary waits there were.
+    delayed: i32,
 }
 
 /// azure-core: three for each kind, none waits before the first.
@@ -64,17 +64,17 @@ pub(super) fn original(answer: &Answer, count: &mut Count) -> Next {
 /// longer Retry-After fails the call at once."
 ///
 /// What it does not say is as in the original: the retry of a lost connection, the first of its
-/// kind there too, waits for nothing; a Retry-After of 0 means the ordinary wait. A wait that the
-/// server asked for is none of the two.
+/// kind there too, waits for nothing; a Retry-After of 0 means the ordinary wait.
 pub(super) fn ours(answer: &Answer, count: &mut Count) -> Next {
     let is_last = count.statuses + count.connects + count.reads == 2;
-    let backoff = if count.backoffs == 0 { 1.0 } else { 2.0 };
+    // A wait that the server asked for is none of these.
+    let backoff = if count.delayed == 0 { 1.0 } else { 2.0 };
     let failed = Next::Fail(Failure::AuthenticationFailed);
     match answer.error {
         Some(_) if is_last => return failed,
         Some(AnswerError::Connect) => {
             count.connects += 1;
-            count.backoffs += 1;
+            count.delayed += 1;
             return Next::Wait(backoff);
         }
         Some(AnswerError::Read) if count.reads > 0 => return failed,
@@ -98,6 +98,6 @@ pub(super) fn ours(answer: &Answer, count: &mut Count) -> Next {
     if let Some(asked) = asked.filter(|asked| *asked > 0.0) {
         return Next::Wait(asked);
     }
-    count.backoffs += 1;
+    count.delayed += 1;
     Next::Wait(backoff)
 }
