@@ -13,6 +13,7 @@ use crate::environment;
 use crate::flight::Flights;
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
+use crate::refresh::Refreshing;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
 use crate::throttling::Throttling;
@@ -35,6 +36,7 @@ pub struct SharedTokenCacheCredentialBuilder {
     extra_root_certificates: Option<Vec<u8>>,
     timeout: Option<Duration>,
     close_grace: Option<Duration>,
+    no_background_refresh: bool,
 }
 
 /// How long a call may take by default.
@@ -137,6 +139,18 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
+    /// Sets whether a token is refreshed in the background once the time for that has come, while
+    /// callers still get the one at hand: the time that the server named, or half of a lifetime of
+    /// two hours and more, and up to five minutes later, so that the processes that share a cache do
+    /// not all refresh at once. It is, unless this says otherwise.
+    ///
+    /// At most one attempt is made in 30 s, by a call that gets the token, in a task of its runtime.
+    /// A failure is no call's.
+    pub fn background_refresh(mut self, background_refresh: bool) -> Self {
+        self.no_background_refresh = !background_refresh;
+        self
+    }
+
     /// Sets how long calls under way may go on after
     /// [`close`](SharedTokenCacheCredential::close) before they are cut off; 5 s by default.
     pub fn close_grace(mut self, grace: Duration) -> Self {
@@ -195,6 +209,7 @@ impl SharedTokenCacheCredentialBuilder {
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
             flights: Flights::new(),
+            refreshing: (!self.no_background_refresh).then(Refreshing::new),
             lifecycle: Lifecycle::new(self.close_grace.unwrap_or(CLOSE_GRACE)),
         })))
     }

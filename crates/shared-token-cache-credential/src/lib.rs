@@ -44,10 +44,12 @@ mod flight;
 #[cfg(test)]
 #[path = "flight/tests.rs"]
 mod flight_tests;
+mod join;
 mod lifecycle;
 mod overlay;
 mod persistence_options;
 mod redeem;
+mod refresh;
 mod refusal;
 mod request;
 mod retry;
@@ -57,6 +59,7 @@ mod tenant;
 mod text;
 mod throttling;
 mod token_endpoint;
+mod turn;
 mod unavailable;
 mod view;
 
