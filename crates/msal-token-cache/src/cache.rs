@@ -324,7 +324,7 @@ mod off_executor {
                 return Ok(snapshot);
             }
             let cache = self.clone();
-            off_executor(move || cache.reload()).await
+            off_executor(self, move || cache.reload()).await
         }
 
         /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool. Without a
@@ -342,11 +342,12 @@ mod off_executor {
             edit: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
         ) -> Result<T> {
             let cache = self.clone();
-            off_executor(move || cache.modify(edit)).await
+            off_executor(self, move || cache.modify(edit)).await
         }
     }
 
     async fn off_executor<T: Send + 'static>(
+        cache: &TokenCache,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
@@ -356,7 +357,11 @@ mod off_executor {
             Ok(result) => result,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(error) => {
-                let text = "the runtime shut down before the token cache was reached";
+                let text = format!(
+                    "the runtime shut down before {} was read or written: call from within one that \
+                     runs",
+                    cache.location()
+                );
                 Err(Error::new(ErrorKind::Io, text).with_source(error))
             }
         }

@@ -10,6 +10,7 @@ use crate::authentication_record::AuthenticationRecord;
 use crate::authority::Authority;
 use crate::credential::{Inner, SharedTokenCacheCredential};
 use crate::environment;
+use crate::flight::Flights;
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
 use crate::store::Store;
@@ -154,7 +155,7 @@ impl SharedTokenCacheCredentialBuilder {
         let mut allowed = self.additionally_allowed_tenants.iter();
         allowed.try_for_each(|tenant| check_allowed_tenant(tenant))?;
         if let Some(tenant_id) = &self.tenant_id {
-            check_tenant(tenant_id)?;
+            check_tenant(tenant_id, "the builder's tenant_id")?;
         }
         let allowed = self.additionally_allowed_tenants;
         let (authority, whose, tenants) = match self.authentication_record {
@@ -194,6 +195,7 @@ impl SharedTokenCacheCredentialBuilder {
             endpoint,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
+            flights: Flights::new(),
             lifecycle: Lifecycle::new(self.close_grace.unwrap_or(CLOSE_GRACE)),
         })))
     }
@@ -235,7 +237,7 @@ fn of_record(
         ));
     }
     let tenant = tenant_id.unwrap_or_else(|| record.tenant_id().to_owned());
-    check_tenant(&tenant)?;
+    check_tenant(&tenant, "the tenant of the authentication record")?;
     let tenants = Tenants::of_sign_in(tenant, allowed);
     Ok((authority, Whose::Recorded(record), tenants))
 }
@@ -245,7 +247,10 @@ fn hyper_endpoint(extra_root_certificates: Option<&[u8]>) -> Result<HyperTokenEn
         return Ok(HyperTokenEndpoint::new());
     };
     HyperTokenEndpoint::with_extra_root_certificates(pem).map_err(|error| {
-        let text = format!("the extra root certificates cannot be used: {error}");
+        let text = format!(
+            "{error}: give certificates of authorities, in PEM, to the builder's \
+             extra_root_certificates"
+        );
         Error::new(ErrorKind::InvalidArgument, text).with_source(error)
     })
 }
@@ -258,9 +263,13 @@ fn shared_cache(
 ) -> Result<Result<TokenCache, NoCache>> {
     let name = options.map_or("msal.cache", |options| &options.name);
     if name.is_empty() || name.contains(|c: char| c == '/' || c == '\\' || c.is_control()) {
+        let shown: String = name.escape_debug().take(200).collect();
         return Err(Error::new(
             ErrorKind::InvalidArgument,
-            "the name of a token cache is a file name: not empty, without slashes and control characters",
+            format!(
+                "the token cache's name \"{shown}\" is no file name: give one without slashes and \
+                 control characters to TokenCachePersistenceOptions::with_name"
+            ),
         ));
     }
     let name = format!("{name}.{suffix}");

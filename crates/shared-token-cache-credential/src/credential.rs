@@ -5,16 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use msal_token_cache::Clock;
 use token_credential::{
-    AccessToken, AccessTokenInfo, Error, ErrorKind, Result, TokenCredential, TokenRequestOptions,
+    AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
-use tracing::Instrument;
 
 use crate::access::{Found, Query};
 use crate::account::Whose;
 use crate::authority::Authority;
 use crate::builder::SharedTokenCacheCredentialBuilder;
+use crate::flight::Flights;
 use crate::lifecycle::Lifecycle;
-use crate::request::{Call, Request};
+use crate::redeem::Key;
+use crate::request::Call;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenant, Tenants};
 use crate::throttling::Throttling;
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timeout: Duration,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) flights: Flights<Key, Result<AccessTokenInfo>>,
 }
 
 impl SharedTokenCacheCredential {
@@ -136,35 +138,9 @@ impl SharedTokenCacheCredential {
             }
         }
         // Without an account there is nothing to redeem.
-        inner.account(store, &view)?;
+        let account = inner.account(store, &view)?.chosen.home_account_id.clone();
         // Boxed, so that a hit does not carry a redemption's state along.
-        Box::pin(self.miss(call.to_request())).await
-    }
-
-    /// Redeems in a task of its own: a caller that goes away takes nothing with it.
-    async fn miss(&self, request: Request) -> Result<AccessTokenInfo> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
-            let text = "no token is cached, and redeeming one needs a tokio runtime: call from \
-                        within one";
-            Error::new(ErrorKind::InvalidArgument, text).with_source(error)
-        })?;
-        let under_way = self.0.lifecycle.begin()?;
-        let inner = Arc::clone(&self.0);
-        let redemption = async move {
-            let redeemed = inner
-                .lifecycle
-                .unless_cut(Arc::clone(&inner).redeem(request))
-                .await;
-            drop(under_way);
-            redeemed
-        };
-        let task = runtime.spawn(redemption.in_current_span());
-        let failed = |text: &str| Error::new(ErrorKind::AuthenticationFailed, text);
-        match task.await {
-            Ok(Some(redeemed)) => redeemed,
-            Ok(None) => Err(failed("the credential was closed during the call")),
-            Err(error) => Err(failed("the redemption's task ended early").with_source(error)),
-        }
+        Box::pin(inner.join(account, call.to_request())).await
     }
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish

@@ -45,6 +45,10 @@ mod environment;
 mod exchange;
 #[cfg(test)]
 mod fixtures;
+mod flight;
+#[cfg(test)]
+#[path = "flight/tests.rs"]
+mod flight_tests;
 mod lifecycle;
 mod overlay;
 mod persistence_options;
@@ -53,6 +57,7 @@ mod refusal;
 mod request;
 mod retry;
 mod store;
+mod sync;
 mod tenant;
 mod text;
 mod throttling;

@@ -33,7 +33,7 @@ impl Lifecycle {
         if *closed {
             return Err(Error::new(
                 ErrorKind::AuthenticationFailed,
-                "the credential is closed",
+                "the credential is closed: build another one",
             ));
         }
         Ok(self.under_way.token())

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, OAuthError};
 
+use crate::authority::Authority;
 use crate::text::{LONGEST_TEXT, clean};
 use crate::token_endpoint::TokenReply;
 
@@ -134,10 +135,13 @@ impl Refusal {
             )
     }
 
-    pub(crate) fn into_error(self, username: Option<&str>) -> Error {
+    pub(crate) fn into_error(self, authority: &Authority, username: Option<&str>) -> Error {
         let code = self.oauth.error();
         let next = match self.actionable() {
             _ if self.is_transient() => "try again later".to_owned(),
+            _ if STOP_ERRORS.contains(&code) => {
+                "check scopes, tenant and claims of the call".to_owned()
+            }
             1 => "sign in again with the tool whose sign-in this is".to_owned(),
             _ => format!(
                 "sign in again as {} with a developer tool that shares this cache",
@@ -145,8 +149,8 @@ impl Refusal {
             ),
         };
         let text = match &*self.description {
-            "" => format!("the token endpoint refused ({code}); {next}"),
-            why => format!("the token endpoint refused ({code}): {why}; {next}"),
+            "" => format!("{authority} refused ({code}); {next}"),
+            why => format!("{authority} refused ({code}): {why}; {next}"),
         };
         let error = Error::new(ErrorKind::AuthenticationFailed, text)
             .with_transient(self.is_transient())
@@ -168,6 +172,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fixtures::authority;
 
     fn refusal(status: u16, body: &Value) -> Refusal {
         Refusal::read(&TokenReply::new(status, ""), body.as_object().unwrap())
@@ -236,11 +241,11 @@ mod tests {
         });
         let refusal = Refusal::read(&TokenReply::new(400, "canary"), body.as_object().unwrap());
         let refusal = refusal.with_retry_after(Duration::from_secs(20));
-        let error = refusal.into_error(Some("ada@x"));
+        let error = refusal.into_error(&authority(), Some("ada@x"));
         assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
         assert_eq!(
             error.to_string(),
-            "the token endpoint refused (invalid_grant): AADSTS50173: The grant was revoked. \
+            "login.microsoftonline.com refused (invalid_grant): AADSTS50173: The grant was revoked. \
              Trace ID: t; sign in again as ada@x with a developer tool that shares this cache"
         );
         assert!(!error.is_transient() && !format!("{error:?}").contains("canary"));
@@ -263,7 +268,7 @@ mod tests {
             (400, "temporarily_unavailable", true),
             (400, "invalid_grant", false),
         ] {
-            let error = refusal(status, &json!({ "error": error })).into_error(None);
+            let error = refusal(status, &json!({ "error": error })).into_error(&authority(), None);
             assert_eq!(error.is_transient(), transient, "{error}");
             let asks_to_wait = error.to_string().ends_with("; try again later");
             assert_eq!(asks_to_wait, transient, "{error}");
@@ -279,10 +284,10 @@ mod tests {
             json!({ "error": {}, "claims": "not JSON", "trace_id": 1, "error_codes": [{}, 0.5] }),
             json!({ "error": [], "claims": format!("{{\"a\":\"{}\"}}", "x".repeat(9_000)) }),
         ] {
-            let error = refusal(400, &body).into_error(None);
+            let error = refusal(400, &body).into_error(&authority(), None);
             assert_eq!(error.oauth(), Some(&OAuthError::new("unknown")), "{body}");
-            let text = "the token endpoint refused (unknown); sign in again with the tool whose \
-                        sign-in this is";
+            let text = "login.microsoftonline.com refused (unknown); sign in again with the tool \
+                        whose sign-in this is";
             assert_eq!(error.to_string(), text);
         }
     }
@@ -294,7 +299,7 @@ mod tests {
             "error": long, "error_description": long, "suberror": long, "trace_id": long,
             "correlation_id": long, "error_codes": vec![1; 1_000],
         });
-        let error = refusal(400, &body).into_error(None);
+        let error = refusal(400, &body).into_error(&authority(), None);
         let oauth = error.oauth().unwrap();
         assert_eq!(oauth.error_codes().len(), 16);
         for text in [

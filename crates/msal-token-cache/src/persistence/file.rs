@@ -186,7 +186,7 @@ impl Persistence for FilePersistence {
         }
         let stamp = Stamp::of(&after);
         if Stamp::of(&before) != stamp || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
-            let text = format!("{} changed while it was read", self.location());
+            let text = format!("{} changed while it was read: try again", self.location());
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
         Ok(Some(Loaded { bytes, stamp }))

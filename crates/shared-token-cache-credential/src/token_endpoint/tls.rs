@@ -63,7 +63,7 @@ impl TrustRoots {
             .map_err(|error| {
                 TransportError::new(
                     TransportErrorKind::Setup,
-                    "loading the trust roots was cut short",
+                    "loading the trust roots was cut short: call again",
                 )
                 .with_source(error)
             })??;

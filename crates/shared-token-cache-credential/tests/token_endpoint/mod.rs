@@ -6,7 +6,7 @@ mod cut_calls;
 #[cfg(unix)]
 mod forks;
 mod proxy;
-mod raw_server;
+pub(crate) mod raw_server;
 mod reuse;
 mod secrets;
 mod setup;
