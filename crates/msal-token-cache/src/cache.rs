@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use crate::content::Content;
 use crate::lock::Backoff;
 use crate::persistence::{Loaded, Persistence, Stamp};
-use crate::{Error, ErrorKind, Result, Snapshot, Transaction};
+use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 
 /// A token cache that other programs share: read without a lock, written as a whole under one.
 ///
@@ -97,6 +97,12 @@ impl TokenCache {
     /// Where the cache is, for messages.
     pub fn location(&self) -> String {
         self.0.persistence.location()
+    }
+
+    /// Where this cache's users on this machine agree who does a piece of work for all of them, if
+    /// the store has such a place.
+    pub fn leases(&self) -> Option<Leases> {
+        self.0.persistence.lease_folder().map(Leases::in_folder)
     }
 
     /// What was read last, if anything was. Never blocks and looks at nothing.

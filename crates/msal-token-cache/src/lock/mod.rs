@@ -5,10 +5,13 @@
 //! `flock` on it (.NET, Go, Python with portalocker). We hold both.
 
 mod backoff;
+#[cfg_attr(not(unix), path = "no_lease.rs")]
+mod lease;
 mod protocol;
 #[cfg(unix)]
 mod unix;
 
+pub use lease::{Lease, Leases};
 #[cfg(unix)]
 pub(crate) use unix::FileLock;
 

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::atomic_file::{self, Written};
 use super::safe_open::{self, Owner};
 use super::{Loaded, Persistence, Stamp, StoreLock};
+use crate::location;
 use crate::lock::FileLock;
 use crate::{Error, ErrorKind, Result};
 
@@ -203,6 +204,10 @@ impl Persistence for FilePersistence {
             &self.lock_path(),
             self.lock_timeout,
         )?))
+    }
+
+    fn lease_folder(&self) -> Option<PathBuf> {
+        location::lease_folder(&self.path)
     }
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {

@@ -10,6 +10,7 @@ mod safe_open;
 mod stamp;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -67,6 +68,12 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     ///
     /// The store could not be written; but for that exception, the content is what it was.
     fn save(&self, content: &[u8]) -> Result<Stamp>;
+
+    /// Where the processes of this machine that share the store keep their
+    /// [`Leases`](crate::Leases); the default is nowhere.
+    fn lease_folder(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The right to write a store; released when dropped.
@@ -116,5 +123,9 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {
         (**self).save(content)
+    }
+
+    fn lease_folder(&self) -> Option<PathBuf> {
+        (**self).lease_folder()
     }
 }

@@ -1,0 +1,287 @@
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag, lstat};
+use nix::unistd::{Pid, UnlinkatFlags, geteuid, getpid, unlinkat};
+use sha2::{Digest, Sha256};
+
+use super::unix::{is_at, kernel};
+use crate::persistence::file_type;
+
+/// Where the processes of one user on one machine agree who does a piece of work for all of them:
+/// one of them holds the lease, the others wait and then find what it left.
+///
+/// A lease is the kernel's lock on an empty file, so it ends with its holder, however that ends.
+/// It keeps nobody out of anything: it is for those who ask for it. Nothing of what the work is
+/// about can be read from the file's name, which is a hash.
+///
+/// ```
+/// # #[cfg(unix)]
+/// # fn main() -> std::io::Result<()> {
+/// use msal_token_cache::Leases;
+///
+/// # let folder = tempfile::tempdir()?;
+/// let leases = Leases::in_folder(folder.path().join("leases"));
+/// let lease = leases.take(&["redeem", "ada@contoso.com"], 0)?;
+/// assert!(lease.is_some());
+/// assert!(leases.take(&["redeem", "ada@contoso.com"], 0)?.is_none());
+/// drop(lease);
+/// assert!(leases.take(&["redeem", "ada@contoso.com"], 0)?.is_some());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(unix))]
+/// # fn main() {}
+/// ```
+#[derive(Clone, Debug)]
+pub struct Leases {
+    folder: PathBuf,
+}
+
+/// The right to do a piece of work; ends when dropped.
+#[derive(Debug)]
+pub struct Lease {
+    folder: PathBuf,
+    path: PathBuf,
+    file: File,
+    /// A forked child has a copy of this value, but not the lease.
+    owner: Pid,
+}
+
+const SUFFIX: &str = ".lease";
+/// How often a folder or file that others have just removed is looked for again.
+const ATTEMPTS: usize = 8;
+
+impl Leases {
+    /// Leases in a folder of their own, which is there while one is held.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// Takes the lease for the work that these words name, if nobody has it. Does not wait.
+    ///
+    /// `slot` is 0 for whoever comes first; whoever gives up on a holder that makes no progress
+    /// takes the next one, so that there is one successor and not as many as wait.
+    ///
+    /// # Errors
+    ///
+    /// There can be no leases in this folder: it cannot be made or written, is not ours alone, or
+    /// its file system has no locks.
+    pub fn take(&self, work: &[&str], slot: u32) -> io::Result<Option<Lease>> {
+        let path = self.folder.join(name(work, slot));
+        for _ in 0..ATTEMPTS {
+            make_private(&self.folder)?;
+            let Some(file) = open_or_create(&path)? else {
+                continue;
+            };
+            match kernel::try_lock(&file) {
+                Ok(()) => {}
+                Err(Errno::EWOULDBLOCK) => return Ok(None),
+                Err(errno) => return Err(errno.into()),
+            }
+            // Its holder may have removed it between the two steps.
+            if is_at(&path, &file)? {
+                let lease = Lease {
+                    folder: self.folder.clone(),
+                    path,
+                    file,
+                    owner: getpid(),
+                };
+                self.sweep(&lease.path);
+                return Ok(Some(lease));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes what holders left that were killed. Best effort: the next one tries again.
+    fn sweep(&self, ours: &Path) {
+        let Ok(files) = std::fs::read_dir(&self.folder) else {
+            return;
+        };
+        for path in files.flatten().map(|file| file.path()) {
+            if path == ours || path.extension() != Some(SUFFIX[1..].as_ref()) {
+                continue;
+            }
+            if let Ok(Some(file)) = open_file(&path, OFlag::empty())
+                && kernel::try_lock(&file).is_ok()
+            {
+                remove(&path, &file);
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if getpid() != self.owner {
+            return;
+        }
+        remove(&self.path, &self.file);
+        // While there are others, it is not empty.
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
+
+/// Removes a file that we have locked, and unlocks it: first the name, so that nobody locks a file
+/// that is about to vanish. A forked child would keep the lock if it were left to closing the file.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to the lease files"
+)]
+fn remove(path: &Path, file: &File) {
+    if is_at(path, file).unwrap_or(false) {
+        let _ = unlinkat(nix::fcntl::AT_FDCWD, path, UnlinkatFlags::NoRemoveDir);
+    }
+    kernel::unlock(file);
+}
+
+fn name(work: &[&str], slot: u32) -> String {
+    let mut hash = Sha256::new();
+    for word in work {
+        // With its length, so that no two lists of words are the same text.
+        hash.update((word.len() as u64).to_le_bytes());
+        hash.update(word.as_bytes());
+    }
+    let hash = hash.finalize();
+    let hex: String = hash[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{hex}-{slot}{SUFFIX}")
+}
+
+/// Makes the folder where it is missing, and says whether nobody else can write there.
+fn make_private(folder: &Path) -> io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let stat = match lstat(folder) {
+        Ok(stat) => stat,
+        // The last holder has just removed it.
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(errno) => return Err(errno.into()),
+    };
+    let is_ours = file_type(&stat) == SFlag::S_IFDIR
+        && stat.st_uid == geteuid().as_raw()
+        && stat.st_mode & 0o022 == 0;
+    if is_ours {
+        return Ok(());
+    }
+    let text = format!(
+        "{} is not a folder that only we can write to",
+        folder.display()
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+/// `None` if the folder has just gone.
+fn open_or_create(path: &Path) -> nix::Result<Option<File>> {
+    open_file(path, OFlag::O_CREAT)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to the lease files"
+)]
+fn open_file(path: &Path, more: OFlag) -> nix::Result<Option<File>> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    match open(path, flags | more, Mode::S_IRUSR | Mode::S_IWUSR) {
+        Ok(fd) => Ok(Some(File::from(fd))),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORK: [&str; 2] = ["a", "b"];
+
+    fn leases() -> (tempfile::TempDir, Leases) {
+        let folder = tempfile::tempdir().unwrap();
+        let leases = Leases::in_folder(folder.path().join("leases"));
+        (folder, leases)
+    }
+
+    #[test]
+    fn a_lease_is_one_holders_and_leaves_nothing() {
+        let (folder, leases) = leases();
+        let held = leases.take(&WORK, 0).unwrap();
+        assert!(held.is_some() && leases.take(&WORK, 0).unwrap().is_none());
+        // Other work, and the next slot, are other leases.
+        for (work, slot) in [(&["ab"][..], 0), (&["a"], 0), (&["b", "a"], 0), (&WORK, 1)] {
+            let other = leases.take(work, slot).unwrap();
+            assert!(other.is_some(), "{work:?} {slot}");
+        }
+        drop(held);
+        assert!(leases.take(&WORK, 0).unwrap().is_some());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_dead_holders_left_is_swept_by_the_next_and_nothing_else_is() {
+        let (_folder, leases) = leases();
+        let living = leases.take(&["living"], 0).unwrap().unwrap();
+        let stranger = leases.folder.join("stranger");
+        for left in [&leases.folder.join("00-0.lease"), &stranger] {
+            File::create(left).unwrap();
+        }
+        let held = leases.take(&WORK, 0).unwrap().unwrap();
+        let mut there: Vec<_> = std::fs::read_dir(&leases.folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        there.sort();
+        let mut expected = vec![held.path.clone(), living.path.clone(), stranger];
+        expected.sort();
+        assert_eq!(there, expected);
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let (folder, leases) = leases();
+        std::fs::create_dir(&leases.folder).unwrap();
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&leases.folder, mode(0o777)).unwrap();
+        assert!(leases.take(&WORK, 0).is_err());
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        assert!(Leases::in_folder(link).take(&WORK, 0).is_err());
+        let missing = folder.path().join("missing").join("leases");
+        assert!(Leases::in_folder(missing).take(&WORK, 0).is_err());
+    }
+
+    #[test]
+    fn many_threads_never_hold_one_lease_at_once() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let (folder, leases) = leases();
+        let (holders, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while taken.load(Ordering::Relaxed) < 2_000 {
+                        if let Some(lease) = leases.take(&WORK, 0).unwrap() {
+                            assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                            taken.fetch_add(1, Ordering::Relaxed);
+                            holders.fetch_sub(1, Ordering::SeqCst);
+                            drop(lease);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
