@@ -112,8 +112,9 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets another way to talk to the token endpoint. Root certificates are then its own matter;
-    /// closing the credential closes it, for everybody who shares it.
+    /// Sets another way to talk to the token endpoint than a [`HyperTokenEndpoint`] that goes
+    /// through the proxy of the environment. Root certificates and proxies are then its own
+    /// matter; closing the credential closes it, for everybody who shares it.
     pub fn token_endpoint(mut self, endpoint: impl TokenEndpoint + 'static) -> Self {
         self.token_endpoint = Some(Arc::new(endpoint));
         self

@@ -27,6 +27,11 @@
 //! - It never damages the cache: see [`msal_token_cache`].
 //! - It never makes the caller wait for what is known: a cached token takes no lock and no
 //!   request.
+//!
+//! # Features
+//!
+//! Who does the cryptography of TLS: `ring`, which is on by default, or `aws-lc-rs`. With both it
+//! is `aws-lc-rs`, without either the build fails.
 
 mod access;
 mod account;
