@@ -6,6 +6,7 @@ mod bad_arguments;
 mod bad_caches;
 mod challenges;
 mod closing;
+mod connections;
 mod error_texts;
 mod hits;
 mod persisting;
