@@ -187,11 +187,11 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
                 && same_cloud(entry.environment(), &new.redeemed.environment)
         })
         .collect();
-    // What the ID token leaves out, the account's entries for other tenants may know.
-    let known_name = of_account.iter().find_map(|(_, _, entry)| entry.username());
-    let source = of_account
-        .iter()
-        .find_map(|(_, _, entry)| entry.account_source());
+    // What the ID token leaves out, the account's entries for other tenants may know: the last one
+    // best, for entries come oldest first.
+    let newest_first = || of_account.iter().rev().map(|(_, _, entry)| entry);
+    let known_name = newest_first().find_map(Account::username);
+    let source = newest_first().find_map(Account::account_source);
     let ours = of_account.iter().find(|(_, _, entry)| {
         entry.environment() == new.redeemed.environment
             && entry.realm().eq_ignore_ascii_case(&new.realm)
@@ -330,7 +330,11 @@ fn add(
     members: &MemberTexts<'_>,
     edits: &mut Edits,
 ) {
-    while document.keys(section).any(|taken| taken == key) {
+    let is_taken = |edits: &Edits, key: &str| {
+        let mut taken = document.keys(section).enumerate();
+        taken.any(|(position, taken)| taken == key && !edits.removes(section, position))
+    };
+    while is_taken(edits, &key) {
         key.push('-');
     }
     edits.add(section, key, new_entry(members));

@@ -140,7 +140,12 @@ impl Player<'_> {
             }
         }
         let cache = self.purge(cache, &found.expired)?;
-        let redeemed = match self.tenant_of_redemption(&matter) {
+        let tenant = match self.claims() {
+            // The original puts the form together before it looks at the tenant.
+            Err(failure) if !candidates.is_empty() => Err(failure),
+            _ => self.tenant_of_redemption(&matter),
+        };
+        let redeemed = match tenant {
             Ok(tenant) => {
                 let matter = Matter { tenant, ..matter };
                 self.redeem(cache, &matter, &candidates)

@@ -19,6 +19,12 @@ impl Player<'_> {
         matter: &Matter,
         attempts: &[Attempt],
     ) -> Result<Token, Failure> {
+        let scopes = &self.vector.call.scopes;
+        let is_reserved = |scope: &String| ADDED.contains(&scope.as_str());
+        if self.record.is_some() && !self.has(Clause::K1Scopes) && scopes.iter().any(is_reserved) {
+            // Before it looks for a refresh token.
+            return Err(Failure::AuthenticationFailed);
+        }
         let mut failure = Failure::Unavailable;
         let mut skips_family = false;
         let most = match self.record {

@@ -125,8 +125,11 @@ pub(super) fn recorded(
     // The original looks at one host after the other; ours at all of the cloud's.
     let own = authority.host();
     let at_own = |account: &&&Json| account.str("environment") == Some(&*own);
+    let counts = |account: &&&Json| {
+        at_own(account) && matches!(account.str("authority_type"), None | Some("MSSTS" | "ADFS"))
+    };
     let of_cloud: Vec<_> =
-        if accounts.iter().any(|account| at_own(&account)) && !on.has(Clause::K2OneAccount) {
+        if accounts.iter().any(|account| counts(&account)) && !on.has(Clause::K2OneAccount) {
             accounts.iter().filter(at_own).collect()
         } else {
             accounts
