@@ -58,7 +58,7 @@ pub(crate) fn interpreter(environment: Environment) -> Result<PathBuf> {
                 .arg(&root),
         )
         .map_err(|error| {
-            format!("{error}; Python 3.9 or later with venv is needed (Debian: python3-venv)")
+            format!("{error}; Python 3.10 or later with venv is needed (Debian: python3-venv)")
         })?;
         // Everything is pinned, so pip has nothing to resolve.
         let mut pip = Command::new(&python);

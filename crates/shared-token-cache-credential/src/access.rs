@@ -21,7 +21,7 @@ const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 
 /// A token with less time left than this is not worth handing out: the caller's request may reach
 /// the resource too late. The same five minutes as in every MSAL.
-const MARGIN: Duration = Duration::from_secs(300);
+pub(crate) const MARGIN: Duration = Duration::from_secs(300);
 /// A token with this much time left is better than none.
 const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
 /// From this lifetime on a token is refreshed at half of it when the server named no time.

@@ -13,6 +13,7 @@ use crate::environment;
 use crate::flight::Flights;
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
+use crate::refresh::Refreshing;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
 use crate::throttling::Throttling;
@@ -35,6 +36,7 @@ pub struct SharedTokenCacheCredentialBuilder {
     extra_root_certificates: Option<Vec<u8>>,
     timeout: Option<Duration>,
     close_grace: Option<Duration>,
+    no_background_refresh: bool,
 }
 
 /// How long a call may take by default.
@@ -110,8 +112,9 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets another way to talk to the token endpoint. Root certificates are then its own matter;
-    /// closing the credential closes it, for everybody who shares it.
+    /// Sets another way to talk to the token endpoint than a [`HyperTokenEndpoint`] that goes
+    /// through the proxy of the environment. Root certificates and proxies are then its own
+    /// matter; closing the credential closes it, for everybody who shares it.
     pub fn token_endpoint(mut self, endpoint: impl TokenEndpoint + 'static) -> Self {
         self.token_endpoint = Some(Arc::new(endpoint));
         self
@@ -134,6 +137,18 @@ impl SharedTokenCacheCredentialBuilder {
     /// looks torn (150 ms) and waiting for the write (250 ms) come on top.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets whether a token is refreshed in the background once the time for that has come, while
+    /// callers still get the one at hand: the time that the server named, or half of a lifetime of
+    /// two hours and more, and up to five minutes later, so that the processes that share a cache do
+    /// not all refresh at once. It is, unless this says otherwise.
+    ///
+    /// At most one attempt is made in 30 s, by a call that gets the token, in a task of its runtime.
+    /// A failure is no call's.
+    pub fn background_refresh(mut self, background_refresh: bool) -> Self {
+        self.no_background_refresh = !background_refresh;
         self
     }
 
@@ -195,6 +210,7 @@ impl SharedTokenCacheCredentialBuilder {
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
             flights: Flights::new(),
+            refreshing: (!self.no_background_refresh).then(Refreshing::new),
             lifecycle: Lifecycle::new(self.close_grace.unwrap_or(CLOSE_GRACE)),
         })))
     }

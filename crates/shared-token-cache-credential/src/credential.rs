@@ -13,8 +13,9 @@ use crate::account::Whose;
 use crate::authority::Authority;
 use crate::builder::SharedTokenCacheCredentialBuilder;
 use crate::flight::Flights;
+use crate::join::Key;
 use crate::lifecycle::Lifecycle;
-use crate::redeem::Key;
+use crate::refresh::Refreshing;
 use crate::request::Call;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenant, Tenants};
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) timeout: Duration,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) flights: Flights<Key, Result<AccessTokenInfo>>,
+    /// `None` where nothing is to be refreshed ahead of its time.
+    pub(crate) refreshing: Option<Refreshing>,
 }
 
 impl SharedTokenCacheCredential {
@@ -129,11 +132,17 @@ impl SharedTokenCacheCredential {
         let store = inner.store(call.enable_cae);
         let view = inner.view(store).await?;
         if call.allows_cached() {
-            if let Some(token) = view.hot(scopes, call.tenant, inner.clock.now()) {
-                return Ok(token);
-            }
+            let now = inner.clock.now();
+            let hot = view.hot(scopes, call.tenant, now);
             let account = inner.account(store, &view)?;
-            if let Found::Hit(token) = inner.find(&view, account, scopes, call.tenant) {
+            let hit = hot.or_else(|| match inner.find(&view, account, scopes, call.tenant) {
+                Found::Hit(token) => Some(token),
+                Found::Miss(_) => None,
+            });
+            if let Some(token) = hit {
+                if !inner.is_current(&token, now) {
+                    inner.refresh_ahead(&account.chosen.home_account_id, &call);
+                }
                 return Ok(token);
             }
         }

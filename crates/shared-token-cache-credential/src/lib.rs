@@ -27,6 +27,11 @@
 //! - It never damages the cache: see [`msal_token_cache`].
 //! - It never makes the caller wait for what is known: a cached token takes no lock and no
 //!   request.
+//!
+//! # Features
+//!
+//! Who does the cryptography of TLS: `ring`, which is on by default, or `aws-lc-rs`. With both it
+//! is `aws-lc-rs`, without either the build fails.
 
 mod access;
 mod account;
@@ -44,10 +49,12 @@ mod flight;
 #[cfg(test)]
 #[path = "flight/tests.rs"]
 mod flight_tests;
+mod join;
 mod lifecycle;
 mod overlay;
 mod persistence_options;
 mod redeem;
+mod refresh;
 mod refusal;
 mod request;
 mod retry;
@@ -57,6 +64,7 @@ mod tenant;
 mod text;
 mod throttling;
 mod token_endpoint;
+mod turn;
 mod unavailable;
 mod view;
 

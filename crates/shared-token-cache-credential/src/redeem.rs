@@ -1,132 +1,114 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msal_token_cache::Redemption;
+use msal_token_cache::{Lease, Redemption};
 use token_credential::{AccessTokenInfo, Error, ErrorKind, OAuthError, Result};
-use tokio::runtime::{self, Handle};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::access::{Found, info};
 use crate::credential::Inner;
 use crate::exchange::Exchange;
-use crate::flight::End;
 use crate::request::Request;
 use crate::store::Store;
+use crate::turn::Turn;
 use crate::view::View;
 
 /// How long a caller waits for its token to be in the shared cache, too.
 const PERSIST_WAIT: Duration = Duration::from_millis(250);
 
-/// How often a caller joins a redemption whose runtime ends.
-const MOST_JOINED: usize = 3;
 /// A year: what is longer may be more than a clock can tell.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What makes two calls the same, so that one redemption answers both.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    /// A task of one runtime must not wait for one of another, which may end.
-    runtime: runtime::Id,
-    /// Whoever signs in meanwhile is somebody else.
-    home_account_id: String,
-    request: Arc<Request>,
+/// What a redemption is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A caller waits: whatever is good will do.
+    Answer,
+    /// Callers still get the token at hand: what is also due will not do.
+    Refresh,
 }
 
 impl Inner {
-    /// Joins the redemption for this request, or begins one, in a task of its own: a caller that
-    /// goes away takes nothing with it.
-    pub(crate) async fn join(
+    /// Gets a token by redeeming a refresh token, or what others have got meanwhile; what is still
+    /// good serves when that fails.
+    pub(crate) async fn redeem(
         self: &Arc<Self>,
-        home_account_id: String,
-        request: Request,
+        request: &Request,
+        purpose: Purpose,
     ) -> Result<AccessTokenInfo> {
-        let failed = |text: &str| Error::new(ErrorKind::AuthenticationFailed, text);
-        let request = Arc::new(request);
-        for _ in 0..MOST_JOINED {
-            let runtime = Handle::try_current().map_err(|error| {
-                let text = "no token is cached, and redeeming one needs a tokio runtime: call from \
-                            within one";
-                Error::new(ErrorKind::InvalidArgument, text).with_source(error)
-            })?;
-            let under_way = self.lifecycle.begin()?;
-            let (leader, waiter) = self.flights.join(Key {
-                runtime: runtime.id(),
-                home_account_id: home_account_id.clone(),
-                request: Arc::clone(&request),
-            });
-            if let Some(leader) = leader {
-                let (inner, request) = (Arc::clone(self), Arc::clone(&request));
-                let redemption = async move {
-                    let redeemed = inner.lifecycle.unless_cut(inner.redeem(&request)).await;
-                    let closed = || {
-                        Err(failed(
-                            "the credential was closed during the call: build another one",
-                        ))
-                    };
-                    leader.done(redeemed.unwrap_or_else(closed));
-                    drop(under_way);
-                };
-                runtime.spawn(redemption.in_current_span());
-            } else {
-                // Only the work counts: one that waits for it and is not polled holds up nothing.
-                drop(under_way);
-            }
-            match waiter.await {
-                End::Done(redeemed) => return redeemed,
-                End::Panicked => {
-                    return Err(failed(
-                        "the token endpoint or the token cache panicked during the redemption: call again",
-                    ));
-                }
-                End::Abandoned => {}
-            }
-        }
-        Err(failed(
-            "the tokio runtime ended before the redemption did: call from one that lasts",
-        ))
-    }
-
-    /// Gets a token by redeeming a refresh token; what is still good serves when that fails.
-    async fn redeem(self: &Arc<Self>, request: &Request) -> Result<AccessTokenInfo> {
         let store = self.store(request.enable_cae());
         // Another call, or another program, may have been faster.
-        let view = self.view(store).await?;
-        if request.allows_cached()
-            && let Found::Hit(token) = self.cached(store, &view, request)?
-        {
+        if let Some(token) = self.good(store, request, purpose).await? {
             return Ok(token);
         }
         let now = Instant::now();
         let deadline = now
             .checked_add(self.timeout)
             .unwrap_or(now + LONGEST_TIMEOUT);
-        let exchange = Exchange::new(self, store, request, deadline).run(&view);
-        let exchange = timeout_at(deadline, exchange).await;
-        match exchange.unwrap_or_else(|_| Err(self.timed_out())) {
-            Ok(redemption) => {
-                let redemption = Arc::new(redemption);
-                self.keep(store, &redemption).await;
-                Ok(info(
-                    redemption.access_token(),
-                    Some(redemption.cached_at()),
-                    redemption.expires_on(),
-                    redemption.refresh_on(),
-                ))
-            }
-            Err(error) => match self.last_resort(store, request).await {
-                Some(token) => {
-                    tracing::debug!(%error, "the redemption failed");
-                    tracing::warn!(
-                        transient = error.is_transient(),
-                        oauth_error = error.oauth().map(OAuthError::error),
-                        "a redemption failed; the cached token serves until it expires"
-                    );
-                    Ok(token)
-                }
-                None => Err(error),
-            },
-        }
+        let work = timeout_at(
+            deadline,
+            self.redeem_in_turn(store, request, purpose, deadline),
+        );
+        let error = match work.await.unwrap_or_else(|_| Err(self.timed_out())) {
+            Ok(token) => return Ok(token),
+            Err(error) => error,
+        };
+        let Some(token) = self.last_resort(store, request).await else {
+            return Err(error);
+        };
+        tracing::debug!(%error, "the redemption failed");
+        tracing::warn!(
+            transient = error.is_transient(),
+            oauth_error = error.oauth().map(OAuthError::error),
+            "a redemption failed; the cached token serves until it expires"
+        );
+        Ok(token)
+    }
+
+    async fn redeem_in_turn(
+        self: &Arc<Self>,
+        store: &Arc<Store>,
+        request: &Request,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<AccessTokenInfo> {
+        let view = self.view(store).await?;
+        let home_account_id = &self.account(store, &view)?.chosen.home_account_id;
+        let lease = match self.turn(store, request, home_account_id, purpose).await? {
+            Turn::Ours(lease) => lease,
+            Turn::Stored(token) => return Ok(token),
+        };
+        // As it is by now.
+        let view = self.view(store).await?;
+        let exchange = Exchange::new(self, store, request, deadline);
+        let redemption = Arc::new(exchange.run(&view).await?);
+        let token = info(
+            redemption.access_token(),
+            Some(redemption.cached_at()),
+            redemption.expires_on(),
+            redemption.refresh_on(),
+        );
+        self.keep(store, redemption, lease).await;
+        Ok(token)
+    }
+
+    /// What is cached and good enough for this purpose.
+    pub(crate) async fn good(
+        &self,
+        store: &Store,
+        request: &Request,
+        purpose: Purpose,
+    ) -> Result<Option<AccessTokenInfo>> {
+        let view = self.view(store).await?;
+        let found = self.cached(store, &view, request)?;
+        let is_good = |token: &AccessTokenInfo| {
+            purpose == Purpose::Answer || self.is_current(token, self.clock.now())
+        };
+        Ok(match found {
+            Found::Hit(token) if request.allows_cached() => Some(token).filter(is_good),
+            _ => None,
+        })
     }
 
     /// What is cached.
@@ -149,14 +131,19 @@ impl Inner {
     }
 
     /// Keeps the result in memory at once, and in the shared cache as soon as that can be done;
-    /// the caller waits for that only for a moment.
-    async fn keep(self: &Arc<Self>, store: &Arc<Store>, redemption: &Arc<Redemption>) {
-        store.overlay.keep(redemption);
+    /// the caller waits for that only for a moment, the lease goes with it.
+    async fn keep(
+        self: &Arc<Self>,
+        store: &Arc<Store>,
+        redemption: Arc<Redemption>,
+        lease: Option<Lease>,
+    ) {
+        store.overlay.keep(&redemption);
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
-        let redemption = Arc::clone(redemption);
         let continued = self.lifecycle.continued();
         let write = async move {
             inner.lifecycle.unless_cut(store.persist(redemption)).await;
+            drop(lease);
             drop(continued);
         };
         let persist = tokio::spawn(write.in_current_span());

@@ -1,7 +1,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use msal_token_cache::{Clock, ErrorKind as CacheErrorKind, Merged, Redemption, TokenCache};
+use msal_token_cache::{
+    Clock, ErrorKind as CacheErrorKind, Leases, Merged, Redemption, TokenCache,
+};
 use token_credential::Result;
 
 use crate::account::Whose;
@@ -44,6 +46,11 @@ impl Store {
             Ok(cache) => cache.location(),
             Err(none) => none.name.clone(),
         }
+    }
+
+    /// Where the processes that share the cache agree who redeems.
+    pub(crate) fn leases(&self) -> Option<Leases> {
+        self.cache.as_ref().ok()?.leases()
     }
 
     /// The view of the cache as it is now.

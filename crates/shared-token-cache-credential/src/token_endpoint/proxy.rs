@@ -251,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_may_be_an_address() {
+        for url in ["http://127.0.0.1:3128", "http://ada:secret@[::1]:3128/"] {
+            let host = url
+                .rsplit(['@', '/'])
+                .find(|part| part.contains(':'))
+                .unwrap();
+            let rules = ProxyRules::given(url).unwrap();
+            let shown = shown(&rules, "https://login.example/");
+            assert_eq!(shown, format!("the proxy {host}"));
+        }
+    }
+
+    #[test]
     fn what_is_no_proxy_is_told_without_its_value() {
         for url in [
             "http://",

@@ -88,18 +88,23 @@ fn refusal(proxy: &Proxy, address: &Uri, status: StatusCode) -> TransportError {
         StatusCode::PROXY_AUTHENTICATION_REQUIRED,
         StatusCode::UNAUTHORIZED,
     ];
-    let (kind, text) = if wants_other.contains(&status) {
-        let given = match proxy.authorization() {
-            Some(_) => "refused user and password",
-            None => "wants user and password",
-        };
-        (TransportErrorKind::Setup, format!("{proxy} {given}"))
-    } else if status.is_server_error() {
-        let text = format!("{proxy} made no connection to {host}");
-        (TransportErrorKind::Connect, text)
+    let (kind, text) = if status.is_server_error() {
+        (
+            TransportErrorKind::Connect,
+            format!("{proxy} made no connection to {host} (HTTP {code})"),
+        )
     } else {
-        let text = format!("{proxy} does not let us connect to {host}");
+        let text = if !wants_other.contains(&status) {
+            format!(
+                "{proxy} does not let us connect to {host} (HTTP {code}): ask who runs it, or \
+                 name the host in NO_PROXY"
+            )
+        } else if proxy.authorization().is_some() {
+            format!("{proxy} refused user and password (HTTP {code}): correct them in its URL")
+        } else {
+            format!("{proxy} wants user and password (HTTP {code}): add them to its URL")
+        };
         (TransportErrorKind::Setup, text)
     };
-    TransportError::new(kind, format!("{text} (HTTP {code})"))
+    TransportError::new(kind, text)
 }

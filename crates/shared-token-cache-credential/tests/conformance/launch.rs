@@ -2,7 +2,9 @@
 //! gets the vector on its standard input and prints what came of it.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::io::{Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -63,7 +65,10 @@ fn child<T: serde::de::DeserializeOwned>(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     if let Some(home) = home {
-        command.env("HOME", home);
+        // What is not a store goes elsewhere.
+        let run = home.join("run");
+        DirBuilder::new().mode(0o700).create(&run).map_err(failed)?;
+        command.env("HOME", home).env("XDG_RUNTIME_DIR", run);
     }
     let mut child = command.spawn().map_err(failed)?;
     let mut input = child.stdin.take().ok_or("no way to tell it the vector")?;

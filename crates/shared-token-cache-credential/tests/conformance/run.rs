@@ -72,7 +72,8 @@ async fn call(
     let mut builder = match constructor(&vector.constructor) {
         Ok(builder) => builder
             .clock(TestClock::at(now))
-            .token_endpoint(crate::transport::Scripted::new(script)),
+            .token_endpoint(crate::transport::Scripted::new(script))
+            .background_refresh(false),
         Err(error) => return Ok(Err(failure(&error))),
     };
     if vector.kind == Kind::Lookup {

@@ -1,6 +1,5 @@
 //! Which decisions make which vector differ from the original, clause by clause. A vector that is
-//! not here comes out as in the original. The clauses are in `derive::clause`, in the words of the
-//! design.
+//! not here comes out as in the original. The clauses are in `derive::clause`.
 
 use crate::derive::clause::Clause::{
     self, K1Client, K1Scopes, K2OneAccount, K3Bearer, K3Client, K3Cloud, K3Malformed, K3Scopes,

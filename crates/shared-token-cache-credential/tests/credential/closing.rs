@@ -11,7 +11,7 @@ use super::{
 };
 
 /// By when the server must have seen the ends of all connections.
-const ENDS_WITHIN: Duration = Duration::from_millis(100);
+pub(super) const ENDS_WITHIN: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

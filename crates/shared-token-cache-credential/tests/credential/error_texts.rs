@@ -4,6 +4,7 @@
 mod answers;
 mod arguments;
 mod caches;
+mod proxies;
 mod requests;
 mod sources;
 mod wires;
@@ -42,6 +43,10 @@ enum Surroundings {
     Usual,
     NoHome,
     NoRoots,
+    /// A proxy that is spoken to by SOCKS.
+    SocksProxy,
+    /// A proxy that is none.
+    NoProxyUrl,
     /// A user whom file modes bind.
     OrdinaryUser,
 }
@@ -53,6 +58,7 @@ fn every_error_names_its_place_and_the_next_step() {
         caches::rows(),
         requests::rows(),
         wires::rows(),
+        proxies::rows(),
         answers::rows(),
     ]
     .into_iter()
@@ -67,6 +73,16 @@ fn every_error_names_its_place_and_the_next_step() {
     for (surroundings, variable, value) in [
         (Surroundings::NoHome, "HOME", Path::new("")),
         (Surroundings::NoRoots, "SSL_CERT_FILE", no_roots.path()),
+        (
+            Surroundings::SocksProxy,
+            "ALL_PROXY",
+            Path::new("socks5://proxy.example:1080"),
+        ),
+        (
+            Surroundings::NoProxyUrl,
+            "HTTPS_PROXY",
+            Path::new("http://"),
+        ),
     ] {
         let mut command = this_binary();
         command.env_remove("SSL_CERT_DIR").env(variable, value);
@@ -94,7 +110,13 @@ impl Surroundings {
             return Self::Usual;
         }
         let name = std::env::var(SURROUNDINGS).ok();
-        [Self::NoHome, Self::NoRoots]
+        let others = [
+            Self::NoHome,
+            Self::NoRoots,
+            Self::SocksProxy,
+            Self::NoProxyUrl,
+        ];
+        others
             .into_iter()
             .find(|known| name == Some(format!("{known:?}")))
             .unwrap_or(Self::OrdinaryUser)

@@ -5,7 +5,7 @@ mod closing;
 mod cut_calls;
 #[cfg(unix)]
 mod forks;
-mod proxy;
+pub(crate) mod proxy;
 pub(crate) mod raw_server;
 mod reuse;
 mod secrets;

@@ -71,7 +71,7 @@ pub(super) fn body(answer: &Answer, on: Rules, of_record: bool) -> Result<Json, 
     }
 }
 
-/// K4: "Go on after ..."
+/// K4: errors after which another refresh token may do,
 const GO_ON: [&str; 7] = [
     "invalid_grant",
     "interaction_required",
@@ -82,7 +82,7 @@ const GO_ON: [&str; 7] = [
     "invalid_client",
 ];
 const GO_ON_CODES: [i64; 5] = [65001, 65002, 700_007, 700_016, 7_000_218];
-/// K4: "... stop at ..."
+/// and those after which none will.
 const STOP: [&str; 2] = ["invalid_scope", "invalid_request"];
 const STOP_CODES: [i64; 8] = [70011, 500_011, 90002, 50020, 50034, 90072, 50057, 50196];
 

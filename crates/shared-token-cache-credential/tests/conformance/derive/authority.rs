@@ -148,7 +148,7 @@ fn group<'c>(mut clouds: impl Iterator<Item = &'c &'c [&'c str]>, host: &str) ->
     }
 }
 
-/// K12: "Tenants: `[A-Za-z0-9.-]{1,255}`, not `.` or `..`."
+/// K12: what may be a tenant.
 pub(super) fn is_tenant(text: &str) -> bool {
     (1..=255).contains(&text.len())
         && text

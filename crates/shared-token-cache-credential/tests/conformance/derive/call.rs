@@ -207,7 +207,7 @@ impl Player<'_> {
             .is_some_and(|claims| !claims.is_empty())
     }
 
-    /// K13: "bad scopes, tenants and claims are `InvalidArgument` before anything is read".
+    /// K13: what is wrong with a call is found before anything is read.
     fn check_arguments(&self) -> Result<(), Failure> {
         let call = &self.vector.call;
         let invalid = Err(Failure::InvalidArgument);

@@ -1,123 +1,111 @@
-//! The decisions, clause by clause, in the words of the design.
+//! The decisions (`docs/DEVIATIONS.md`), clause by clause.
 
 /// A clause of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Clause {
-    /// "A refresh token is redeemed with the `client_id` of its own entry."
+    /// A refresh token is redeemed as the client of its own entry, not as the Azure CLI.
     K1Client,
-    /// "The request asks for the caller's scopes plus `openid profile offline_access`, without
-    /// doubles." In the caller's order, where the original's record path sorts.
+    /// `openid profile offline_access` are asked for besides the scopes of the caller, in the caller's
+    /// order and each once. With a record the original asks for them too, and sorts.
     K1Scopes,
-    /// "A family token refused under its own client is tried once more as each client whose
-    /// `AppMetadata` in this store carries the same `family_id` (at most 2)."
+    /// A family token that is refused is tried as up to two more clients that `AppMetadata` names for
+    /// the family.
     K1Relatives,
-    /// "An account qualifies with any refresh token of its `home_account_id` in the alias group;
-    /// `family_id` is not required."
+    /// Any refresh token of the account in the cloud makes it eligible, with a family or without.
     K2AnyToken,
-    /// "When several accounts are left and exactly one of them has a family token, that one is
-    /// taken."
+    /// Of several accounts that are left, the only one with a family token is meant.
     K2FamilyFirst,
-    /// "Several Account entries of one `home_account_id` are one account: any non-empty name
-    /// matches."
+    /// Several entries of one `home_account_id` are one account, and each of their names is its name.
     K2OneAccount,
-    /// "Never with one that has a non-empty `user_assertion_hash`, `ext`, `ext_cache_key`, or is
-    /// past its own `expires_on`."
+    /// Refresh tokens that belong to a session, or are past their own expiry, do not count.
     K2NotAnyones,
-    /// "`username` compares case-insensitively."
+    /// Usernames compare without case.
     K2NameCase,
-    /// "Must match account, alias group, ..."
+    /// An access token must be of the authority's cloud.
     K3Cloud,
-    /// "... `credential_type` `AccessToken`, Bearer, ..."; of an answer as of an entry.
+    /// It must be an `AccessToken` and a bearer token; so must the one in an answer.
     K3Bearer,
-    /// "... tenant"; "no tenant asked = the home tenant or the literal organizations/common".
+    /// It must be of the tenant that is asked for: of the home tenant, or the words for it, where none
+    /// is.
     K3Tenant,
-    /// "Personal account ...: redeem at organizations, accept realm 9188..., f8cdef31-...,
-    /// organizations."
+    /// Personal accounts redeem at `organizations` and take tokens of their three realms.
     K3Personal,
-    /// "Have none of `key_id`, `kid`, `keyid`, `ext_cache_key`, `ext`, `user_assertion_hash`."
+    /// It must not be bound to a key or a session.
     K3Unbound,
-    /// "Belong to a known client ... (in this order; within one client the one that expires
-    /// last)."
+    /// It must be of a client that is known for the account. The better known come first, and of one
+    /// client the token that expires last.
     K3Client,
-    /// "For broker profiles, no refresh token is needed for a hit."
+    /// A broker's account needs no refresh token for a hit.
     K3Broker,
-    /// "Scopes compare case-insensitively as sets."
+    /// Scopes compare without case.
     K3Scopes,
-    /// "`expires_on` beyond now + 7 days or `cached_at` beyond now + 5 min: ignored."
+    /// What is valid for more than seven days, or from the future, is passed over.
     K3Times,
-    /// "Malformed entries are skipped, never fatal, and kept."
+    /// Malformed entries are passed over and stay where they are.
     K3Malformed,
-    /// "Refresh tokens of the account in the alias group, ..."
+    /// Only refresh tokens of the authority's cloud are sent to it.
     K4Cloud,
-    /// "... newest `last_modification_time` first ..."
+    /// The newest is tried first.
     K4Newest,
-    /// "... at most 3. Go on after `invalid_grant`, ...; stop at ..."
+    /// Up to three are tried, until an error shows that no other will do.
     K4GoOn,
-    /// "Empty = absent."
+    /// An empty tenant is none.
     K5Empty,
-    /// "It is then ignored, as the class documents, ... unless `additionally_allowed_tenants` is
-    /// set."
+    /// The tenant of a call is ignored where `additionally_allowed_tenants` is not set.
     K5Ignored,
-    /// "Then it governs lookup and redemption; a tenant not listed (and no `*`) is
-    /// `AuthenticationFailed` before any lookup."
+    /// Where it is set, the tenant of a call governs the look-up too, and one that is not listed is
+    /// refused before that.
     K5Listed,
-    /// "`invalid_grant` never removes a token from the shared cache."
+    /// A refused refresh token stays in the shared cache.
     K6Kept,
-    /// "... are remembered ... by (client, authority + tenant, scopes, hash of the refresh token,
-    /// claims), `bad_token`/`token_expired` by the refresh token alone"; also within a call.
+    /// What was refused is not asked again, be it in the same call; a bad or expired refresh token as
+    /// no client.
     K6Remembered,
-    /// "A lookup never writes."
+    /// A look-up writes nothing.
     K7Lookup,
-    /// "A malformed *section* reads as empty; a write that needs it is refused and the overlay
-    /// serves."
+    /// A section that is no object reads as empty and is not written.
     K7Section,
-    /// "`client_info` absent, null or empty: the response belongs to the redeemed entry's account;
-    /// present but undecodable or naming another account: refused and not stored; ... an
-    /// undecodable `id_token` is not stored, the token is served"; a tid that contradicts the URL.
+    /// An answer that names another account or tenant, or one that cannot be read, is refused.
     K7Answer,
-    /// "One redemption = one transaction": rivals and expired ones go, `realm`, `target` and
-    /// `environment` tell the truth, no blank names, members are kept.
+    /// What a redemption brought is written once: overlapping and expired access tokens go, `realm`,
+    /// `target` and `environment` are true, names are not blanked, members stay, and an answer that
+    /// names nobody is the account's.
     K7Merge,
-    /// "A lifetime of 2 h or more without it gives half-life as `refresh_on`, derived when read,
-    /// never stored."
+    /// A token that lives for two hours or more has half of that for `refresh_on` when it is read.
     K7HalfLife,
-    /// "Every failure is our Error."
+    /// Every failure is one of ours.
     K8Error,
-    /// "Proxy pages, bad JSON, empty bodies, odd types, missing members": an answer is read by
-    /// what it holds.
+    /// An answer is judged by what it holds: whatever its content type, and odd types where they can be
+    /// read.
     K8Answer,
-    /// "At most 2, for connect errors, 408 and 5xx, ... once for a connection lost ...; 429 only
-    /// with a Retry-After of at most 10 s."
+    /// Two retries after failed connects, 408 and 5xx, one after a lost connection, and after 429 only
+    /// where a short wait is asked for.
     K9Retries,
-    /// "`access_token.xms_cc.values = ["cp1"]` merged into the caller's claims, nothing of theirs
-    /// overwritten."
+    /// `cp1` is added to the caller's capabilities.
     K11Capability,
-    /// "The alias group comes from the parsed connection host. ... No user info, path, query,
-    /// fragment, blanks, nor another port in a known cloud."
+    /// An authority is a host, with a port where it is one's own; case and `:443` do not count.
     K12Authority,
-    /// "The host is never taken from the file or the network."
+    /// The host is the authority's, never one that an entry names.
     K12Host,
-    /// "Tenants: `[A-Za-z0-9.-]{1,255}`, not `.` or `..`."
+    /// A tenant is of letters, digits, dots and hyphens.
     K12Tenant,
-    /// "Bad scopes, tenants and claims are `InvalidArgument` before anything is read; empty claims =
-    /// absent."
+    /// Bad scopes and claims are invalid arguments before anything is read.
     K13Arguments,
-    /// "No discovery requests."
+    /// There are no discovery requests.
     K13Discovery,
-    /// "300 s left is a miss on both paths."
+    /// A token with 300 s left is a miss with a record, too.
     K13Margin,
-    /// "No in-call refresh at `refresh_on`."
+    /// A token whose `refresh_on` has passed is handed out.
     K13NoRefresh,
-    /// "Unavailable or failed does not depend on being inside a chain."
+    /// Failed is failed within a chain, too.
     K13Chain,
-    /// "A UTF-8 BOM is accepted on reading."
+    /// A byte order mark is read.
     K13Bom,
-    /// Section 6: "What we cannot read is unavailable with the reason."
+    /// A cache that cannot be read makes the credential unavailable.
     K13Unreadable,
-    /// "The file's mode and text layout are ours (0600 ...)."
+    /// A file that is written is readable for its owner only.
     K13Mode,
-    /// Section 4: "A token with at least 30 s left is served when a redemption fails; never for a
-    /// call with `claims`."
+    /// A cached token with 30 s left serves when a redemption fails, unless the call has claims.
     K13LastResort,
 }
 

@@ -140,8 +140,8 @@ fn clients(cache: &Json, authority: &Authority, entry: &Json, on: Rules) -> Vec<
     clients
 }
 
-/// K4: "newest `last_modification_time` first (missing: the newest `cached_at` of that client's
-/// access tokens, then document order)".
+/// K4: when a refresh token was last replaced; where it does not say, when its client last got an
+/// access token.
 fn last_change(cache: &Json, token: &Json) -> Option<i64> {
     token
         .get("last_modification_time")

@@ -59,9 +59,9 @@ pub(super) fn original(answer: &Answer, count: &mut Count) -> Next {
     Next::Wait(asked.unwrap_or(backoff))
 }
 
-/// K9: "At most 2, for connect errors, 408 and 5xx (1 s, then 2 s, each times 0.5 to 1.5), once for
-/// a connection lost before the first response byte; 429 only with a Retry-After of at most 10 s. A
-/// longer Retry-After fails the call at once."
+/// K9: two retries in all, after 1 s and then 2 s, for failed connects, 408 and 5xx; one of them for
+/// a lost connection. A `Retry-After` of at most 10 s takes the place of the wait, and 429 is retried
+/// with one only; a longer one ends the call.
 ///
 /// What it does not say is as in the original: the retry of a lost connection, the first of its
 /// kind there too, waits for nothing; a Retry-After of 0 means the ordinary wait.

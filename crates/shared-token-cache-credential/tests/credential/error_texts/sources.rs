@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Texts in the sources that no call of the credential ends with.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 10] = [
+    // Who builds the crate without either.
+    "TLS needs one of the features `ring` (the default) and `aws-lc-rs`",
     // A header.
     "retry-after, h429",
     // On another platform.
@@ -15,6 +17,8 @@ const OTHERS: [&str; 7] = [
     "the address of the token endpoint is not a URL",
     "the address of the token endpoint is not https://",
     "the request cannot be written",
+    "{proxy} cannot be asked for this host",
+    "the proxy that was set",
     "loading the trust roots was cut short: call again",
 ];
 
