@@ -59,7 +59,7 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
         let client_id = client_id.to_owned();
         of_account
             .iter()
-            .filter(move |(_, _, entry)| entry.client_id().eq_ignore_ascii_case(&client_id))
+            .filter(move |(_, _, entry)| entry.client_id() == client_id)
     };
     if of_client(&new.redeemed.client_id).next().is_none() {
         return false;
@@ -135,8 +135,8 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     // An entry beside which the new one must not stand.
     let is_rival = |entry: &AccessToken<'_>| {
         entry.is_plain_bearer()
-            && entry.client_id().eq_ignore_ascii_case(&new.client_id)
-            && entry.realm().eq_ignore_ascii_case(&new.realm)
+            && entry.client_id() == new.client_id
+            && entry.realm() == new.realm
             && (has_same_scopes(entry) || entry.target().intersects(&target))
     };
     // A peer asked later than we did: what it got stays, and ours is not wanted.
@@ -193,8 +193,7 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
     let known_name = newest_first().find_map(Account::username);
     let source = newest_first().find_map(Account::account_source);
     let ours = of_account.iter().find(|(_, _, entry)| {
-        entry.environment() == new.redeemed.environment
-            && entry.realm().eq_ignore_ascii_case(&new.realm)
+        entry.environment() == new.redeemed.environment && entry.realm() == new.realm
     });
     let own_name = ours.and_then(|(_, _, entry)| entry.username());
     let name = identity

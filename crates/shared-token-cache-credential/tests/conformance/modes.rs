@@ -151,7 +151,7 @@ pub(crate) fn as_they_are(paths: &str) -> bool {
     let mut count = |name: &str, judged: Result<Vec<Difference>, String>| {
         let lines: Vec<_> = match judged {
             Ok(differences) => differences.iter().map(ToString::to_string).collect(),
-            Err(why) => vec![why],
+            Err(why) => vec![format!("vector: expected one that can be run, got {why}")],
         };
         if lines.is_empty() {
             passed += 1;

@@ -82,7 +82,7 @@ impl Stage {
             .clock(self.clock.clone())
     }
 
-    /// An endpoint that trusts this server.
+    /// An endpoint that trusts this server, through whatever proxy the environment names.
     fn endpoint(&self) -> HyperTokenEndpoint {
         HyperTokenEndpoint::with_extra_root_certificates(self.entra.root_pem().as_bytes()).unwrap()
     }

@@ -285,7 +285,7 @@ fn known_clients(cache: &Cache, cloud: &Cloud, refresh_tokens: Vec<&Value>) -> V
                 .filter(|access| {
                     is_whole(access)
                         && text(access, "home_account_id") == Some(id)
-                        && text(access, "client_id").is_some_and(|c| c.eq_ignore_ascii_case(client))
+                        && text(access, "client_id").is_some_and(|c| c == client)
                 })
                 .filter_map(|access| time(access, "cached_at"))
                 .max()
@@ -308,8 +308,8 @@ fn known_clients(cache: &Cache, cloud: &Cloud, refresh_tokens: Vec<&Value>) -> V
         .chain([CLI])
         .chain(family.filter_map(|app| text(app, "client_id")))
     {
-        if !clients.contains(&client.to_lowercase()) {
-            clients.push(client.to_lowercase());
+        if !clients.iter().any(|known| known == client) {
+            clients.push(client.to_owned());
         }
     }
     clients
@@ -386,7 +386,7 @@ fn faults(
     let rank = terms
         .client_ids
         .iter()
-        .position(|client| client.eq_ignore_ascii_case(own("client_id")));
+        .position(|client| client == own("client_id"));
     let scopes: Vec<String> = own("target")
         .split_whitespace()
         .map(str::to_ascii_lowercase)
@@ -401,10 +401,7 @@ fn faults(
         own("home_account_id") == terms.home_account_id,
         cloud.knows(token, "environment"),
         rank.is_some(),
-        terms
-            .realms
-            .iter()
-            .any(|realm| realm.eq_ignore_ascii_case(own("realm"))),
+        terms.realms.iter().any(|realm| realm == own("realm")),
         own("credential_type") == "AccessToken",
         is_bearer,
         !BINDING.iter().any(|name| token.get(name).is_some()),

@@ -151,7 +151,7 @@ fn no_token_but_the_right_one_is_handed_out() {
             .filter(|what| tally.held_back.get(what).unwrap_or(&0) * 2000 < done),
     );
     assert_eq!(few.collect::<Vec<_>>(), [""; 0]);
-    assert!(tally.chosen * 50 > done, "{}", tally.chosen);
+    assert!(tally.chosen * 100 > done, "{}", tally.chosen);
 }
 
 /// Look-ups in one cache, with several credentials.

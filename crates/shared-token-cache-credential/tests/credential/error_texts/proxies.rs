@@ -21,7 +21,11 @@ pub(super) fn rows() -> Vec<Row> {
 fn settings() -> Vec<Row> {
     const SUPPORTED: &str = "supported is http://host:port, with user:password@ \
                              (percent-encoded) before the host where the proxy wants that";
-    let ask = |stage: &Stage| run(ask(&stage.credential(holding(&stage.cache())))).unwrap_err();
+    let ask = |stage: &Stage| {
+        let builder = stage.builder().token_endpoint(stage.endpoint());
+        let cache = TokenCache::new(holding(&stage.cache()));
+        run(ask(&builder.token_cache(cache).build().unwrap())).unwrap_err()
+    };
     vec![
         failed(
             "no answer from {host}: ALL_PROXY names a proxy to be spoken to by socks5: supported \
