@@ -5,7 +5,7 @@ use shared_token_cache_credential::{Error, HyperTokenEndpoint};
 use test_support::logs;
 
 use super::super::{Stage, ask, holding};
-use super::requests::{failed, run};
+use super::requests::{asking, failed, run};
 use super::{Provoked, Row, Surroundings};
 use crate::token_endpoint::proxy::FakeProxy;
 use crate::token_endpoint::raw_server::RawServer;
@@ -21,7 +21,8 @@ pub(super) fn rows() -> Vec<Row> {
 fn settings() -> Vec<Row> {
     const SUPPORTED: &str = "supported is http://host:port, with user:password@ \
                              (percent-encoded) before the host where the proxy wants that";
-    let ask = |stage: &Stage| run(ask(&stage.credential(holding(&stage.cache())))).unwrap_err();
+    // The endpoint as it is, which reads the environment.
+    let ask = |stage: &Stage| run(ask(&asking(stage, stage.endpoint()))).unwrap_err();
     vec![
         failed(
             "no answer from {host}: ALL_PROXY names a proxy to be spoken to by socks5: supported \
