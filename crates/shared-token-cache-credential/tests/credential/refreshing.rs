@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use msal_token_cache::{Clock, FilePersistence, TokenCache};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared_token_cache_credential::{
     AccessTokenInfo, SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder, TokenEndpoint,
     TokenReply, TokenRequest, TokenRequestOptions, TransportError,
@@ -22,6 +22,11 @@ use super::{
     token,
 };
 
+enum Answer {
+    Token(Value),
+    Refusal(TokenReply),
+}
+
 /// How far refreshing is spread.
 const WINDOW: u64 = 300;
 
@@ -29,16 +34,18 @@ const WINDOW: u64 = 300;
 struct Scripted {
     clock: TestClock,
     asked: Arc<Mutex<Vec<u64>>>,
-    answer: Box<dyn Fn(usize) -> TokenReply + Send + Sync>,
+    answer: Box<dyn Fn(usize) -> Answer + Send + Sync>,
+    client_info: String,
     takes: Duration,
 }
 
 impl Scripted {
-    fn new(stage: &Stage, answer: impl Fn(usize) -> TokenReply + Send + Sync + 'static) -> Self {
+    fn new(stage: &Stage, answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
         Self {
             clock: stage.clock.clone(),
             asked: Arc::default(),
             answer: Box::new(answer),
+            client_info: stage.ada.client_info(),
             takes: Duration::ZERO,
         }
     }
@@ -64,12 +71,18 @@ impl TokenEndpoint for Scripted {
             asked.len()
         };
         tokio::time::sleep(self.takes).await;
-        Ok((self.answer)(number))
+        Ok(match (self.answer)(number) {
+            Answer::Refusal(reply) => reply,
+            Answer::Token(mut token) => {
+                token["client_info"] = self.client_info.clone().into();
+                TokenReply::new(200, token.to_string())
+            }
+        })
     }
 }
 
 /// A token named after the number of its request.
-fn issued(number: usize, expires_in: u64, refresh_in: Option<u64>) -> TokenReply {
+fn issued(number: usize, expires_in: u64, refresh_in: Option<u64>) -> Answer {
     let mut token = json!({
         "token_type": "Bearer", "access_token": format!("token-{number}"),
         "expires_in": expires_in,
@@ -77,11 +90,11 @@ fn issued(number: usize, expires_in: u64, refresh_in: Option<u64>) -> TokenReply
     if let Some(refresh_in) = refresh_in {
         token["refresh_in"] = refresh_in.into();
     }
-    TokenReply::new(200, token.to_string())
+    Answer::Token(token)
 }
 
-fn refused(error: &str) -> TokenReply {
-    TokenReply::new(400, json!({ "error": error }).to_string())
+fn refused(error: &str) -> Answer {
+    Answer::Refusal(TokenReply::new(400, json!({ "error": error }).to_string()))
 }
 
 /// A cache with a token that is to be refreshed in so many seconds, has so many left, and is
@@ -203,9 +216,9 @@ async fn there_is_one_attempt_in_thirty_seconds_for_each_key() {
 /// While the server wants to be left alone, or has said no, nothing is asked, and no call knows.
 #[tokio::test]
 async fn a_failure_is_remembered_and_no_calls() {
-    let throttled = || TokenReply::new(429, "{}").with_retry_after("300");
+    let throttled = || Answer::Refusal(TokenReply::new(429, "{}").with_retry_after("300"));
     let denied = || refused("invalid_grant");
-    for (first, lasts) in [(throttled as fn() -> TokenReply, 300), (denied, 120)] {
+    for (first, lasts) in [(throttled as fn() -> Answer, 300), (denied, 120)] {
         let stage = Stage::new();
         let endpoint = Scripted::new(&stage, move |number| match number {
             1 => first(),
@@ -215,6 +228,9 @@ async fn a_failure_is_remembered_and_no_calls() {
         let cache = cache_due_in(&stage, 0, 5_000);
         let credential = builder(&stage, &cache, endpoint).build().unwrap();
         let begin = NOW + WINDOW;
+        stage.clock.set(begin);
+        assert_eq!(hit(&credential), "old");
+        settle().await;
         for second in 0..lasts {
             stage.clock.set(begin + second);
             assert_eq!(hit(&credential), "old");
@@ -509,18 +525,11 @@ fn a_thousand_callers_are_answered_from_the_cache_and_one_process_refreshes() {
             .iter()
             .all(|got| got.token.as_ref().is_ok_and(is_known))
     );
-    // Sixteen processes share a core here: who is not running cannot be quick.
+    // Many processes share a core here, and who is not running cannot be quick: 95 of 100 are.
     let mut took: Vec<_> = answers.iter().map(|got| got.took).collect();
     took.sort_unstable();
-    let percentile = |n: usize| took[CALLERS * n / 100];
-    eprintln!(
-        "TOOK {:?} {:?} {:?} {:?}",
-        percentile(50),
-        percentile(90),
-        percentile(99),
-        took[CALLERS - 1]
-    );
-    assert!(percentile(90) < Duration::from_millis(1), "{took:?}");
+    let [half, most] = [50, 95].map(|percent| took[CALLERS * percent / 100]);
+    assert!(most < Duration::from_millis(1), "{half:?}, {most:?}");
     machine.assert_no_litter();
 }
 
