@@ -18,6 +18,7 @@ mod checks;
 mod command;
 mod examples;
 mod node_peers;
+mod oracle;
 mod prerequisites;
 mod python_peers;
 mod suites;

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::cargo_test::{self, Tally};
 use crate::command::cargo;
 use crate::python_peers::{self, Environment};
-use crate::{examples, node_peers, prerequisites};
+use crate::{examples, node_peers, oracle, prerequisites};
 
 struct Suite {
     /// One word: it stands before the counts.
@@ -47,6 +47,12 @@ const SUITES: &[Suite] = &[
         about: "one store with Microsoft's Python packages and portalocker, their other lock",
         platforms: &["linux"],
         run: || python(Environment::Portalocker),
+    },
+    Suite {
+        name: "oracle",
+        about: "made-up cases, run by Microsoft's Python class and by ours",
+        platforms: &["linux"],
+        run: oracle::run,
     },
     Suite {
         name: "proxies",

@@ -80,10 +80,7 @@ impl Terms {
     ) -> Self {
         let mut client_ids: Vec<String> = Vec::new();
         let mut know = |client_id: &str| {
-            if !client_ids
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(client_id))
-            {
+            if !client_ids.iter().any(|known| *known == client_id) {
                 client_ids.push(client_id.to_owned());
             }
         };
@@ -184,7 +181,7 @@ impl Terms {
 
     /// The place of the token's application in the order of preference, if the token will do.
     fn rank(&self, offer: &Offer<'_>, query: &Query<'_>) -> Option<usize> {
-        let is_realm = |realm: &str| realm.eq_ignore_ascii_case(offer.realm);
+        let is_realm = |realm: &str| realm == offer.realm;
         let is_good_in_tenant = match query.tenant {
             Tenant::Home(_) => self.home_realms.iter().any(|realm| is_realm(realm)),
             Tenant::Named(tenant) => is_realm(tenant) || query.tid.is_some_and(is_realm),
@@ -197,7 +194,7 @@ impl Terms {
         }
         self.client_ids
             .iter()
-            .position(|client_id| client_id.eq_ignore_ascii_case(offer.client_id))
+            .position(|client_id| *client_id == offer.client_id)
     }
 }
 
@@ -270,8 +267,8 @@ fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime
 
 /// Whether only one of a token that could not be written yet and an entry would be in the store.
 fn is_other_of(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
-    entry.client_id().eq_ignore_ascii_case(kept.client_id())
-        && entry.realm().eq_ignore_ascii_case(kept.realm())
+    entry.client_id() == kept.client_id()
+        && entry.realm() == kept.realm()
         && entry.target().intersects(&Target::from(kept.target()))
 }
 

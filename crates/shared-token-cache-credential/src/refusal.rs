@@ -32,8 +32,21 @@ const GO_ON_ERRORS: [&str; 7] = [
 /// missing client secret.
 const GO_ON_CODES: [u64; 5] = [65001, 65002, 700_007, 700_016, 7_000_218];
 /// What no other refresh token will change: scope, resource, tenant, user, loop.
-const STOP_ERRORS: [&str; 2] = ["invalid_scope", "invalid_request"];
-const STOP_CODES: [u64; 8] = [70011, 500_011, 90002, 50020, 50034, 90072, 50057, 50196];
+const STOP_ERRORS: [&str; 3] = ["invalid_scope", "invalid_resource", "invalid_request"];
+const STOP_CODES: [u64; 8] = [
+    70011,
+    UNKNOWN_RESOURCE,
+    90002,
+    50020,
+    50034,
+    90072,
+    50057,
+    REQUEST_LOOP,
+];
+/// The call's scopes name a resource that the tenant does not know.
+const UNKNOWN_RESOURCE: u64 = 500_011;
+/// The same was asked too often. It comes as an `invalid_grant`, and yet only waiting helps.
+const REQUEST_LOOP: u64 = 50196;
 
 /// The user knows what to do: to sign in interactively.
 const MOST_ACTIONABLE: u8 = 3;
@@ -94,13 +107,10 @@ impl Refusal {
 
     /// Whether another refresh token may fare better.
     pub(crate) fn lets_others_try(&self) -> bool {
-        let has = |codes: &[u64]| {
-            self.oauth
-                .error_codes()
-                .iter()
-                .any(|code| codes.contains(code))
-        };
-        if STOP_ERRORS.contains(&self.oauth.error()) || has(&STOP_CODES) || self.is_transient() {
+        if STOP_ERRORS.contains(&self.oauth.error())
+            || self.has_one_of(&STOP_CODES)
+            || self.is_transient()
+        {
             return false;
         }
         GO_ON_ERRORS.contains(&self.oauth.error())
@@ -108,7 +118,12 @@ impl Refusal {
                 .oauth
                 .suberror()
                 .is_some_and(|suberror| GO_ON_ERRORS.contains(&suberror))
-            || has(&GO_ON_CODES)
+            || self.has_one_of(&GO_ON_CODES)
+    }
+
+    fn has_one_of(&self, codes: &[u64]) -> bool {
+        let mut own = self.oauth.error_codes().iter();
+        own.any(|code| codes.contains(code))
     }
 
     /// How much the user can do about it: of several refusals the one with the most is reported.
@@ -138,8 +153,10 @@ impl Refusal {
     pub(crate) fn into_error(self, authority: &Authority, username: Option<&str>) -> Error {
         let code = self.oauth.error();
         let next = match self.actionable() {
-            _ if self.is_transient() => "try again later".to_owned(),
-            _ if STOP_ERRORS.contains(&code) => {
+            _ if self.is_transient() || self.has_one_of(&[REQUEST_LOOP]) => {
+                "try again later".to_owned()
+            }
+            _ if STOP_ERRORS.contains(&code) || self.has_one_of(&[UNKNOWN_RESOURCE]) => {
                 "check scopes, tenant and claims of the call".to_owned()
             }
             1 => "sign in again with the tool whose sign-in this is".to_owned(),
@@ -196,6 +213,8 @@ mod tests {
             (true, 400, "access_denied", "", 700_007),
             (false, 400, "access_denied", "", 0),
             (false, 400, "invalid_scope", "", 70011),
+            (false, 400, "invalid_resource", "", 500_011),
+            (false, 400, "invalid_resource", "", 65001),
             (false, 400, "invalid_request", "", 900_144),
             (false, 400, "invalid_request", "", 65001),
             (false, 400, "invalid_grant", "", 70011),
@@ -272,6 +291,27 @@ mod tests {
             assert_eq!(error.is_transient(), transient, "{error}");
             let asks_to_wait = error.to_string().ends_with("; try again later");
             assert_eq!(asks_to_wait, transient, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_next_step_is_one_that_helps() {
+        let call = "check scopes, tenant and claims of the call";
+        let user = "sign in again as ada@x with a developer tool that shares this cache";
+        let tool = "sign in again with the tool whose sign-in this is";
+        for (error, code, next) in [
+            ("invalid_grant", 50173, user),
+            ("invalid_grant", 50196, "try again later"),
+            ("invalid_grant", 500_011, call),
+            ("invalid_resource", 500_011, call),
+            ("invalid_resource", 0, call),
+            ("invalid_scope", 70011, call),
+            ("invalid_client", 7_000_218, tool),
+        ] {
+            let body = json!({ "error": error, "error_codes": [code] });
+            let error = refusal(400, &body).into_error(&authority(), Some("ada@x"));
+            assert!(error.to_string().ends_with(&format!("; {next}")), "{error}");
+            assert!(!error.is_transient(), "{error}");
         }
     }
 

@@ -146,6 +146,10 @@ fn a_token_of_anybody_or_anything_else_is_passed_over() {
         ("home_account_id", json!("")),
         ("environment", json!("login.microsoftonline.us")),
         ("environment", json!("login.chinacloudapi.cn")),
+        // As they are written: every MSAL writes them in lower case.
+        ("environment", json!("Login.MicrosoftOnline.com")),
+        ("realm", json!(ada().utid.to_uppercase())),
+        ("client_id", json!(CLI.to_uppercase())),
         ("realm", json!("11111111-2222-3333-4444-555555555555")),
         ("realm", json!("")),
         ("client_id", json!("a stranger")),
@@ -189,10 +193,8 @@ fn what_does_not_matter_does_not_matter() {
     let good = || cache().access_token(&ada(), token(CLI, "a", 3600));
     for (member, value) in [
         ("environment", json!("sts.windows.net")),
-        ("realm", json!(ada().utid.to_uppercase())),
         ("realm", json!("organizations")),
         ("realm", json!("common")),
-        ("client_id", json!(CLI.to_uppercase())),
         ("client_id", json!("relative")),
         ("token_type", json!("bearer")),
         ("token_type", json!("")),

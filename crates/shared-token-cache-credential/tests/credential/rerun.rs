@@ -15,8 +15,20 @@ pub(super) fn is_rerun() -> bool {
     std::env::var_os(RERUN).is_some()
 }
 
-/// The command that runs the test of this name again, and begins like `command`.
+/// The command that runs the test of this name again, and begins like `command`. Of variables that
+/// name a proxy there are only that command's.
 pub(super) fn as_rerun(mut command: Command, test: &str) -> Command {
+    let set: Vec<_> = command
+        .get_envs()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for name in ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        for name in [name.to_owned(), name.to_lowercase()] {
+            if !set.iter().any(|set| *set == *name) {
+                command.env_remove(name);
+            }
+        }
+    }
     command
         .args(["--exact", test, "--nocapture"])
         .env(RERUN, "1");

@@ -192,6 +192,29 @@ fn refusals() -> Vec<Row> {
             },
         ),
         row(
+            400,
+            "{host} refused (invalid_resource): AADSTS500011: no such resource; check scopes, \
+             tenant and claims of the call",
+            "check scopes, tenant and claims of the call",
+            || {
+                json!({
+                    "error": "invalid_resource", "error_codes": [500_011],
+                    "error_description": "AADSTS500011: no such resource",
+                })
+            },
+        ),
+        row(
+            400,
+            "{host} refused (invalid_grant): AADSTS50196: a loop; try again later",
+            "try again later",
+            || {
+                json!({
+                    "error": "invalid_grant", "error_codes": [50196],
+                    "error_description": "AADSTS50196: a loop",
+                })
+            },
+        ),
+        row(
             429,
             "{host} refused (temporarily_unavailable); try again later",
             "try again later",

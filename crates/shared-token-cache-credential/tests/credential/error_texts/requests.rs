@@ -75,6 +75,18 @@ pub(super) fn asking(
     builder.token_endpoint(endpoint).build().unwrap()
 }
 
+/// What comes of one attempt, from a credential whose deadline leaves no time for another. Where the
+/// machine is so busy that it passes first, the call is made again.
+pub(super) async fn ask_once(credential: &SharedTokenCacheCredential) -> Error {
+    for _ in 0..20 {
+        let error = ask(credential).await.unwrap_err();
+        if !error.to_string().contains(" within 400ms ") {
+            return error;
+        }
+    }
+    panic!("no attempt ended within the deadline");
+}
+
 /// What comes of the fake Entra's answering with this.
 pub(super) fn answered(stage: &Stage, replies: &[Reply]) -> Error {
     for reply in replies {
