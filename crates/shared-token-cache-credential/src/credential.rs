@@ -87,6 +87,11 @@ impl SharedTokenCacheCredential {
     /// after a challenge, no cached token will do; with `force_refresh` one only serves when the
     /// redemption fails.
     ///
+    /// Calls that want the same at the same moment share one redemption, also with this user's other
+    /// processes on this machine, where the cache is a file; those with claims or `force_refresh`
+    /// only within the process. A process that is at it and makes no progress is waited for two
+    /// seconds.
+    ///
     /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
     /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
     /// again for two minutes, and while it throttles it is left alone
