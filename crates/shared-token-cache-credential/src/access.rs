@@ -24,6 +24,9 @@ const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 pub(crate) const MARGIN: Duration = Duration::from_secs(300);
 /// A token with this much time left is better than none.
 const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
+/// A token that is no older than this is as good as a new one will be: a server that issues none
+/// with more than the margin left is not asked at every call.
+const NEW_FOR: Duration = Duration::from_secs(30);
 /// From this lifetime on a token is refreshed at half of it when the server named no time.
 const HALF_LIFE_FROM: Duration = Duration::from_secs(2 * 3600);
 
@@ -205,9 +208,12 @@ struct Best {
 impl Best {
     fn consider(&mut self, offer: &Offer<'_>, rank: Option<usize>) {
         let Some(rank) = rank else { return };
-        let place = if is_fresh(offer.expires_on, self.now) {
+        let is_usable = offer.expires_on >= self.now + LAST_RESORT_MARGIN;
+        let place = if is_fresh(offer.expires_on, self.now)
+            || (is_usable && is_new(offer.cached_at, self.now))
+        {
             &mut self.hit
-        } else if offer.expires_on >= self.now + LAST_RESORT_MARGIN {
+        } else if is_usable {
             &mut self.last_resort
         } else {
             return;
@@ -230,6 +236,12 @@ impl Best {
 /// Whether a token has enough time left to be handed out as it is.
 pub(crate) fn is_fresh(expires_on: SystemTime, now: SystemTime) -> bool {
     expires_on > now + MARGIN
+}
+
+/// Whether a token was issued a moment ago. One from the future may be of any age.
+fn is_new(cached_at: Option<SystemTime>, now: SystemTime) -> bool {
+    let age = cached_at.and_then(|cached_at| now.duration_since(cached_at).ok());
+    age.is_some_and(|age| age < NEW_FOR)
 }
 
 /// A token with all that is known about it.

@@ -8,7 +8,7 @@ use token_credential::{
     AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
 
-use crate::access::{Found, Query};
+use crate::access::{Found, Query, is_fresh};
 use crate::account::Whose;
 use crate::authority::Authority;
 use crate::builder::SharedTokenCacheCredentialBuilder;
@@ -80,11 +80,17 @@ impl SharedTokenCacheCredential {
     /// Gets an access token for `scopes`.
     ///
     /// A token with more than five minutes left comes from memory or the cache: no request, no
-    /// lock, and no runtime is needed. Otherwise a refresh token is redeemed, in a task of the
+    /// lock, and no runtime is needed. So does one that was issued within the last 30 seconds and
+    /// has as much left, for a server whose tokens are that short. Otherwise a refresh token is redeemed, in a task of the
     /// current tokio runtime, which needs its I/O and time drivers, within the builder's `timeout`;
     /// when that fails, a cached token with at least 30 seconds left is served. With `claims`,
     /// after a challenge, no cached token will do; with `force_refresh` one only serves when the
     /// redemption fails.
+    ///
+    /// Calls that want the same at the same moment share one redemption, also with this user's other
+    /// processes on this machine, where the cache is a file; those with claims or `force_refresh`
+    /// only within the process. A process that is at it and makes no progress is waited for two
+    /// seconds.
     ///
     /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
     /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
@@ -191,7 +197,8 @@ impl Inner {
         store.account(view, &self.authority, &self.whose)
     }
 
-    /// Looks for a token of the account, and keeps one that is a hit at hand.
+    /// Looks for a token of the account, and keeps one that is a hit at hand; not a short one that
+    /// is a hit only while it is new.
     pub(crate) fn find(
         &self,
         view: &View,
@@ -206,8 +213,11 @@ impl Inner {
             tenant: named,
             tid: tid.as_deref(),
         };
-        let found = view.find(account, &query, self.clock.now());
-        if let Found::Hit(token) = &found {
+        let now = self.clock.now();
+        let found = view.find(account, &query, now);
+        if let Found::Hit(token) = &found
+            && is_fresh(token.expires_on(), now)
+        {
             view.remember(scopes, tenant, token);
         }
         found

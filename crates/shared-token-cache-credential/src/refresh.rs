@@ -36,11 +36,12 @@ impl Refreshing {
     }
 
     /// From when on a token is to be refreshed: soon after the time that the server, or its
-    /// lifetime, names, and before it is too late.
+    /// lifetime, names, and before it is too late. Never if it is too late by then: the calls that
+    /// miss will do.
     pub(crate) fn due(&self, token: &AccessTokenInfo) -> Option<SystemTime> {
         let refresh_on = token.refresh_on()?;
         let left = token.expires_on().duration_since(refresh_on).ok()?;
-        let window = left.saturating_sub(MARGIN).min(WINDOW);
+        let window = left.checked_sub(MARGIN)?.min(WINDOW);
         Some(refresh_on + window.mul_f64(self.spread))
     }
 
@@ -109,6 +110,7 @@ mod tests {
             (1.0, Some(NOW), NOW + 3600, Some(NOW + 300)),
             (0.5, Some(NOW), NOW + 500, Some(NOW + 100)),
             (1.0, Some(NOW), NOW + 300, Some(NOW)),
+            (1.0, Some(NOW), NOW + 299, None),
             (1.0, Some(NOW + 10), NOW, None),
             (1.0, None, NOW + 3600, None),
         ] {

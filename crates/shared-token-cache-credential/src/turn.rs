@@ -40,18 +40,19 @@ impl Inner {
         };
         let work = self.work(store, request, home_account_id);
         let begin = Instant::now();
-        let mut successions = 0;
         loop {
-            // A later slot is tried once in a while only, so that a successor that fails is not
-            // followed by all the others at once.
-            let is_time = begin.elapsed() >= SUCCESSION * (successions + 1);
-            successions += u32::from(is_time);
-            let last_slot = if is_time { successions } else { 0 };
-            match take(leases.clone(), work.clone(), last_slot).await {
-                Ok(None) => {}
-                Ok(Some(lease)) => {
-                    let stored = self.good(store, request, purpose).await?;
-                    return Ok(stored.map_or(Turn::Ours(Some(lease)), Turn::Stored));
+            // Who has just come gives the holder its time, however long it has had the lease.
+            let has_waited = begin.elapsed() >= SUCCESSION;
+            match look(leases.clone(), work.clone(), has_waited).await {
+                Ok(Look::Held) => {}
+                Ok(Look::Ours(lease)) => {
+                    return self
+                        .unless_stored(store, request, purpose, Some(lease))
+                        .await;
+                }
+                Ok(Look::Stuck) => {
+                    tracing::debug!("who has the lease makes no progress: going on without");
+                    return self.unless_stored(store, request, purpose, None).await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "no lease: other processes may redeem as well");
@@ -63,6 +64,18 @@ impl Inner {
                 return Ok(Turn::Stored(stored));
             }
         }
+    }
+
+    /// Ours, if nobody was faster.
+    async fn unless_stored(
+        &self,
+        store: &Store,
+        request: &Request,
+        purpose: Purpose,
+        lease: Option<Lease>,
+    ) -> Result<Turn> {
+        let stored = self.good(store, request, purpose).await?;
+        Ok(stored.map_or(Turn::Ours(lease), Turn::Stored))
     }
 
     /// What tells this work from all other on the machine.
@@ -78,16 +91,23 @@ impl Inner {
     }
 }
 
-/// The first of these slots that is free. A file system may take its time, so not on the executor.
-async fn take(leases: Leases, work: Vec<String>, last_slot: u32) -> std::io::Result<Option<Lease>> {
-    let take = move || {
+/// What a look at the lease came to.
+enum Look {
+    Held,
+    Ours(Lease),
+    /// Held, and it is up to us to go on without.
+    Stuck,
+}
+
+/// Takes the lease if it is free. A file system may take its time, so not on the executor.
+async fn look(leases: Leases, work: Vec<String>, has_waited: bool) -> std::io::Result<Look> {
+    let look = move || {
         let work: Vec<_> = work.iter().map(String::as_str).collect();
-        for slot in 0..=last_slot {
-            if let Some(lease) = leases.take(&work, slot)? {
-                return Ok(Some(lease));
-            }
+        if let Some(lease) = leases.take(&work)? {
+            return Ok(Look::Ours(lease));
         }
-        Ok(None)
+        let is_stuck = has_waited && leases.succeed(&work, SUCCESSION)?;
+        Ok(if is_stuck { Look::Stuck } else { Look::Held })
     };
-    tokio::task::spawn_blocking(take).await?
+    tokio::task::spawn_blocking(look).await?
 }

@@ -2,14 +2,17 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, lstat};
+use nix::sys::stat::{Mode, SFlag, futimens, lstat};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{Pid, UnlinkatFlags, geteuid, getpid, unlinkat};
 use sha2::{Digest, Sha256};
 
 use super::unix::{is_at, kernel};
+use crate::clock::{Clock, SystemClock};
 use crate::persistence::file_type;
 
 /// Where the processes of one user on one machine agree who does a piece of work for all of them:
@@ -26,11 +29,11 @@ use crate::persistence::file_type;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// let leases = Leases::in_folder(folder.path().join("leases"));
-/// let lease = leases.take(&["redeem", "ada@contoso.com"], 0)?;
+/// let lease = leases.take(&["redeem", "ada@contoso.com"])?;
 /// assert!(lease.is_some());
-/// assert!(leases.take(&["redeem", "ada@contoso.com"], 0)?.is_none());
+/// assert!(leases.take(&["redeem", "ada@contoso.com"])?.is_none());
 /// drop(lease);
-/// assert!(leases.take(&["redeem", "ada@contoso.com"], 0)?.is_some());
+/// assert!(leases.take(&["redeem", "ada@contoso.com"])?.is_some());
 /// # Ok(())
 /// # }
 /// # #[cfg(not(unix))]
@@ -51,7 +54,7 @@ pub struct Lease {
     owner: Pid,
 }
 
-const SUFFIX: &str = ".lease";
+const EXTENSION: &str = "lease";
 /// How often a folder or file that others have just removed is looked for again.
 const ATTEMPTS: usize = 8;
 
@@ -65,15 +68,47 @@ impl Leases {
 
     /// Takes the lease for the work that these words name, if nobody has it. Does not wait.
     ///
-    /// `slot` is 0 for whoever comes first; whoever gives up on a holder that makes no progress
-    /// takes the next one, so that there is one successor and not as many as wait.
-    ///
     /// # Errors
     ///
     /// There can be no leases in this folder: it cannot be made or written, is not ours alone, or
     /// its file system has no locks.
-    pub fn take(&self, work: &[&str], slot: u32) -> io::Result<Option<Lease>> {
-        let path = self.folder.join(name(work, slot));
+    pub fn take(&self, work: &[&str]) -> io::Result<Option<Lease>> {
+        self.take_file(self.folder.join(name(work, "")))
+    }
+
+    /// Whether to do this work although somebody has the lease, who may be stopped: true for one of
+    /// all who ask, once in this time since the lease was taken or the last one was told so.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take).
+    pub fn succeed(&self, work: &[&str], after: Duration) -> io::Result<bool> {
+        let lease = self.folder.join(name(work, ""));
+        let Some(held) = open_file(&lease, OFlag::empty())? else {
+            // It is free by now.
+            return Ok(false);
+        };
+        // A clock that was set back must hold up nobody.
+        let is_time = |now: SystemTime| -> io::Result<bool> {
+            let since = now.duration_since(held.metadata()?.modified()?);
+            Ok(since.map_or(true, |since| since >= after))
+        };
+        if !is_time(SystemClock.now())? {
+            return Ok(false);
+        }
+        // One at a time: who is told so says that in the file before the next one looks.
+        let Some(turn) = self.take_file(self.folder.join(name(work, "-next")))? else {
+            return Ok(false);
+        };
+        // By the time of this file system, which has just put it there.
+        let is_time = is_time(turn.file.metadata()?.modified()?)?;
+        if is_time {
+            touch(&held)?;
+        }
+        Ok(is_time)
+    }
+
+    fn take_file(&self, path: PathBuf) -> io::Result<Option<Lease>> {
         for _ in 0..ATTEMPTS {
             make_private(&self.folder)?;
             let Some(file) = open_or_create(&path)? else {
@@ -86,6 +121,8 @@ impl Leases {
             }
             // Its holder may have removed it between the two steps.
             if is_at(&path, &file)? {
+                // One that a dead holder left is as old as that.
+                touch(&file)?;
                 let lease = Lease {
                     folder: self.folder.clone(),
                     path,
@@ -105,7 +142,7 @@ impl Leases {
             return;
         };
         for path in files.flatten().map(|file| file.path()) {
-            if path == ours || path.extension() != Some(SUFFIX[1..].as_ref()) {
+            if path == ours || path.extension() != Some(EXTENSION.as_ref()) {
                 continue;
             }
             if let Ok(Some(file)) = open_file(&path, OFlag::empty())
@@ -141,7 +178,12 @@ fn remove(path: &Path, file: &File) {
     kernel::unlock(file);
 }
 
-fn name(work: &[&str], slot: u32) -> String {
+/// Sets the file's time to now.
+fn touch(file: &File) -> nix::Result<()> {
+    futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)
+}
+
+fn name(work: &[&str], what: &str) -> String {
     let mut hash = Sha256::new();
     for word in work {
         // With its length, so that no two lists of words are the same text.
@@ -153,7 +195,7 @@ fn name(work: &[&str], slot: u32) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    format!("{hex}-{slot}{SUFFIX}")
+    format!("{hex}{what}.{EXTENSION}")
 }
 
 /// Makes the folder where it is missing, and says whether nobody else can write there.
@@ -215,27 +257,80 @@ mod tests {
     #[test]
     fn a_lease_is_one_holders_and_leaves_nothing() {
         let (folder, leases) = leases();
-        let held = leases.take(&WORK, 0).unwrap();
-        assert!(held.is_some() && leases.take(&WORK, 0).unwrap().is_none());
-        // Other work, and the next slot, are other leases.
-        for (work, slot) in [(&["ab"][..], 0), (&["a"], 0), (&["b", "a"], 0), (&WORK, 1)] {
-            let other = leases.take(work, slot).unwrap();
-            assert!(other.is_some(), "{work:?} {slot}");
+        let held = leases.take(&WORK).unwrap();
+        assert!(held.is_some() && leases.take(&WORK).unwrap().is_none());
+        // Other work is another lease.
+        for work in [&["ab"][..], &["a"], &["b", "a"]] {
+            assert!(leases.take(work).unwrap().is_some(), "{work:?}");
         }
         drop(held);
-        assert!(leases.take(&WORK, 0).unwrap().is_some());
+        assert!(leases.take(&WORK).unwrap().is_some());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    /// Makes the file of this lease as old as that.
+    fn age(leases: &Leases, by: Duration) {
+        let held = File::open(leases.folder.join(name(&WORK, ""))).unwrap();
+        let time = held.metadata().unwrap().modified().unwrap();
+        held.set_modified(time - by).unwrap();
+    }
+
+    #[test]
+    fn a_holder_without_progress_has_one_successor_in_a_while() {
+        let after = Duration::from_secs(2);
+        let (folder, leases) = leases();
+        // There is nobody to succeed.
+        assert!(!leases.succeed(&WORK, after).unwrap());
+        let held = leases.take(&WORK).unwrap();
+        for _ in 0..3 {
+            assert!(!leases.succeed(&WORK, after).unwrap());
+            age(&leases, after);
+            let succeeding: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8)
+                    .map(|_| scope.spawn(|| leases.succeed(&WORK, after).unwrap()))
+                    .collect();
+                let results = threads.into_iter().map(|thread| thread.join().unwrap());
+                results.filter(|is_time| *is_time).collect()
+            });
+            // None if each saw another one at it: then it is still time.
+            if succeeding.is_empty() {
+                assert!(leases.succeed(&WORK, after).unwrap());
+            }
+            assert!(succeeding.len() <= 1);
+            assert!(leases.take(&WORK).unwrap().is_none());
+        }
+        // The clock was set back.
+        let held_file = File::open(leases.folder.join(name(&WORK, ""))).unwrap();
+        let time = held_file.metadata().unwrap().modified().unwrap();
+        held_file
+            .set_modified(time + Duration::from_secs(3600))
+            .unwrap();
+        assert!(leases.succeed(&WORK, after).unwrap());
+        assert!(!leases.succeed(&WORK, after).unwrap());
+        drop(held);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn who_takes_over_from_a_dead_holder_has_its_own_time() {
+        let (_folder, leases) = leases();
+        let after = Duration::from_secs(2);
+        make_private(&leases.folder).unwrap();
+        File::create(leases.folder.join(name(&WORK, ""))).unwrap();
+        age(&leases, Duration::from_secs(3600));
+        let held = leases.take(&WORK).unwrap();
+        assert!(held.is_some() && !leases.succeed(&WORK, after).unwrap());
     }
 
     #[test]
     fn what_dead_holders_left_is_swept_by_the_next_and_nothing_else_is() {
         let (_folder, leases) = leases();
-        let living = leases.take(&["living"], 0).unwrap().unwrap();
+        let living = leases.take(&["living"]).unwrap().unwrap();
         let stranger = leases.folder.join("stranger");
-        for left in [&leases.folder.join("00-0.lease"), &stranger] {
+        for left in [&leases.folder.join("00.lease"), &stranger] {
             File::create(left).unwrap();
         }
-        let held = leases.take(&WORK, 0).unwrap().unwrap();
+        let held = leases.take(&WORK).unwrap().unwrap();
         let mut there: Vec<_> = std::fs::read_dir(&leases.folder)
             .unwrap()
             .map(|file| file.unwrap().path())
@@ -254,12 +349,12 @@ mod tests {
         std::fs::create_dir(&leases.folder).unwrap();
         let mode = |mode| std::fs::Permissions::from_mode(mode);
         std::fs::set_permissions(&leases.folder, mode(0o777)).unwrap();
-        assert!(leases.take(&WORK, 0).is_err());
+        assert!(leases.take(&WORK).is_err());
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path(), &link).unwrap();
-        assert!(Leases::in_folder(link).take(&WORK, 0).is_err());
+        assert!(Leases::in_folder(link).take(&WORK).is_err());
         let missing = folder.path().join("missing").join("leases");
-        assert!(Leases::in_folder(missing).take(&WORK, 0).is_err());
+        assert!(Leases::in_folder(missing).take(&WORK).is_err());
     }
 
     #[test]
@@ -272,7 +367,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     while taken.load(Ordering::Relaxed) < 2_000 {
-                        if let Some(lease) = leases.take(&WORK, 0).unwrap() {
+                        if let Some(lease) = leases.take(&WORK).unwrap() {
                             assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
                             taken.fetch_add(1, Ordering::Relaxed);
                             holders.fetch_sub(1, Ordering::SeqCst);

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where the processes of one user on one machine agree who does a piece of work for all of them.
 /// Not on this platform yet: nobody gets a lease.
@@ -24,7 +25,15 @@ impl Leases {
     /// # Errors
     ///
     /// Always: there are no leases on this platform yet.
-    pub fn take(&self, _: &[&str], _: u32) -> io::Result<Option<Lease>> {
+    pub fn take(&self, _: &[&str]) -> io::Result<Option<Lease>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Whether to do this work although somebody has the lease.
+    ///
+    /// # Errors
+    ///
+    /// Always: there are no leases on this platform yet.
+    pub fn succeed(&self, _: &[&str], _: Duration) -> io::Result<bool> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -86,6 +86,57 @@ fn more_than_five_minutes_are_a_hit_and_half_a_minute_a_last_resort() {
 }
 
 #[test]
+fn a_short_token_is_a_hit_while_it_is_new() {
+    for (age, left, hit, last_resort) in [
+        (Some(0), 300, true, false),
+        (Some(29), 300, true, false),
+        (Some(29), 30, true, false),
+        (Some(29), 29, false, false),
+        (Some(30), 300, false, true),
+        (Some(31), 300, false, true),
+        (Some(31), 301, true, false),
+        // Of a clock that is ahead, or of nobody knows when.
+        (Some(-1), 300, false, true),
+        (Some(-300), 300, false, true),
+        (Some(-301), 300, false, false),
+        (None, 300, false, true),
+    ] {
+        let spec = token(CLI, "a", left);
+        let cached_at = age.map_or(Value::Null, |age: i64| {
+            json!((NOW.checked_add_signed(-age).unwrap()).to_string())
+        });
+        let found = find(
+            &cache()
+                .access_token(&ada(), spec)
+                .with("cached_at", cached_at),
+        );
+        let is = (
+            matches!(found, Found::Hit(_)),
+            matches!(found, Found::Miss(Some(_))),
+        );
+        assert_eq!(is, (hit, last_resort), "{age:?} {left}: {found:?}");
+    }
+}
+
+#[test]
+fn a_short_token_that_could_not_be_written_is_a_hit_while_it_is_new() {
+    let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
+    for (age, hit) in [(0, true), (29, true), (30, false)] {
+        let (_, home) = old.home_account_id().split_once('.').unwrap();
+        let kept = Redemption::new(
+            old.clone(),
+            home,
+            ARM,
+            Secret::new("kept"),
+            at(NOW - age),
+            at(NOW + 200),
+        );
+        let found = find_for(&ada(), &cache(), &[Arc::new(kept)], &[ARM]);
+        assert_eq!(matches!(found, Found::Hit(_)), hit, "{age}: {found:?}");
+    }
+}
+
+#[test]
 fn a_token_of_anybody_or_anything_else_is_passed_over() {
     let good = || cache().access_token(&ada(), token(CLI, "a", 3600));
     assert_hit(find(&good()), "a");

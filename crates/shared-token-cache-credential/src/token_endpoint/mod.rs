@@ -43,6 +43,10 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync {
 
     /// Ends every connection. Idempotent; a later `send` fails with
     /// [`TransportErrorKind::Closed`]. The default holds no connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// The endpoint stays closed when the future is dropped; another call waits for the rest.
     async fn close(&self) {}
 }
 

@@ -8,8 +8,10 @@ use crate::maker::{CLI, PERSONAL, PERSONAL_PASSTHROUGH};
 use crate::query::{Query, Record};
 use crate::reading::{Cloud, Millis, given, home_tenant, is_tenant, text, time};
 
-/// A token with no more than this left is not handed out.
+/// A token with no more than this left is not handed out,
 const MARGIN: Millis = 300_000;
+/// unless it is younger than this and has this much left.
+const NEW_FOR: Millis = 30_000;
 /// Nothing lives longer.
 const LONGEST_LIFE: Millis = 7 * 24 * 3600 * 1000;
 /// No writer's clock is further ahead.
@@ -392,6 +394,8 @@ fn faults(
         .map(str::to_ascii_lowercase)
         .collect();
     let end = time(token, "expires_on").unwrap_or_default();
+    let is_new =
+        time(token, "cached_at").is_some_and(|start| (0..NEW_FOR).contains(&(now - start)));
     let is_bearer = match token.get("token_type") {
         None | Some(Value::Null) => true,
         Some(Value::String(kind)) => kind.is_empty() || kind.eq_ignore_ascii_case("bearer"),
@@ -409,7 +413,7 @@ fn faults(
             .scopes
             .iter()
             .all(|scope| scopes.contains(&scope.to_ascii_lowercase())),
-        end > now + MARGIN,
+        end > now + MARGIN || (is_new && end >= now + NEW_FOR),
         end <= now + LONGEST_LIFE,
         time(token, "cached_at").is_none_or(|start| start <= now + CLOCK_SKEW),
     ];

@@ -302,6 +302,7 @@ impl Maker {
         let start = match self.rng.u8(..12) {
             0 => self.now + 300 + self.rng.i64(-1..=1),
             1 => self.now + 100_000,
+            2 => self.now - self.rng.i64(-1..=31),
             _ => self.now - self.rng.i64(0..5000),
         };
         let mut entry = json!({
