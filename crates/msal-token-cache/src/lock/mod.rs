@@ -5,6 +5,8 @@
 //! `flock` on it (.NET, Go, Python with portalocker). We hold both.
 
 mod backoff;
+#[cfg(test)]
+mod model;
 mod protocol;
 #[cfg(unix)]
 mod unix;

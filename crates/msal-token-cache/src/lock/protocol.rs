@@ -18,7 +18,7 @@ pub(crate) enum Seen {
 }
 
 /// What became of asking for the kernel's lock on the open file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flock {
     /// We have it, and the path still leads to this very file.
     Ours,

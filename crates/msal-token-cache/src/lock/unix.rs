@@ -140,12 +140,12 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
             Err(Errno::ENOENT) => continue,
             Err(errno) => return Err(errno),
         };
-        let stat = fstat(&file)?;
-        if file_type(&stat) != SFlag::S_IFREG {
+        if file_type(&fstat(&file)?) != SFlag::S_IFREG {
             return Err(Errno::EINVAL);
         }
         let flock = take(path, &file)?;
-        let holder = Signature::in_file(&file).holder(&stat);
+        // Its age is looked at while nobody can sign it: that of an older signature is none.
+        let holder = Signature::in_file(&file).holder(&fstat(&file)?);
         return Ok((file, Seen::Found(flock, holder)));
     }
 }
