@@ -4,7 +4,7 @@ use crate::Result;
 use crate::cargo_test::{self, Tally};
 use crate::command::cargo;
 use crate::python_peers::{self, Environment};
-use crate::{examples, prerequisites};
+use crate::{examples, prerequisites, torture};
 
 struct Suite {
     /// One word: it stands before the counts.
@@ -47,6 +47,12 @@ const SUITES: &[Suite] = &[
         about: "one store with Microsoft's Python packages and portalocker, their other lock",
         platforms: &["linux"],
         run: || python(Environment::Portalocker),
+    },
+    Suite {
+        name: "torture",
+        about: "one cache file among many writers, real peers and faults, in the short form",
+        platforms: &["linux"],
+        run: torture::suite,
     },
 ];
 

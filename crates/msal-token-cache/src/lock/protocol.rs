@@ -41,6 +41,15 @@ pub(crate) struct Holder {
     pub(crate) age: Duration,
 }
 
+impl Holder {
+    /// Nobody can tell.
+    pub(crate) const UNKNOWN: Self = Self {
+        alive: true,
+        in_our_sight: false,
+        age: Duration::ZERO,
+    };
+}
+
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {

@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -144,8 +145,12 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
             return Err(Errno::EINVAL);
         }
         let flock = take(path, &file)?;
-        // Its age is looked at while nobody can sign it: that of an older signature is none.
-        let holder = Signature::in_file(&file).holder(&fstat(&file)?);
+        let holder = match flock {
+            // Its age is looked at while nobody can sign it: that of an older signature is none.
+            Flock::Ours => Signature::in_file(&file).holder(&fstat(&file)?),
+            // Whoever it is, it is there.
+            _ => Holder::UNKNOWN,
+        };
         return Ok((file, Seen::Found(flock, holder)));
     }
 }
@@ -215,13 +220,15 @@ impl Signature {
         reason = "what the kernel tells about itself is no cache"
     )]
     fn ours() -> Self {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        static BOOT: OnceLock<Option<String>> = OnceLock::new();
+        let boot = BOOT.get_or_init(|| {
+            let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+            Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+        });
         let namespace = std::fs::read_link("/proc/self/ns/pid").ok();
         Self {
             pid: Some(getpid().as_raw()),
-            boot: boot
-                .map(|id| id.trim().to_owned())
-                .filter(|id| !id.is_empty()),
+            boot: boot.clone(),
             namespace: namespace.and_then(|link| link.into_os_string().into_string().ok()),
         }
     }
