@@ -162,7 +162,7 @@ fn deleted(stage: &Stage, table: &mut Table) -> Result {
 
 /// As on network and foreign file systems: only the existence of the file is left.
 fn without_kernel_locks(stage: &Stage, table: &mut Table) -> Result {
-    for errno in ["ENOLCK", "ENOTSUP", "ENOSYS"] {
+    for errno in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
         let place = stage.programs.place(&stage.memory, "enolck")?;
         let turns = stage.form.of(500_u64, 40).to_string();
         let mut writers = Vec::new();

@@ -77,8 +77,8 @@ fn kill_again_and_again(programs: &Programs, place: &Place, cycles: usize) -> Re
     let mut seen = Killed::default();
     let mut orphans: Vec<String> = Vec::new();
     for _ in 0..cycles {
-        let mut writer = Process::start(&mut programs.ours(&["write", &place.text, "writer"]))?;
         let before = place.number("writer").unwrap_or(0);
+        let mut writer = Process::start(&mut programs.ours(&["write", &place.text, "writer"]))?;
         // Its first write comes after that of the dead one was waited for.
         let first = writer.line()?;
         let left = place.temporaries()?;

@@ -14,7 +14,7 @@ use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 use super::Backoff;
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use crate::clock::{Clock, SystemClock};
-use crate::persistence::{StoreLock, file_type, open_for_reading};
+use crate::persistence::{StoreLock, file_type, open_for_reading, uninterrupted};
 use crate::{Error, ErrorKind, Result};
 
 /// The lock of one cache, held until it is dropped.
@@ -123,7 +123,7 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     loop {
-        match open(path, flags | OFlag::O_CREAT | OFlag::O_EXCL, mode) {
+        match uninterrupted(|| open(path, flags | OFlag::O_CREAT | OFlag::O_EXCL, mode)) {
             Ok(fd) => {
                 let file = File::from(fd);
                 let flock = take(path, &file).inspect_err(|_| {
@@ -135,7 +135,7 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
             Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno),
         }
-        let file = match open(path, flags, Mode::empty()) {
+        let file = match uninterrupted(|| open(path, flags, Mode::empty())) {
             Ok(fd) => File::from(fd),
             // Its holder has let go between the two steps.
             Err(Errno::ENOENT) => continue,

@@ -17,7 +17,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::safe_open::{file_type, open_folder};
+use super::safe_open::{file_type, open_folder, uninterrupted};
 use crate::{Error, Result};
 
 /// What the names of our temporaries end with; nobody else's do.
@@ -42,17 +42,19 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(Written, FileStat)
     let (folder, name) = split(path)?;
     let folder = open_folder(folder)?;
     sweep(&folder, name);
-    let temporary = Temporary::write(&folder, name, content)
+    let mut temporary = Temporary::write(&folder, name, content)
         .map_err(|error| Error::io("writing a temporary beside", path, error))?;
     match temporary.rename_over(name) {
-        Ok(file) => {
+        Ok(()) => {
+            let file = &temporary.file;
             // Peers reload when the file is younger than their last look at it, so its time is
             // that of the replacement, not that of the writing. Without it they see it later.
-            let _ = futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
-            let stat = fstat(&file).map_err(|errno| Error::io("looking at", path, errno))?;
+            let _ = futimens(file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
+            let stat = fstat(file).map_err(|errno| Error::io("looking at", path, errno))?;
             Ok((Written::Renamed, stat))
         }
         Err(Errno::EBUSY | Errno::EXDEV) => {
+            drop(temporary);
             let stat = overwrite(&folder, name, content)
                 .map_err(|error| Error::io("writing in place to", path, error))?;
             Ok((Written::InPlace, stat))
@@ -97,7 +99,8 @@ impl<'a> Temporary<'a> {
             }
         }
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-        let file = openat(folder, &name, flags | OFlag::O_NOFOLLOW, PRIVATE)?.into();
+        let flags = flags | OFlag::O_NOFOLLOW;
+        let file = uninterrupted(|| openat(folder, &name, flags, PRIVATE))?.into();
         let temporary = Self {
             folder,
             file,
@@ -107,14 +110,12 @@ impl<'a> Temporary<'a> {
         Ok(temporary)
     }
 
-    /// The file, once it stands at `target`.
-    fn rename_over(mut self, target: &str) -> nix::Result<File> {
-        let file = self.file.try_clone().map_err(|_| Errno::EMFILE)?;
+    fn rename_over(&mut self, target: &str) -> nix::Result<()> {
         if let Some(name) = &self.name {
             renameat(self.folder, name, self.folder, target)?;
         }
         self.name = None;
-        Ok(file)
+        Ok(())
     }
 }
 
@@ -135,12 +136,12 @@ mod unnamed {
     use nix::fcntl::AT_FDCWD;
     use nix::unistd::linkat;
 
-    use super::{AtFlags, Errno, File, OFlag, OwnedFd, PRIVATE, openat};
+    use super::{AtFlags, Errno, File, OFlag, OwnedFd, PRIVATE, openat, uninterrupted};
 
     /// `None` where the file system, or a kernel before 3.11, has no such files.
     pub(super) fn create(folder: &OwnedFd) -> nix::Result<Option<File>> {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        match openat(folder, ".", flags, PRIVATE) {
+        match uninterrupted(|| openat(folder, ".", flags, PRIVATE)) {
             Ok(fd) => Ok(Some(fd.into())),
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => Ok(None),
             Err(errno) => Err(errno),
@@ -179,7 +180,7 @@ fn is_temporary_of(base: &str, name: &str) -> bool {
 /// Removes what writers left that died between naming their temporary and renaming it.
 fn sweep(folder: &OwnedFd, base: &str) {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let Ok(mut entries) = Dir::openat(folder, ".", flags, Mode::empty()) else {
+    let Ok(mut entries) = uninterrupted(|| Dir::openat(folder, ".", flags, Mode::empty())) else {
         return;
     };
     let names: Vec<_> = entries
@@ -203,7 +204,9 @@ fn sweep(folder: &OwnedFd, base: &str) {
 /// old content is touched; being killed or an I/O error in the middle is not survived.
 fn overwrite(folder: &OwnedFd, name: &str, content: &[u8]) -> io::Result<FileStat> {
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = File::from(openat(folder, name, flags, Mode::empty())?);
+    let file = File::from(uninterrupted(|| {
+        openat(folder, name, flags, Mode::empty())
+    })?);
     // Whoever could read the old content gets no new one.
     fchmod(&file, PRIVATE)?;
     #[cfg(target_os = "linux")]

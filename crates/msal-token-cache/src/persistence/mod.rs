@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 pub use file::FilePersistence;
 pub use memory::MemoryPersistence;
 #[cfg(unix)]
-pub(crate) use safe_open::{file_type, open_for_reading};
+pub(crate) use safe_open::{file_type, open_for_reading, uninterrupted};
 pub use stamp::Stamp;
 
 use crate::Result;

@@ -42,15 +42,14 @@ impl<'a> Writer<'a> {
         let (name, mut double) = (self.name, 0);
         let marker = PathBuf::from(format!("{}.inside", self.cache.location()));
         self.cache.modify(|transaction| {
-            // Whoever finds it was let in with somebody else.
-            let is_alone = fs::File::create_new(&marker).is_ok();
             let written = written(transaction, name);
             found.get_or_insert(written);
-            let merged = if written == next {
-                Ok(Merged::Stored)
-            } else {
-                put(transaction, name, next)
-            };
+            if written == next {
+                return Ok(());
+            }
+            // Whoever finds it was let in with somebody else.
+            let is_alone = fs::File::create_new(&marker).is_ok();
+            let merged = put(transaction, name, next);
             if is_alone {
                 let _ = fs::remove_file(&marker);
             } else {
@@ -112,16 +111,14 @@ pub(super) fn count(
         took.push(turn.elapsed());
         std::thread::sleep(think.mul_f64(2.0 * fastrand::f64()));
     }
-    took.sort_unstable();
-    let millis = |at: usize| took.get(at).map_or(0, Duration::as_millis);
+    let waits: Vec<u128> = took.iter().map(Duration::as_millis).collect();
     json!({
         "last": writer.last,
         "lost": writer.lost,
         "double": writer.double,
         "errors": errors.len(),
         "error": errors.first(),
-        "p99_ms": millis(took.len() * 99 / 100),
-        "max_ms": millis(took.len().saturating_sub(1)),
+        "waits_ms": waits,
         "took_ms": begun.elapsed().as_millis(),
     })
 }

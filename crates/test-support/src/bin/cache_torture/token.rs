@@ -1,7 +1,10 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use msal_token_cache::{FilePersistence, MemoryPersistence, Persistence, TokenCache};
+use msal_token_cache::{FilePersistence, MemoryPersistence, TokenCache};
 use serde_json::{Value, json};
 use shared_token_cache_credential::{SharedTokenCacheCredential, TokenRequestOptions};
 use test_support::{CacheBuilder, FakeEntra};
@@ -16,7 +19,15 @@ pub(super) fn token(path: &str, then: &str) -> Value {
         .signed_in(&ada(), "localhost", CLIENT, &refresh_token)
         .to_json();
     let store = FilePersistence::new(path).with_lock_timeout(Duration::from_millis(300));
-    store.save(text.as_bytes()).unwrap();
+    // Not by the store: every call that it makes belongs to what is tested.
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path);
+    file.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     let done = Command::new("sh").args(["-c", then]).status().unwrap();
     assert!(done.success(), "{then} failed");
     let credential = SharedTokenCacheCredential::builder()
