@@ -25,6 +25,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ),
     ("read", &["EIO", "EINTR"]),
     ("write", &["ENOSPC", "EDQUOT", "EIO", "EINTR"]),
+    ("pwrite64", &["ENOSPC", "EDQUOT", "EIO", "EINTR"]),
     ("ftruncate", &["EIO", "EROFS", "EINTR"]),
     ("fsync", &["ENOSPC", "EDQUOT", "EIO", "EROFS", "EINTR"]),
     (

@@ -4,7 +4,11 @@
 mod atomic_file;
 #[cfg(unix)]
 mod file;
+#[cfg(unix)]
+mod folder;
 mod memory;
+#[cfg(all(test, unix))]
+mod power_loss;
 #[cfg(unix)]
 mod safe_open;
 mod stamp;
