@@ -1,3 +1,4 @@
+use std::fmt::Write;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -191,10 +192,11 @@ fn name(work: &[&str], what: &str) -> String {
         hash.update(word.as_bytes());
     }
     let hash = hash.finalize();
-    let hex: String = hash[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hex = String::new();
+    for byte in &hash[..16] {
+        // Memory does not fail to be written.
+        let _ = write!(hex, "{byte:02x}");
+    }
     format!("{hex}{what}.{EXTENSION}")
 }
 
