@@ -194,12 +194,16 @@ fn a_successor_that_fails_is_no_stampede() {
     stage.entra.push(Reply::error(EntraError::InvalidScope));
     let mut workers = with_a_holder(&stage, &machine, test, 12);
     workers[0].signal(Signal::SIGSTOP);
-    let stopped = Instant::now();
     assert!(stage.entra.wait_for_requests(2, PATIENCE));
-    let first = stopped.elapsed();
+    let failed = Instant::now();
     assert!(stage.entra.wait_for_requests(3, PATIENCE));
-    let between = stopped.elapsed() - first;
-    assert!(between > SUCCESSION / 2, "{between:?}");
+    let between = failed.elapsed();
+    // The first of the two may have been seen late.
+    let earliest = SUCCESSION * 3 / 4;
+    assert!(
+        (earliest..SUCCESSION + SLACK).contains(&between),
+        "{between:?}"
+    );
     let answers: Vec<_> = workers[1..].iter().map(Worker::answer).collect();
     assert_eq!(stage.entra.request_count(), 3);
     let [stored] = machine.stored().try_into().unwrap();
