@@ -192,12 +192,11 @@ fn name(work: &[&str], what: &str) -> String {
         hash.update(word.as_bytes());
     }
     let hash = hash.finalize();
-    let mut hex = String::new();
+    let mut name = String::new();
     for byte in &hash[..16] {
-        // Memory does not fail to be written.
-        let _ = write!(hex, "{byte:02x}");
+        let _ = write!(name, "{byte:02x}");
     }
-    format!("{hex}{what}.{EXTENSION}")
+    name + what + "." + EXTENSION
 }
 
 /// Makes the folder where it is missing, and says whether nobody else can write there.
@@ -270,9 +269,15 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
-    /// Makes the file of this lease as old as that.
+    /// The file of the lease, made where it is missing.
+    fn lease_file(leases: &Leases) -> File {
+        let path = leases.folder.join(name(&WORK, ""));
+        open_or_create(&path).unwrap().unwrap()
+    }
+
+    /// Makes the file of the lease older by that.
     fn age(leases: &Leases, by: Duration) {
-        let held = File::open(leases.folder.join(name(&WORK, ""))).unwrap();
+        let held = lease_file(leases);
         let time = held.metadata().unwrap().modified().unwrap();
         held.set_modified(time - by).unwrap();
     }
@@ -302,7 +307,7 @@ mod tests {
             assert!(leases.take(&WORK).unwrap().is_none());
         }
         // The clock was set back.
-        let held_file = File::open(leases.folder.join(name(&WORK, ""))).unwrap();
+        let held_file = lease_file(&leases);
         let time = held_file.metadata().unwrap().modified().unwrap();
         held_file
             .set_modified(time + Duration::from_secs(3600))
@@ -318,7 +323,7 @@ mod tests {
         let (_folder, leases) = leases();
         let after = Duration::from_secs(2);
         make_private(&leases.folder).unwrap();
-        File::create(leases.folder.join(name(&WORK, ""))).unwrap();
+        lease_file(&leases);
         age(&leases, Duration::from_secs(3600));
         let held = leases.take(&WORK).unwrap();
         assert!(held.is_some() && !leases.succeed(&WORK, after).unwrap());
@@ -330,7 +335,7 @@ mod tests {
         let living = leases.take(&["living"]).unwrap().unwrap();
         let stranger = leases.folder.join("stranger");
         for left in [&leases.folder.join("00.lease"), &stranger] {
-            File::create(left).unwrap();
+            open_or_create(left).unwrap().unwrap();
         }
         let held = leases.take(&WORK).unwrap().unwrap();
         let mut there: Vec<_> = std::fs::read_dir(&leases.folder)

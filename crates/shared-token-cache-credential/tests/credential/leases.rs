@@ -1,13 +1,15 @@
 //! One redemption for all processes of a machine: they agree by a lease, and go on without a holder
 //! that dies, stops or panics.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use msal_token_cache::{FilePersistence, TokenCache};
+use msal_token_cache::{
+    FilePersistence, Loaded, MemoryPersistence, Persistence, Stamp, StoreLock, TokenCache,
+};
 use nix::sys::signal::Signal;
 use shared_token_cache_credential::{
     SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest, TransportError,
@@ -17,7 +19,7 @@ use tokio::runtime::Handle;
 
 use super::rerun::{is_rerun, rerun, rerun_as_ordinary_user, set_mode, this_binary};
 use super::workers::{DEADLINE, Got, Machine, Worker, below, work};
-use super::{NOW, PATIENCE, Stage, ask, text, token};
+use super::{NOW, PATIENCE, Stage, ask, holding, text, token};
 
 const PROCESSES: usize = 32;
 /// How long a holder that makes no progress is waited for before one of the others goes on.
@@ -194,12 +196,16 @@ fn a_successor_that_fails_is_no_stampede() {
     stage.entra.push(Reply::error(EntraError::InvalidScope));
     let mut workers = with_a_holder(&stage, &machine, test, 12);
     workers[0].signal(Signal::SIGSTOP);
-    let stopped = Instant::now();
     assert!(stage.entra.wait_for_requests(2, PATIENCE));
-    let first = stopped.elapsed();
+    let failed = Instant::now();
     assert!(stage.entra.wait_for_requests(3, PATIENCE));
-    let between = stopped.elapsed() - first;
-    assert!(between > SUCCESSION / 2, "{between:?}");
+    let between = failed.elapsed();
+    // The first of the two may have been seen late.
+    let earliest = SUCCESSION * 3 / 4;
+    assert!(
+        (earliest..SUCCESSION + SLACK).contains(&between),
+        "{between:?}"
+    );
     let answers: Vec<_> = workers[1..].iter().map(Worker::answer).collect();
     assert_eq!(stage.entra.request_count(), 3);
     let [stored] = machine.stored().try_into().unwrap();
@@ -367,6 +373,61 @@ fn a_caller_that_goes_while_a_lease_is_waited_for_leaves_nothing() {
         assert_eq!(below(folder.path()), [path]);
         assert_eq!(stage.entra.request_count(), 1);
     });
+}
+
+/// A store to which another process is faster, by a moment: it stores a token and lets go of the
+/// lease between our look at the cache and ours at the lease.
+#[derive(Debug)]
+struct Overtaken {
+    store: MemoryPersistence,
+    newer: String,
+    folder: PathBuf,
+}
+
+impl Persistence for Overtaken {
+    fn location(&self) -> String {
+        self.store.location()
+    }
+
+    fn stamp(&self) -> msal_token_cache::Result<Option<Stamp>> {
+        self.store.stamp()
+    }
+
+    fn load(&self) -> msal_token_cache::Result<Option<Loaded>> {
+        self.store.load()
+    }
+
+    fn loads_quickly(&self, stamp: &Stamp) -> bool {
+        self.store.loads_quickly(stamp)
+    }
+
+    fn lock(&self) -> msal_token_cache::Result<Box<dyn StoreLock>> {
+        self.store.lock()
+    }
+
+    fn save(&self, content: &[u8]) -> msal_token_cache::Result<Stamp> {
+        self.store.save(content)
+    }
+
+    fn lease_folder(&self) -> Option<PathBuf> {
+        self.store.save(self.newer.as_bytes()).unwrap();
+        Some(self.folder.clone())
+    }
+}
+
+#[tokio::test]
+async fn what_was_stored_just_before_the_lease_was_ours_is_found() {
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().unwrap();
+    let credential = stage.credential(Overtaken {
+        store: holding(&expired(&stage)),
+        newer: stage.cache_with_token(3600).to_json(),
+        folder: folder.path().join("leases"),
+    });
+    ask(&credential).await.unwrap();
+    credential.close().await.unwrap();
+    assert_eq!(stage.entra.request_count(), 0);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// The events about leases that there are not.

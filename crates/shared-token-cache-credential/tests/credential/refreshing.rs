@@ -143,7 +143,7 @@ async fn a_token_that_is_due_is_handed_out_and_refreshed_once() {
     let stage = Stage::new();
     let store = holding(&cache_due_in(&stage, 1_000, 5_000));
     let credential = stage.credential(store.clone());
-    let slow = Reply::success().delayed(Duration::from_millis(300));
+    let slow = Reply::success().delayed(Duration::from_secs(1));
     stage.entra.push(slow);
     for second in [0, 999, 999] {
         stage.clock.set(NOW + second);
@@ -159,10 +159,11 @@ async fn a_token_that_is_due_is_handed_out_and_refreshed_once() {
     assert_eq!(hit(&credential), "old");
     until(|| hit(&credential) != "old").await;
     let new = ask(&credential).await.unwrap();
+    settle().await;
+    // Waits for the write, too.
+    credential.close().await.unwrap();
     let [stored] = entries(&store, "AccessToken").try_into().unwrap();
     assert_eq!(stored["secret"], new.token().expose_secret());
-    settle().await;
-    credential.close().await.unwrap();
     assert_eq!(stage.entra.request_count(), 1);
 }
 
