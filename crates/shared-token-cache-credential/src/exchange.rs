@@ -202,13 +202,14 @@ impl<'a> Exchange<'a> {
         let mut retries = Retries::default();
         loop {
             let result = self.inner.endpoint.send(form.clone()).await;
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let (now, spread) = (self.inner.clock.now(), fastrand::f64());
             let next = match &result {
-                Ok(reply) => retries.after_reply(reply, self.inner.clock.now(), fastrand::f64()),
-                Err(error) => retries.after_error(error.kind(), fastrand::f64()),
+                Ok(reply) => retries.after_reply(reply, now, left, spread),
+                Err(error) => retries.after_error(error.kind(), left, spread),
             };
             let wait = match next {
-                Next::Again(wait) if Instant::now() + wait < self.deadline => wait,
-                Next::Again(_) => return Ok((result?, None)),
+                Next::Again(wait) => wait,
                 Next::GiveUp(leave_alone) => return Ok((result?, leave_alone)),
             };
             tracing::debug!(
