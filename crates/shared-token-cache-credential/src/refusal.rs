@@ -98,6 +98,7 @@ impl Refusal {
     /// Whether the same request would be refused again.
     pub(crate) fn stands(&self) -> bool {
         matches!(self.oauth.error(), "invalid_grant" | "interaction_required")
+            && !self.is_transient()
     }
 
     /// Whether the refresh token is refused, whatever it is redeemed for.
