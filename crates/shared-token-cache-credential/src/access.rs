@@ -157,9 +157,10 @@ impl Terms {
                 refresh_on: entry.refresh_on(),
                 secret: entry.secret(),
             };
-            best.consider(&offer, self.rank(&offer, query).map(|rank| rank + 1));
+            best.consider(&offer, self.rank(&offer, query).map(Rank::Stored));
         }
-        for kept in kept {
+        // They come oldest first.
+        for (age, kept) in kept.iter().rev().enumerate() {
             let offer = Offer {
                 environment: kept.redeemed().environment(),
                 client_id: kept.client_id(),
@@ -171,7 +172,7 @@ impl Terms {
                 secret: kept.access_token(),
             };
             // Whatever application it is of: it is what was redeemed last.
-            best.consider(&offer, self.rank(&offer, query).map(|_| 0));
+            best.consider(&offer, self.rank(&offer, query).map(|_| Rank::Kept(age)));
         }
         match best.hit {
             Some((_, hit)) => Found::Hit(hit),
@@ -198,15 +199,24 @@ impl Terms {
     }
 }
 
-/// The best of what was considered, with the rank of its application.
+/// The place of a token in the order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// In memory, with so many newer ones: the resource may have refused the older.
+    Kept(usize),
+    /// In the snapshot, of the application at this place.
+    Stored(usize),
+}
+
+/// The best of what was considered, with its rank.
 struct Best {
     now: SystemTime,
-    hit: Option<(usize, AccessTokenInfo)>,
-    last_resort: Option<(usize, AccessTokenInfo)>,
+    hit: Option<(Rank, AccessTokenInfo)>,
+    last_resort: Option<(Rank, AccessTokenInfo)>,
 }
 
 impl Best {
-    fn consider(&mut self, offer: &Offer<'_>, rank: Option<usize>) {
+    fn consider(&mut self, offer: &Offer<'_>, rank: Option<Rank>) {
         let Some(rank) = rank else { return };
         let is_usable = offer.expires_on >= self.now + LAST_RESORT_MARGIN;
         let place = if is_fresh(offer.expires_on, self.now)

@@ -1,3 +1,4 @@
+use msal_token_cache::RedeemedToken;
 use serde_json::{Value, json};
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
 
@@ -327,4 +328,24 @@ fn what_is_kept_in_memory_answers_in_place_of_what_it_replaces() {
     let bob = FakeAccount::new("bob@contoso.example");
     let cache = cache().refresh_token(&bob, CLOUD, "old", "r", None);
     assert_nothing(&find_for(&bob, &cache, &kept, &[ARM]), "Bob");
+}
+
+/// A challenge was answered under another application than the one whose token it refused.
+#[test]
+fn of_what_is_kept_in_memory_the_newest_is_handed_out() {
+    let [old, new] = refresh_tokens(&cache()).try_into().unwrap();
+    let kept = |token: RedeemedToken, secret: &str, left: u64| {
+        let (secret, expires_on) = (Secret::new(secret), at(NOW + left));
+        let home = ada().utid;
+        Arc::new(Redemption::new(
+            token,
+            home,
+            ARM,
+            secret,
+            at(NOW),
+            expires_on,
+        ))
+    };
+    let kept = [kept(old, "refused", 80_000), kept(new, "newest", 3_600)];
+    assert_hit(find_for(&ada(), &cache(), &kept, &[ARM]), "newest");
 }
