@@ -29,6 +29,14 @@ pub(crate) enum Purpose {
     Refresh,
 }
 
+/// What came of a redemption.
+enum Obtained {
+    /// A token, to be stored while the lease is held.
+    Redeemed(Redemption, Option<Lease>),
+    /// Somebody else has stored one meanwhile.
+    Stored(AccessTokenInfo),
+}
+
 impl Inner {
     /// Gets a token by redeeming a refresh token, or what others have got meanwhile; what is still
     /// good serves when that fails.
@@ -51,7 +59,11 @@ impl Inner {
             self.redeem_in_turn(store, request, purpose, deadline),
         );
         let error = match work.await.unwrap_or_else(|_| Err(self.timed_out())) {
-            Ok(token) => return Ok(token),
+            Ok(Obtained::Stored(token)) => return Ok(token),
+            // What was obtained in time is not lost while it is written.
+            Ok(Obtained::Redeemed(redemption, lease)) => {
+                return Ok(self.keep(store, redemption, lease).await);
+            }
             Err(error) => error,
         };
         let Some(token) = self.last_resort(store, request).await else {
@@ -67,30 +79,22 @@ impl Inner {
     }
 
     async fn redeem_in_turn(
-        self: &Arc<Self>,
-        store: &Arc<Store>,
+        &self,
+        store: &Store,
         request: &Request,
         purpose: Purpose,
         deadline: Instant,
-    ) -> Result<AccessTokenInfo> {
+    ) -> Result<Obtained> {
         let view = self.view(store).await?;
         let home_account_id = &self.account(store, &view)?.chosen.home_account_id;
         let lease = match self.turn(store, request, home_account_id, purpose).await? {
             Turn::Ours(lease) => lease,
-            Turn::Stored(token) => return Ok(token),
+            Turn::Stored(token) => return Ok(Obtained::Stored(token)),
         };
         // As it is by now.
         let view = self.view(store).await?;
         let exchange = Exchange::new(self, store, request, deadline);
-        let redemption = Arc::new(exchange.run(&view).await?);
-        let token = info(
-            redemption.access_token(),
-            Some(redemption.cached_at()),
-            redemption.expires_on(),
-            redemption.refresh_on(),
-        );
-        self.keep(store, redemption, lease).await;
-        Ok(token)
+        Ok(Obtained::Redeemed(exchange.run(&view).await?, lease))
     }
 
     /// What is cached and good enough for this purpose.
@@ -135,20 +139,28 @@ impl Inner {
     async fn keep(
         self: &Arc<Self>,
         store: &Arc<Store>,
-        redemption: Arc<Redemption>,
+        redemption: Redemption,
         lease: Option<Lease>,
-    ) {
+    ) -> AccessTokenInfo {
+        let token = info(
+            redemption.access_token(),
+            Some(redemption.cached_at()),
+            redemption.expires_on(),
+            redemption.refresh_on(),
+        );
+        let redemption = Arc::new(redemption);
         store.overlay.keep(&redemption);
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
         let continued = self.lifecycle.continued();
         let write = async move {
-            inner.lifecycle.unless_cut(store.persist(redemption)).await;
-            drop(lease);
+            let persist = store.persist(redemption, lease);
+            inner.lifecycle.unless_cut(persist).await;
             drop(continued);
         };
         let persist = tokio::spawn(write.in_current_span());
         // A write that takes longer goes on by itself.
         let _ = tokio::time::timeout(PERSIST_WAIT, persist).await;
+        token
     }
 
     fn timed_out(&self) -> Error {
