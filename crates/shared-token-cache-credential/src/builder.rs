@@ -145,7 +145,8 @@ impl SharedTokenCacheCredentialBuilder {
     /// two hours and more, and up to five minutes later, so that the processes that share a cache do
     /// not all refresh at once. It is, unless this says otherwise.
     ///
-    /// At most one attempt is made in 30 s, by a call that gets the token, in a task of its runtime.
+    /// At most one attempt is made in 30 s, by a call that gets the token, in a task of its runtime,
+    /// which then needs its I/O and time drivers, as for a redemption; outside of one there is none.
     /// A failure is no call's.
     pub fn background_refresh(mut self, background_refresh: bool) -> Self {
         self.no_background_refresh = !background_refresh;

@@ -81,16 +81,16 @@ impl SharedTokenCacheCredential {
     ///
     /// A token with more than five minutes left comes from memory or the cache: no request, no
     /// lock, and no runtime is needed. So does one that was issued within the last 30 seconds and
-    /// has as much left, for a server whose tokens are that short. Otherwise a refresh token is redeemed, in a task of the
-    /// current tokio runtime, which needs its I/O and time drivers, within the builder's `timeout`;
-    /// when that fails, a cached token with at least 30 seconds left is served. With `claims`,
-    /// after a challenge, no cached token will do; with `force_refresh` one only serves when the
-    /// redemption fails.
+    /// has as much left, for a server whose tokens are that short. Otherwise a refresh token is
+    /// redeemed, in a task of the current tokio runtime, which needs its I/O and time drivers,
+    /// within the builder's `timeout`; when that fails, a cached token with at least 30 seconds left
+    /// is served. With `claims`, after a challenge, no cached token will do; with `force_refresh`
+    /// one only serves when the redemption fails.
     ///
-    /// Calls that want the same at the same moment share one redemption, also with this user's other
-    /// processes on this machine, where the cache is a file; those with claims or `force_refresh`
-    /// only within the process. A process that is at it and makes no progress is waited for two
-    /// seconds.
+    /// Calls that want the same at the same moment share one redemption, also with this user's
+    /// other processes on this machine, where the cache is a file; those with claims or
+    /// `force_refresh` only within the runtime. A process that is at it and makes no progress is
+    /// waited for two seconds.
     ///
     /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
     /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
@@ -160,10 +160,14 @@ impl SharedTokenCacheCredential {
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
     /// within the builder's `close_grace` (5 s) or are cut off, and every connection ends.
-    /// Idempotent, and for all clones. Cached tokens are still handed out afterwards. Outside a
-    /// tokio runtime there is no timer for the grace: a redemption under way then ends at its own `timeout`. A write
-    /// that is waiting for the cache's lock when it is cut off goes on for at most the lock's
-    /// timeout, on a thread of its own.
+    /// Idempotent, and for all clones. Cached tokens are still handed out afterwards.
+    ///
+    /// A write that is waiting for the cache's lock when it is cut off goes on for at most the
+    /// lock's timeout, on a thread of its own. What is left on a runtime that nobody drives is
+    /// waited for two seconds more, and ends when that runtime goes on or is dropped.
+    ///
+    /// Within a tokio runtime it needs the time driver. Outside of one there is no timer for the
+    /// grace: a redemption under way then ends at its own `timeout`, if its runtime is driven.
     ///
     /// # Errors
     ///
@@ -173,8 +177,7 @@ impl SharedTokenCacheCredential {
     ///
     /// The credential stays closed when this is dropped; call it again to wait for the rest.
     pub async fn close(&self) -> Result<()> {
-        self.0.lifecycle.close().await;
-        self.0.endpoint.close().await;
+        self.0.lifecycle.close(self.0.endpoint.close()).await;
         Ok(())
     }
 }

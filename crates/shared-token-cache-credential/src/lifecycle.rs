@@ -2,6 +2,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use token_credential::{Error, ErrorKind, Result};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -53,19 +54,24 @@ impl Lifecycle {
     }
 
     /// Lets nothing new begin and waits for what is under way; what outlasts the grace is cut off.
-    pub(crate) async fn close(&self) {
+    /// Then `rest` is ended, too.
+    pub(crate) async fn close(&self, rest: impl Future<Output = ()>) {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.under_way.close();
         // Outside a runtime there is no timer for the grace: calls then end at their own timeout.
         if tokio::runtime::Handle::try_current().is_err() {
-            return self.under_way.wait().await;
+            self.under_way.wait().await;
+            return rest.await;
         }
-        let ended = tokio::time::timeout(self.grace, self.under_way.wait()).await;
-        if ended.is_err() {
-            self.cut.cancel();
-            // What is cut ends at once, unless nobody drives its runtime any more: one that was
-            // left alone, or that of a parent process.
-            let _ = tokio::time::timeout(CUT_WITHIN, self.under_way.wait()).await;
+        if timeout(self.grace, self.under_way.wait()).await.is_ok() {
+            return rest.await;
         }
+        self.cut.cancel();
+        // What is cut ends at once, unless nobody drives its runtime any more: one that was left
+        // alone, or that of a parent process. The rest waits for it, too.
+        if timeout(CUT_WITHIN, self.under_way.wait()).await.is_ok() {
+            return rest.await;
+        }
+        let _ = timeout(CUT_WITHIN, rest).await;
     }
 }

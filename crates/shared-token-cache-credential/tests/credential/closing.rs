@@ -151,6 +151,33 @@ async fn a_call_that_waits_to_ask_again_is_cut_off() {
     assert_eq!(stage.entra.request_count(), 1);
 }
 
+/// Nor does a call on a runtime that nobody drives any more.
+#[test]
+fn a_call_that_was_left_to_an_idle_runtime_is_not_waited_for() {
+    let stage = Stage::new();
+    let credential = hasty(&stage, &holding(&stage.cache()));
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (idle, driven) = (runtime(), runtime());
+    let reply = Reply::success().delayed(Duration::from_secs(60));
+    stage.entra.push(reply);
+    idle.block_on(async {
+        let asking = tokio::time::timeout(Duration::from_millis(500), ask(&credential));
+        asking.await.unwrap_err();
+    });
+    assert_eq!(stage.entra.request_count(), 1);
+    driven.block_on(async {
+        let closing = tokio::time::timeout(Duration::from_secs(10), credential.close());
+        closing.await.expect("it ends").unwrap();
+    });
+    drop(idle);
+    assert!(stage.entra.wait_until_closed(PATIENCE));
+}
+
 #[test]
 fn closing_needs_no_runtime() {
     let stage = Stage::new();
