@@ -95,17 +95,18 @@ impl SharedTokenCacheCredential {
     /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
     /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
     /// again for two minutes, and while it throttles it is left alone
-    /// ([`Error::retry_after`]).
+    /// ([`Error::retry_after`](crate::Error::retry_after)).
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidArgument`]: the scopes, claims or tenant, before anything is read; or
-    ///   a redemption is needed and there is no tokio runtime.
-    /// - [`ErrorKind::CredentialUnavailable`]: there is no cache, no account, or not one that is
-    ///   meant; the text names the place and the next step.
-    /// - [`ErrorKind::AuthenticationFailed`]: the tenant is not one of the allowed ones, the
-    ///   redemption was refused or got no answer ([`Error::oauth`], [`Error::is_transient`]), or the
-    ///   credential is closed.
+    /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument): the scopes, claims or tenant,
+    ///   before anything is read; or a redemption is needed and there is no tokio runtime.
+    /// - [`CredentialUnavailable`](crate::ErrorKind::CredentialUnavailable): there is no cache, no
+    ///   account, or not one that is meant; the text names the place and the next step.
+    /// - [`AuthenticationFailed`](crate::ErrorKind::AuthenticationFailed): the tenant is not one of
+    ///   the allowed ones, the redemption was refused or got no answer
+    ///   ([`Error::oauth`](crate::Error::oauth),
+    ///   [`Error::is_transient`](crate::Error::is_transient)), or the credential is closed.
     ///
     /// # Cancel safety
     ///

@@ -28,6 +28,7 @@ impl Leases {
     pub fn take(&self, _: &[&str]) -> io::Result<Option<Lease>> {
         Err(io::ErrorKind::Unsupported.into())
     }
+
     /// Whether to do this work although somebody has the lease.
     ///
     /// # Errors

@@ -103,8 +103,8 @@ impl<'s> AccessToken<'s> {
     }
 
     /// Whether its times can be true at this time: a token lives for at most
-    /// [`LONGEST_LIFE`](Self::LONGEST_LIFE), and no writer's clock is ahead by more than five minutes. What does not keep to that is not to be
-    /// handed out, and gives way to what does.
+    /// [`LONGEST_LIFE`](Self::LONGEST_LIFE), and no writer's clock is ahead by more than five
+    /// minutes. What does not keep to that is not to be handed out, and gives way to what does.
     pub fn has_believable_times(&self, now: SystemTime) -> bool {
         self.expires_on <= now + Self::LONGEST_LIFE
             && self
