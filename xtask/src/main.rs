@@ -1,7 +1,9 @@
 //! The project's jobs, each one command:
 //!
 //! * `cargo xtask test [SUITE]...` sets up what the suites need and runs them, all by default;
-//! * `cargo xtask ci` checks format, lints, documentation, licences and dependencies, then tests.
+//! * `cargo xtask ci` checks format, lints, documentation, licences and dependencies, then tests;
+//! * `cargo xtask torture [--short] [SCENARIO]...` lets many writers, peers and faults at one cache
+//!   file, and writes what came of it to `target/torture.md`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,10 +24,13 @@ mod oracle;
 mod prerequisites;
 mod python_peers;
 mod suites;
+mod torture;
 
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
+
+use self::torture::Form;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -37,8 +42,15 @@ fn main() -> ExitCode {
         ["ci"] => at_the_root()
             .and_then(|()| checks::run_all())
             .and_then(|()| suites::run(&[])),
+        ["torture", "--short", ref names @ ..] => {
+            at_the_root().and_then(|()| torture::run(Form::Short, names))
+        }
+        ["torture", ref names @ ..] => at_the_root().and_then(|()| torture::run(Form::Long, names)),
         _ => {
-            eprintln!("usage: cargo xtask test [SUITE]...\n       cargo xtask ci");
+            eprintln!(
+                "usage: cargo xtask test [SUITE]...\n       cargo xtask ci\n       cargo xtask torture \
+                 [--short] [SCENARIO]..."
+            );
             return ExitCode::from(2);
         }
     };

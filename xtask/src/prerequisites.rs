@@ -8,6 +8,8 @@ use crate::command;
 const PREREQUISITES: &[(&[&str], &[&str])] = &[
     (&["strace", "--version"], &["strace"]),
     (&["flock", "--version"], &["util-linux"]),
+    (&["node", "--version"], &["nodejs"]),
+    (&["npm", "--version"], &["npm"]),
     // Debian keeps a part of venv in a package of its own.
     (
         &["python3", "-c", "import ensurepip, venv"],

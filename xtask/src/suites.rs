@@ -4,7 +4,7 @@ use crate::Result;
 use crate::cargo_test::{self, Tally};
 use crate::command::cargo;
 use crate::python_peers::{self, Environment};
-use crate::{examples, node_peers, oracle, prerequisites};
+use crate::{examples, node_peers, oracle, prerequisites, torture};
 
 struct Suite {
     /// One word: it stands before the counts.
@@ -65,6 +65,12 @@ const SUITES: &[Suite] = &[
         about: "redemptions at oidc-provider of npm, whose refresh tokens are good once",
         platforms: &["linux"],
         run: oidc_provider,
+    },
+    Suite {
+        name: "torture",
+        about: "one cache file among many writers, real peers and faults, in the short form",
+        platforms: &["linux"],
+        run: torture::suite,
     },
 ];
 

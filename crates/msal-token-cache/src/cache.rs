@@ -132,9 +132,9 @@ impl TokenCache {
     ///
     /// `edit` may run again on newer content, because a peer that ignores the lock wrote meanwhile;
     /// also after the commit, twice at most, because such a peer may have put old content over it.
-    /// It must come to the same end each time; its last result is returned. While it runs the lock
-    /// is held and other programs wait, so it must not wait itself, nor call `modify` on the same
-    /// cache. Blocks; `modify_async`, with the feature `tokio`, does not.
+    /// It must come to the same end each time; its last result is returned. Mostly the lock is held
+    /// while it runs, and other programs wait, so it must not wait itself, nor call `modify` on the
+    /// same cache. Blocks; `modify_async`, with the feature `tokio`, does not.
     ///
     /// # Errors
     ///
@@ -147,7 +147,12 @@ impl TokenCache {
         for _ in 0..REPAIRS {
             let repaired = match self.look() {
                 Ok(look) if look == committed => break,
-                Ok(_) => self.commit(&mut edit),
+                // Mostly that was a good neighbour, who built upon ours. The lock is asked for
+                // only if not: among busy writers everybody would take it twice.
+                Ok(_) => match self.standing(&mut edit) {
+                    Some(newer) => Ok(newer),
+                    None => self.commit(&mut edit),
+                },
                 Err(error) => Err(error),
             };
             match repaired {
@@ -189,6 +194,19 @@ impl TokenCache {
                 self.location()
             ),
         ))
+    }
+
+    /// What the modification comes to on the content that is there now, if it is in there already.
+    fn standing<T>(
+        &self,
+        edit: &mut impl FnMut(&mut Transaction) -> Result<T>,
+    ) -> Option<(T, Look)> {
+        let Ok(Read::Whole(snapshot, look)) = self.read_once() else {
+            return None;
+        };
+        let mut transaction = Transaction::on(snapshot);
+        let answer = edit(&mut transaction).ok()?;
+        (!transaction.is_changed()).then_some((answer, look))
     }
 
     fn look(&self) -> Result<Look> {

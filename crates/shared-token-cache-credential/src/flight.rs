@@ -3,7 +3,7 @@
 //! Knows nothing of runtimes: whoever comes first gets a [`Leader`] and does the work, wherever that
 //! is; everybody, the first included, gets a [`Waiter`] for its end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::PoisonError;
@@ -47,7 +47,8 @@ struct Flight<T>(Mutex<State<T>>);
 #[derive(Debug)]
 struct State<T> {
     end: Option<End<T>>,
-    wakers: HashMap<u64, Waker>,
+    /// In order, so that nothing depends on chance.
+    wakers: BTreeMap<u64, Waker>,
     next_place: u64,
 }
 
@@ -64,7 +65,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         }
         let flight = Arc::new(Flight(Mutex::new(State {
             end: None,
-            wakers: HashMap::new(),
+            wakers: BTreeMap::new(),
             next_place: 0,
         })));
         flights.insert(key.clone(), Arc::clone(&flight));

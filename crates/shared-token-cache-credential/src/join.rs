@@ -1,5 +1,6 @@
 //! One redemption for all calls that want the same token at the same time.
 
+use std::process;
 use std::sync::Arc;
 
 use token_credential::{AccessTokenInfo, Error, ErrorKind, Result};
@@ -17,8 +18,9 @@ const MOST_JOINED: usize = 3;
 /// What makes two calls the same, so that one redemption answers both.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    /// A task of one runtime must not wait for one of another, which may end.
-    runtime: runtime::Id,
+    /// A task of one runtime must not wait for one of another, which may end; and a child that was
+    /// forked has the numbers of its parent's runtimes.
+    runtime: (u32, runtime::Id),
     /// Whoever signs in meanwhile is somebody else.
     home_account_id: String,
     request: Arc<Request>,
@@ -40,7 +42,7 @@ impl Inner {
                 Error::new(ErrorKind::InvalidArgument, text).with_source(error)
             })?;
             let key = Key {
-                runtime: runtime.id(),
+                runtime: (process::id(), runtime.id()),
                 home_account_id: home_account_id.clone(),
                 request: Arc::clone(&request),
             };
@@ -66,7 +68,7 @@ impl Inner {
         request: Arc<Request>,
     ) -> Result<()> {
         let key = Key {
-            runtime: runtime.id(),
+            runtime: (process::id(), runtime.id()),
             home_account_id,
             request,
         };

@@ -6,6 +6,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+/// How long a close waits for what it has cut off.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
+
 /// Counts what is under way, so that closing can wait for it.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
@@ -54,13 +57,15 @@ impl Lifecycle {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.under_way.close();
         // Outside a runtime there is no timer for the grace: calls then end at their own timeout.
-        if tokio::runtime::Handle::try_current().is_ok()
-            && tokio::time::timeout(self.grace, self.under_way.wait())
-                .await
-                .is_err()
-        {
-            self.cut.cancel();
+        if tokio::runtime::Handle::try_current().is_err() {
+            return self.under_way.wait().await;
         }
-        self.under_way.wait().await;
+        let ended = tokio::time::timeout(self.grace, self.under_way.wait()).await;
+        if ended.is_err() {
+            self.cut.cancel();
+            // What is cut ends at once, unless nobody drives its runtime any more: one that was
+            // left alone, or that of a parent process.
+            let _ = tokio::time::timeout(CUT_WITHIN, self.under_way.wait()).await;
+        }
     }
 }

@@ -178,6 +178,10 @@ class Maker(random.Random):
                 realm=self.record["tenantId"],
             )
             sections["AccessToken"].append(access_token)
+        for entry in sections["AccessToken"]:
+            # Those at an alias the original finds only after it has failed to redeem.
+            if self.record and entry["client_id"] == self.record["clientId"]:
+                entry["environment"] = self.record["authority"]
         names = list(sections)
         self.shuffle(names)
         cache = {}

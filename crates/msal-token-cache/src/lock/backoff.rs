@@ -2,12 +2,19 @@ use std::time::{Duration, Instant};
 
 /// Waiting with growing, jittered pauses until a deadline: the one place that sleeps, always on a
 /// thread that may block.
+///
+/// Who has waited for long asks more often again, so that among many who wait nobody is passed by
+/// for ever.
 pub(crate) struct Backoff {
     deadline: Instant,
     first: Duration,
     pause: Duration,
     longest: Duration,
+    waits: u32,
 }
+
+/// After so many pauses they become shorter: with 5 to 100 ms that is after half a second.
+const PATIENT_WAITS: u32 = 8;
 
 impl Backoff {
     #[expect(
@@ -20,6 +27,7 @@ impl Backoff {
             first,
             pause: first,
             longest,
+            waits: 0,
         }
     }
 
@@ -49,7 +57,12 @@ impl Backoff {
         }
         let jittered = self.pause.mul_f64(0.5 + fastrand::f64());
         std::thread::sleep(jittered.min(left));
-        self.pause = (self.pause * 2).min(self.longest);
+        self.waits = self.waits.saturating_add(1);
+        self.pause = if self.waits < PATIENT_WAITS {
+            (self.pause * 2).min(self.longest)
+        } else {
+            (self.pause * 3 / 4).max(self.first * 2)
+        };
         true
     }
 }

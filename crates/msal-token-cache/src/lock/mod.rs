@@ -7,6 +7,8 @@
 mod backoff;
 #[cfg_attr(not(unix), path = "no_lease.rs")]
 mod lease;
+#[cfg(test)]
+mod model;
 mod protocol;
 #[cfg(unix)]
 mod unix;

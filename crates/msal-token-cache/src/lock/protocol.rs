@@ -18,7 +18,7 @@ pub(crate) enum Seen {
 }
 
 /// What became of asking for the kernel's lock on the open file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flock {
     /// We have it, and the path still leads to this very file.
     Ours,
@@ -39,6 +39,15 @@ pub(crate) struct Holder {
     pub(crate) in_our_sight: bool,
     /// Since when the file has not changed.
     pub(crate) age: Duration,
+}
+
+impl Holder {
+    /// Nobody can tell.
+    pub(crate) const UNKNOWN: Self = Self {
+        alive: true,
+        in_our_sight: false,
+        age: Duration::ZERO,
+    };
 }
 
 /// What to do.

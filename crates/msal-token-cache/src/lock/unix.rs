@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -13,7 +14,7 @@ use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 use super::Backoff;
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use crate::clock::{Clock, SystemClock};
-use crate::persistence::{StoreLock, file_type, open_for_reading};
+use crate::persistence::{StoreLock, file_type, open_for_reading, uninterrupted};
 use crate::{Error, ErrorKind, Result};
 
 /// The lock of one cache, held until it is dropped.
@@ -122,7 +123,7 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
     let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     loop {
-        match open(path, flags | OFlag::O_CREAT | OFlag::O_EXCL, mode) {
+        match uninterrupted(|| open(path, flags | OFlag::O_CREAT | OFlag::O_EXCL, mode)) {
             Ok(fd) => {
                 let file = File::from(fd);
                 let flock = take(path, &file).inspect_err(|_| {
@@ -134,18 +135,22 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
             Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno),
         }
-        let file = match open(path, flags, Mode::empty()) {
+        let file = match uninterrupted(|| open(path, flags, Mode::empty())) {
             Ok(fd) => File::from(fd),
             // Its holder has let go between the two steps.
             Err(Errno::ENOENT) => continue,
             Err(errno) => return Err(errno),
         };
-        let stat = fstat(&file)?;
-        if file_type(&stat) != SFlag::S_IFREG {
+        if file_type(&fstat(&file)?) != SFlag::S_IFREG {
             return Err(Errno::EINVAL);
         }
         let flock = take(path, &file)?;
-        let holder = Signature::in_file(&file).holder(&stat);
+        let holder = match flock {
+            // Its age is looked at while nobody can sign it: that of an older signature is none.
+            Flock::Ours => Signature::in_file(&file).holder(&fstat(&file)?),
+            // Whoever it is, it is there.
+            _ => Holder::UNKNOWN,
+        };
         return Ok((file, Seen::Found(flock, holder)));
     }
 }
@@ -215,13 +220,15 @@ impl Signature {
         reason = "what the kernel tells about itself is no cache"
     )]
     fn ours() -> Self {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        static BOOT: OnceLock<Option<String>> = OnceLock::new();
+        let boot = BOOT.get_or_init(|| {
+            let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+            Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+        });
         let namespace = std::fs::read_link("/proc/self/ns/pid").ok();
         Self {
             pid: Some(getpid().as_raw()),
-            boot: boot
-                .map(|id| id.trim().to_owned())
-                .filter(|id| !id.is_empty()),
+            boot: boot.clone(),
             namespace: namespace.and_then(|link| link.into_os_string().into_string().ok()),
         }
     }

@@ -1,30 +1,16 @@
 //! Replacing a file as a whole: a reader sees the old content or the new, whenever we die.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this is the door through which files are written"
-)]
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens};
-use nix::sys::time::TimeSpec;
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::sys::stat::FileStat;
 
-use super::safe_open::{file_type, open_folder};
+use super::folder::{Directory, Folder};
 use crate::{Error, Result};
 
 /// What the names of our temporaries end with; nobody else's do.
-const SUFFIX: &str = ".msal-token-cache-tmp";
-
-/// The mode of a cache: readable and writable for its owner only.
-const PRIVATE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+pub(super) const SUFFIX: &str = ".msal-token-cache-tmp";
 
 /// How the content came into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,25 +26,8 @@ pub(crate) enum Written {
 /// The caller holds the lock: temporaries that are found belong to writers that have died.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(Written, FileStat)> {
     let (folder, name) = split(path)?;
-    let folder = open_folder(folder)?;
-    sweep(&folder, name);
-    let temporary = Temporary::write(&folder, name, content)
-        .map_err(|error| Error::io("writing a temporary beside", path, error))?;
-    match temporary.rename_over(name) {
-        Ok(file) => {
-            // Peers reload when the file is younger than their last look at it, so its time is
-            // that of the replacement, not that of the writing. Without it they see it later.
-            let _ = futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW);
-            let stat = fstat(&file).map_err(|errno| Error::io("looking at", path, errno))?;
-            Ok((Written::Renamed, stat))
-        }
-        Err(Errno::EBUSY | Errno::EXDEV) => {
-            let stat = overwrite(&folder, name, content)
-                .map_err(|error| Error::io("writing in place to", path, error))?;
-            Ok((Written::InPlace, stat))
-        }
-        Err(errno) => Err(Error::io("replacing", path, errno)),
-    }
+    replace_in(&Directory::open(folder)?, name, content)
+        .map_err(|(what, error)| Error::io(what, path, error))
 }
 
 fn split(path: &Path) -> Result<(&Path, &str)> {
@@ -73,22 +42,49 @@ fn split(path: &Path) -> Result<(&Path, &str)> {
     }
 }
 
-/// A file that is not in place yet; it goes away unless it is renamed.
-struct Temporary<'a> {
-    folder: &'a OwnedFd,
-    file: File,
-    /// `None` once it is renamed.
-    name: Option<PathBuf>,
+/// The same within an open folder; an error comes with what failed.
+pub(super) fn replace_in(
+    folder: &impl Folder,
+    name: &str,
+    content: &[u8],
+) -> Result<(Written, FileStat), (&'static str, io::Error)> {
+    sweep(folder, name);
+    let mut temporary = Temporary::write(folder, name, content)
+        .map_err(|error| ("writing a temporary beside", error))?;
+    match temporary.rename_over(name) {
+        Ok(()) => {
+            let file = &temporary.file;
+            // Peers reload when the file is younger than their last look at it, so its time is
+            // that of the replacement, not that of the writing. Without it they see it later.
+            folder.touch(file);
+            let stat = folder.stat(file).map_err(|error| ("looking at", error))?;
+            Ok((Written::Renamed, stat))
+        }
+        Err(Errno::EBUSY | Errno::EXDEV) => {
+            drop(temporary);
+            let stat =
+                overwrite(folder, name, content).map_err(|error| ("writing in place to", error))?;
+            Ok((Written::InPlace, stat))
+        }
+        Err(errno) => Err(("replacing", errno.into())),
+    }
 }
 
-impl<'a> Temporary<'a> {
-    fn write(folder: &'a OwnedFd, base: &str, content: &[u8]) -> io::Result<Self> {
+/// A file that is not in place yet; it goes away unless it is renamed.
+struct Temporary<'a, F: Folder> {
+    folder: &'a F,
+    file: F::File,
+    /// `None` once it is renamed.
+    name: Option<String>,
+}
+
+impl<'a, F: Folder> Temporary<'a, F> {
+    fn write(folder: &'a F, base: &str, content: &[u8]) -> io::Result<Self> {
         let name = temporary_name(base);
-        #[cfg(target_os = "linux")]
-        if let Some(file) = unnamed::create(folder)? {
-            fill(&file, content)?;
+        if let Some(file) = folder.create_unnamed()? {
+            fill(folder, &file, content)?;
             // Whatever is in the way of naming it may not be in the way of one with a name.
-            if unnamed::link(&file, folder, &name).is_ok() {
+            if folder.link(&file, &name).is_ok() {
                 return Ok(Self {
                     folder,
                     file,
@@ -96,75 +92,41 @@ impl<'a> Temporary<'a> {
                 });
             }
         }
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-        let file = openat(folder, &name, flags | OFlag::O_NOFOLLOW, PRIVATE)?.into();
         let temporary = Self {
             folder,
-            file,
+            file: folder.create(&name)?,
             name: Some(name),
         };
-        fill(&temporary.file, content)?;
+        fill(folder, &temporary.file, content)?;
         Ok(temporary)
     }
 
-    /// The file, once it stands at `target`.
-    fn rename_over(mut self, target: &str) -> nix::Result<File> {
-        let file = self.file.try_clone().map_err(|_| Errno::EMFILE)?;
+    fn rename_over(&mut self, target: &str) -> nix::Result<()> {
         if let Some(name) = &self.name {
-            renameat(self.folder, name, self.folder, target)?;
+            self.folder.rename(name, target)?;
         }
         self.name = None;
-        Ok(file)
+        Ok(())
     }
 }
 
-fn fill(mut file: &File, content: &[u8]) -> io::Result<()> {
+fn fill<F: Folder>(folder: &F, file: &F::File, content: &[u8]) -> io::Result<()> {
     // The mode at creation went through the umask.
-    fchmod(file, PRIVATE)?;
-    file.write_all(content)?;
-    file.sync_all()
+    folder.make_private(file)?;
+    folder.write(file, content)?;
+    folder.sync(file)
 }
 
-/// Files that have no name while they are written: they go with their descriptor, also when we
-/// are killed.
-#[cfg(target_os = "linux")]
-mod unnamed {
-    use std::os::fd::AsRawFd;
-    use std::path::Path;
-
-    use nix::fcntl::AT_FDCWD;
-    use nix::unistd::linkat;
-
-    use super::{AtFlags, Errno, File, OFlag, OwnedFd, PRIVATE, openat};
-
-    /// `None` where the file system, or a kernel before 3.11, has no such files.
-    pub(super) fn create(folder: &OwnedFd) -> nix::Result<Option<File>> {
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        match openat(folder, ".", flags, PRIVATE) {
-            Ok(fd) => Ok(Some(fd.into())),
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => Ok(None),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// Gives the file a name. Fails where `/proc` is not mounted, in some sandboxes.
-    pub(super) fn link(file: &File, folder: &OwnedFd, name: &Path) -> nix::Result<()> {
-        let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let follow = AtFlags::AT_SYMLINK_FOLLOW;
-        linkat(AT_FDCWD, &*unnamed, folder, name, follow)
-    }
-}
-
-impl Drop for Temporary<'_> {
+impl<F: Folder> Drop for Temporary<'_, F> {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            let _ = unlinkat(self.folder, name, UnlinkatFlags::NoRemoveDir);
+            self.folder.remove(name);
         }
     }
 }
 
-fn temporary_name(base: &str) -> PathBuf {
-    format!("{base}.{:016x}{SUFFIX}", fastrand::u64(..)).into()
+fn temporary_name(base: &str) -> String {
+    format!("{base}.{:016x}{SUFFIX}", fastrand::u64(..))
 }
 
 /// Whether this is a temporary of the file `base`, and not of another one beside it: the name of
@@ -177,43 +139,21 @@ fn is_temporary_of(base: &str, name: &str) -> bool {
 }
 
 /// Removes what writers left that died between naming their temporary and renaming it.
-fn sweep(folder: &OwnedFd, base: &str) {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let Ok(mut entries) = Dir::openat(folder, ".", flags, Mode::empty()) else {
-        return;
-    };
-    let names: Vec<_> = entries
-        .iter()
-        .flatten()
-        .map(|entry| entry.file_name().to_owned())
-        .collect();
-    for name in names {
-        let is_ours = name.to_str().is_ok_and(|name| is_temporary_of(base, name));
-        let is_file = || {
-            fstatat(folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
-                .is_ok_and(|stat| file_type(&stat) == SFlag::S_IFREG)
-        };
-        if is_ours && is_file() {
-            let _ = unlinkat(folder, name.as_c_str(), UnlinkatFlags::NoRemoveDir);
-        }
+fn sweep(folder: &impl Folder, base: &str) {
+    for name in folder.files_like(|name| is_temporary_of(base, name)) {
+        folder.remove(&name);
     }
 }
 
 /// Writes over the file itself. The room is reserved first, so that a full disk is met before the
 /// old content is touched; being killed or an I/O error in the middle is not survived.
-fn overwrite(folder: &OwnedFd, name: &str, content: &[u8]) -> io::Result<FileStat> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = File::from(openat(folder, name, flags, Mode::empty())?);
+fn overwrite(folder: &impl Folder, name: &str, content: &[u8]) -> io::Result<FileStat> {
+    let file = folder.open(name)?;
     // Whoever could read the old content gets no new one.
-    fchmod(&file, PRIVATE)?;
-    #[cfg(target_os = "linux")]
-    match nix::fcntl::posix_fallocate(&file, 0, i64::try_from(content.len()).unwrap_or(i64::MAX)) {
-        // Some network file systems cannot reserve room, and not every libc hides that.
-        Ok(()) | Err(Errno::EOPNOTSUPP) => {}
-        Err(errno) => return Err(errno.into()),
-    }
-    file.write_all_at(content, 0)?;
-    file.set_len(content.len() as u64)?;
-    file.sync_all()?;
-    Ok(fstat(&file)?)
+    folder.make_private(&file)?;
+    folder.reserve(&file, content.len())?;
+    folder.write(&file, content)?;
+    folder.truncate(&file, content.len())?;
+    folder.sync(&file)?;
+    folder.stat(&file)
 }

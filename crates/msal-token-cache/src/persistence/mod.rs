@@ -4,7 +4,11 @@
 mod atomic_file;
 #[cfg(unix)]
 mod file;
+#[cfg(unix)]
+mod folder;
 mod memory;
+#[cfg(all(test, unix))]
+mod power_loss;
 #[cfg(unix)]
 mod safe_open;
 mod stamp;
@@ -19,7 +23,7 @@ use zeroize::Zeroizing;
 pub use file::FilePersistence;
 pub use memory::MemoryPersistence;
 #[cfg(unix)]
-pub(crate) use safe_open::{file_type, open_for_reading};
+pub(crate) use safe_open::{file_type, open_for_reading, uninterrupted};
 pub use stamp::Stamp;
 
 use crate::Result;

@@ -15,12 +15,23 @@ use nix::unistd::{Uid, geteuid};
 
 use crate::{Error, ErrorKind, Result};
 
+/// Makes a call again for as long as a signal comes between: opening a file on a network file
+/// system can be interrupted.
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
 /// Opens a regular file for reading; `None` if there is none.
 ///
 /// Never blocks, on a FIFO for example, and never follows a link: [`resolve`] does that first.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Option<(File, FileStat)>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = match open(path, flags, Mode::empty()) {
+    let file = match uninterrupted(|| open(path, flags, Mode::empty())) {
         Ok(fd) => fd,
         Err(Errno::ENOENT) => return Ok(None),
         Err(Errno::ELOOP) => return Err(not_regular(path, "a symbolic link")),
@@ -34,7 +45,8 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Option<(File, FileStat)>> 
 /// Opens a folder, to do something in it without going through its path again.
 pub(crate) fn open_folder(path: &Path) -> Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    open(path, flags, Mode::empty()).map_err(|errno| Error::io("opening the folder", path, errno))
+    uninterrupted(|| open(path, flags, Mode::empty()))
+        .map_err(|errno| Error::io("opening the folder", path, errno))
 }
 
 /// An error unless this is a regular file.

@@ -4,17 +4,29 @@ use std::thread;
 
 use test_support::Reply;
 use tokio::runtime::Builder;
+use tokio::time::timeout;
 
 use super::closing::ENDS_WITHIN;
-use super::{Stage, ask_with, challenge, holding};
+use super::{ARM, PATIENCE, Stage, ask_with, challenge, holding};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_up_after_each_answer_costs_no_call_an_error() {
     let stage = Stage::new();
     let credential = stage.credential(holding(&stage.cache()));
+    let (scopes, options) = ([ARM], challenge());
     for _ in 0..1_000 {
         stage.entra.push(Reply::success().then_hang_up());
-        ask_with(&credential, &challenge()).await.unwrap();
+        let asking = credential.get_token_info(&scopes, &options);
+        let asked = timeout(PATIENCE, asking).await;
+        let entra = &stage.entra;
+        let so_far = (
+            entra.request_count(),
+            entra.connections(),
+            entra.handshakes(),
+            entra.open_connections(),
+        );
+        let token = asked.unwrap_or_else(|_| panic!("it hangs, after {so_far:?}"));
+        assert!(token.is_ok(), "{token:?} after {so_far:?}");
     }
     assert_eq!(stage.entra.request_count(), 1_000);
     credential.close().await.unwrap();

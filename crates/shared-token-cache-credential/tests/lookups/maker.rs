@@ -201,11 +201,15 @@ impl Maker {
         } else {
             self.one_of(self.cloud)
         };
-        // Hosts compare as they are written.
+        self.seldom_in_capitals(host)
+    }
+
+    /// What compares as it is written.
+    fn seldom_in_capitals(&mut self, text: &str) -> String {
         if self.once_in(30) {
-            host.to_uppercase()
+            text.to_uppercase()
         } else {
-            host.to_owned()
+            text.to_owned()
         }
     }
 
@@ -233,7 +237,7 @@ impl Maker {
         } else {
             self.one_of(&CLIENTS)
         };
-        self.cased(client)
+        self.seldom_in_capitals(client)
     }
 
     /// A tenant that a token of this account may well be for.
@@ -247,7 +251,7 @@ impl Maker {
             6 => "contoso.example",
             _ => home,
         };
-        self.cased(realm)
+        self.seldom_in_capitals(realm)
     }
 
     pub(crate) fn scopes(&mut self, most: usize) -> Vec<String> {

@@ -130,13 +130,18 @@ impl Player<'_> {
             tenant: tenant.unwrap_or_else(|| "organizations".to_owned()),
             home_account_id,
         };
-        let candidates = self.attempts(&cache, &matter);
+        let mut candidates = self.attempts(&cache, &matter);
         let mut found = Found::default();
         if !self.has_claims() {
             found = self.find(&cache, &matter, &candidates)?;
             let refreshes = found.is_due && !self.has(Clause::K13NoRefresh);
             if let Some(hit) = found.hit.clone().filter(|_| !refreshes) {
                 return Ok(hit);
+            }
+            if refreshes {
+                // The aliases of the host come only where there is nothing to fall back on.
+                let own = matter.authority.host();
+                candidates.retain(|attempt| attempt.entry.str("environment") == Some(&*own));
             }
         }
         let cache = self.purge(cache, &found.expired)?;
