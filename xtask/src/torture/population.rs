@@ -193,7 +193,7 @@ const CROWDS: &[(&[(Who, usize)], bool)] = &[
 ];
 
 pub(super) fn peers(stage: &Stage, table: &mut Table) -> Result {
-    let seconds = stage.form.of(20, 4);
+    let seconds = stage.form.of(12, 4);
     let media: &[(&Path, &str)] = &[(&stage.memory, "tmpfs"), (&stage.disk, "disk")];
     for (parent, medium) in stage.form.of(media, &media[..1]) {
         for (crowd, is_sound) in CROWDS {
