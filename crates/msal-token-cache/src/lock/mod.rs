@@ -5,6 +5,7 @@
 //! `flock` on it (.NET, Go, Python with portalocker). We hold both.
 
 mod backoff;
+mod courtesy;
 #[cfg(test)]
 mod model;
 mod protocol;
@@ -15,3 +16,4 @@ mod unix;
 pub(crate) use unix::FileLock;
 
 pub(crate) use backoff::Backoff;
+pub(crate) use courtesy::Courtesy;

@@ -8,10 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::kill;
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 
-use super::Backoff;
+use super::backoff::{Backoff, Stopwatch};
+use super::courtesy::Courtesy;
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use crate::clock::{Clock, SystemClock};
 use crate::persistence::{StoreLock, file_type, open_for_reading, uninterrupted};
@@ -24,15 +25,22 @@ pub(crate) struct FileLock {
     file: File,
     /// A forked child has a copy of this value, but not the lock.
     owner: Pid,
+    since: Stopwatch,
+    courtesy: Courtesy,
 }
 
 impl FileLock {
-    /// Waits for the lock, at most for `timeout`.
+    /// Waits for the lock of the file `cache`, at most for `timeout`.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Locked`] names the file and who is in it.
-    pub(crate) fn acquire(path: &Path, timeout: Duration) -> Result<Self> {
+    pub(crate) fn acquire(
+        path: &Path,
+        cache: &Path,
+        courtesy: &Courtesy,
+        timeout: Duration,
+    ) -> Result<Self> {
         let mut backoff = Backoff::new(
             timeout,
             Duration::from_millis(5),
@@ -40,6 +48,12 @@ impl FileLock {
         );
         let mut created = None;
         loop {
+            if created.is_none()
+                && let Some(rest) = rest(cache, courtesy)
+                && backoff.rest(rest)
+            {
+                continue;
+            }
             let (file, seen) =
                 look(path, created.take()).map_err(|errno| Error::io("locking", path, errno))?;
             let go_on = match decide(seen) {
@@ -48,6 +62,8 @@ impl FileLock {
                         path: path.to_owned(),
                         file,
                         owner: getpid(),
+                        since: Stopwatch::start(),
+                        courtesy: courtesy.clone(),
                     };
                     lock.sign()
                         .map_err(|error| Error::io("writing", path, error))?;
@@ -106,6 +122,7 @@ impl Drop for FileLock {
         }
         // A forked child would keep the lock if it were left to closing the file.
         kernel::unlock(&self.file);
+        self.courtesy.learn(self.since.elapsed());
     }
 }
 
@@ -174,6 +191,21 @@ fn take(path: &Path, file: &File) -> nix::Result<Flock> {
         }
         Err(errno) => Err(errno),
     }
+}
+
+/// For how long the lock is to be left to others, because the cache was written just now.
+fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
+    let stat = stat(cache).ok()?;
+    let written = UNIX_EPOCH.checked_add(changed(&stat))?;
+    courtesy.rest(written, SystemClock.now())
+}
+
+/// When a file was changed last, since 1970.
+fn changed(stat: &FileStat) -> Duration {
+    Duration::new(
+        u64::try_from(stat.st_mtime).unwrap_or(0),
+        u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+    )
 }
 
 fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
@@ -276,10 +308,6 @@ impl Signature {
             Some(pid) if pid > 0 => kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH),
             _ => false,
         };
-        let changed = Duration::new(
-            u64::try_from(stat.st_mtime).unwrap_or(0),
-            u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-        );
         let now = SystemClock
             .now()
             .duration_since(UNIX_EPOCH)
@@ -287,7 +315,7 @@ impl Signature {
         Holder {
             alive,
             in_our_sight,
-            age: now.saturating_sub(changed),
+            age: now.saturating_sub(changed(stat)),
         }
     }
 }
@@ -391,7 +419,8 @@ mod tests {
     #[test]
     fn a_childs_copy_does_not_release_its_parents_lock() {
         let (_folder, path) = lock_path();
-        let mut lock = FileLock::acquire(&path, Duration::ZERO).unwrap();
+        let mut lock =
+            FileLock::acquire(&path, &path, &Courtesy::default(), Duration::ZERO).unwrap();
         let parents = lock.file.try_clone().unwrap();
         lock.owner = Pid::from_raw(1);
         drop(lock);
