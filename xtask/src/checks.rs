@@ -24,7 +24,17 @@ pub(crate) fn run_all() -> Result {
 fn lint() -> Result {
     const FATAL: [&str; 3] = ["--", "-D", "warnings"];
     run(cargo(&["clippy", "--workspace", "--all-targets"]).args(FATAL))?;
-    // `--all-targets` passes over targets with `test = false`.
+    // `--all-targets` passes over what needs a feature that is off.
+    let torture = [
+        "clippy",
+        "--package",
+        "test-support",
+        "--features",
+        "torture",
+        "--bins",
+    ];
+    run(cargo(&torture).args(FATAL))?;
+    // And over targets with `test = false`.
     let unlisted = tests_run_by_name()?;
     if unlisted.is_empty() {
         return Ok(());

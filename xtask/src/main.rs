@@ -19,10 +19,15 @@ mod cargo_test;
 mod checks;
 mod command;
 mod examples;
+#[cfg(unix)]
 mod node_peer;
 mod prerequisites;
 mod python_peers;
 mod suites;
+#[cfg(unix)]
+mod torture;
+#[cfg(not(unix))]
+#[path = "torture_elsewhere.rs"]
 mod torture;
 
 use std::env;

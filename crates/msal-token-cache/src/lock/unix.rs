@@ -29,6 +29,9 @@ pub(crate) struct FileLock {
     courtesy: Courtesy,
 }
 
+/// Whoever writes without a pause must not keep us out by our own courtesy.
+const COURTESY_IN_SUM: Duration = Duration::from_millis(200);
+
 impl FileLock {
     /// Waits for the lock of the file `cache`, at most for `timeout`.
     ///
@@ -47,11 +50,14 @@ impl FileLock {
             Duration::from_millis(100),
         );
         let mut created = None;
+        let mut rested = Duration::ZERO;
         loop {
             if created.is_none()
+                && rested < COURTESY_IN_SUM
                 && let Some(rest) = rest(cache, courtesy)
                 && backoff.rest(rest)
             {
+                rested += rest;
                 continue;
             }
             let (file, seen) =
