@@ -54,6 +54,17 @@ impl Backoff {
         true
     }
 
+    /// Sleeps for a millisecond, whatever the time is.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door to the monotonic clock"
+    )]
+    #[expect(clippy::unused_self, reason = "the others that sleep are methods, too")]
+    pub(crate) fn wait_a_little(&self) -> bool {
+        std::thread::sleep(Duration::from_millis(1));
+        true
+    }
+
     /// Begins with the shortest pause again.
     pub(crate) fn begin_again(&mut self) {
         self.pause = self.first;

@@ -32,6 +32,9 @@ pub(crate) struct FileLock {
 /// Whoever writes without a pause must not keep us out by our own courtesy.
 const COURTESY_IN_SUM: Duration = Duration::from_millis(200);
 
+/// So often is asked for the lock of a file that we created, although the time is over.
+const LAST_QUESTIONS: u32 = 100;
+
 impl FileLock {
     /// Waits for the lock of the file `cache`, at most for `timeout`.
     ///
@@ -51,6 +54,7 @@ impl FileLock {
         );
         let mut created = None;
         let mut rested = Duration::ZERO;
+        let mut asked_again = 0;
         loop {
             if created.is_none()
                 && rested < COURTESY_IN_SUM
@@ -78,7 +82,10 @@ impl FileLock {
                 Action::AskAgain => {
                     created = Some(file);
                     backoff.begin_again();
-                    backoff.wait()
+                    // To give up now would leave a file that keeps everybody out for ten seconds.
+                    // Who only looks at it is gone by the next question.
+                    asked_again += 1;
+                    backoff.wait() || (asked_again < LAST_QUESTIONS && backoff.wait_a_little())
                 }
                 Action::StartOver => {
                     kernel::unlock(&file);
@@ -419,6 +426,30 @@ mod tests {
         kernel::unlock(&curious);
         let (_, seen) = look(&path, Some(created)).unwrap();
         assert_eq!(seen, Seen::Created(Flock::Ours));
+    }
+
+    /// One that gave up while somebody only looked at the file that it had created left that file
+    /// behind, and kept everybody out for ten seconds.
+    #[test]
+    fn who_gives_up_leaves_no_file_behind() {
+        let (_folder, path) = lock_path();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    if let Ok(file) = File::open(&path) {
+                        let _ = kernel::try_lock(&file);
+                    }
+                }
+            });
+            let mut taken = true;
+            for _ in 0..2_000 {
+                let courtesy = Courtesy::default();
+                taken &= FileLock::acquire(&path, &path, &courtesy, Duration::ZERO).is_ok();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            assert!(taken, "a file was left behind");
+        });
     }
 
     /// As if this process were a child that was forked while the lock was held.
