@@ -13,7 +13,7 @@ use super::atomic_file::{self, Written};
 use super::safe_open::{self, Owner};
 use super::{Loaded, Persistence, Stamp, StoreLock};
 use crate::location;
-use crate::lock::FileLock;
+use crate::lock::{Courtesy, FileLock};
 use crate::{Error, ErrorKind, Result};
 
 /// A cache in a file, in plain text, as the other MSALs keep it on Linux.
@@ -31,6 +31,7 @@ pub struct FilePersistence {
     path: PathBuf,
     max_bytes: u64,
     lock_timeout: Duration,
+    courtesy: Courtesy,
     warned: Once,
 }
 
@@ -44,6 +45,7 @@ impl FilePersistence {
             path: path.into(),
             max_bytes: 16 * 1024 * 1024,
             lock_timeout: Duration::from_secs(12),
+            courtesy: Courtesy::default(),
             warned: Once::default(),
         }
     }
@@ -202,6 +204,8 @@ impl Persistence for FilePersistence {
         check_writable(&path)?;
         Ok(Box::new(FileLock::acquire(
             &self.lock_path(),
+            &path,
+            &self.courtesy,
             self.lock_timeout,
         )?))
     }
