@@ -32,7 +32,7 @@ pub(crate) enum Purpose {
 /// What came of a redemption.
 enum Obtained {
     /// A token, to be stored while the lease is held.
-    Redeemed(Redemption, Option<Lease>),
+    Redeemed(Arc<Redemption>, Option<Lease>),
     /// Somebody else has stored one meanwhile.
     Stored(AccessTokenInfo),
 }
@@ -94,7 +94,8 @@ impl Inner {
         // As it is by now.
         let view = self.view(store).await?;
         let exchange = Exchange::new(self, store, request, deadline);
-        Ok(Obtained::Redeemed(exchange.run(&view).await?, lease))
+        let redemption = Arc::new(exchange.run(&view).await?);
+        Ok(Obtained::Redeemed(redemption, lease))
     }
 
     /// What is cached and good enough for this purpose.
@@ -139,7 +140,7 @@ impl Inner {
     async fn keep(
         self: &Arc<Self>,
         store: &Arc<Store>,
-        redemption: Redemption,
+        redemption: Arc<Redemption>,
         lease: Option<Lease>,
     ) -> AccessTokenInfo {
         let token = info(
@@ -148,7 +149,6 @@ impl Inner {
             redemption.expires_on(),
             redemption.refresh_on(),
         );
-        let redemption = Arc::new(redemption);
         store.overlay.keep(&redemption);
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
         let continued = self.lifecycle.continued();
