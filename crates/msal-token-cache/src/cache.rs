@@ -174,9 +174,11 @@ impl TokenCache {
                 return Ok((answer, look));
             }
             // The last look: a peer may have written without the lock, or deleted our lock file.
-            if guard.is_held() && self.look()? == look {
-                let text = edited.document().text();
-                let saved = Look::At(Some(self.0.persistence.save(text.as_bytes())?));
+            let is_current = || guard.is_held() && self.look().is_ok_and(|now| now == look);
+            let text = edited.document().text();
+            let saved = self.0.persistence.save_if(text.as_bytes(), &is_current)?;
+            if let Some(stamp) = saved {
+                let saved = Look::At(Some(stamp));
                 self.publish(edited, saved, saved);
                 return Ok((answer, saved));
             }

@@ -309,6 +309,23 @@ fn what_a_peer_writes_between_our_look_and_our_write_is_built_upon() {
     }
 }
 
+/// Whoever deleted our lock file while we waited for the disk had long been followed by another
+/// writer, whose content we replaced.
+#[test]
+fn the_last_look_is_taken_when_all_is_written() {
+    let place = Place::signed_in();
+    let before = place.content();
+    let refused = place.persistence().save_if(b"{}", &|| {
+        let names = place.names();
+        assert_eq!(names.len(), 2, "the temporary stands ready: {names:?}");
+        assert_eq!(fs::read(place.folder().join(&names[1])).unwrap(), b"{}");
+        false
+    });
+    assert_eq!(refused.unwrap(), None);
+    assert_eq!(place.content(), before);
+    assert_eq!(place.names(), ["msal.cache.nocae"]);
+}
+
 #[test]
 fn content_that_never_rests_is_given_up_on() {
     let place = Place::signed_in();
