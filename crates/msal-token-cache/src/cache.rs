@@ -74,6 +74,8 @@ enum Read {
 /// For how long, in sum, content that may be torn is read again: a peer that writes in place needs
 /// a few milliseconds.
 const PATIENCE: Duration = Duration::from_millis(150);
+/// How often that patience is had with content that changes all the time.
+const BUSY_WRITERS: u32 = 4;
 /// How often a modification is put on top of content that changed meanwhile.
 const ATTEMPTS: usize = 5;
 /// How often a write that a peer has overwritten is repeated.
@@ -108,7 +110,8 @@ impl TokenCache {
     /// last time.
     ///
     /// Blocks while it reads, up to about 150 ms where the content looks torn; then the last good
-    /// snapshot stays in use until the content changes again. `snapshot_async`, with the feature
+    /// snapshot stays in use until the content changes again. Without one, and where a peer writes
+    /// all the time, up to about 600 ms. `snapshot_async`, with the feature
     /// `tokio`, does not block.
     ///
     /// # Errors
@@ -229,9 +232,10 @@ impl TokenCache {
     }
 
     fn reload(&self) -> Result<Arc<Snapshot>> {
-        let read = self.read_patiently()?;
         // That there was nothing to read is nothing to go on with.
         let last_good = self.current().filter(|snapshot| !snapshot.is_nothing());
+        let times = if last_good.is_some() { 1 } else { BUSY_WRITERS };
+        let read = self.read_patiently(times)?;
         let (snapshot, of, seen) = match (read, last_good) {
             (Read::Whole(snapshot, look), _) => (snapshot, look, look),
             (Read::Empty(look) | Read::Torn(_, look), Some(last_good)) => {
@@ -256,7 +260,7 @@ impl TokenCache {
         if let Some(snapshot) = state.snapshot.as_ref().filter(|_| state.of == look) {
             return Ok((Arc::clone(snapshot), look));
         }
-        match self.read_patiently()? {
+        match self.read_patiently(BUSY_WRITERS)? {
             Read::Whole(snapshot, look) => Ok((snapshot, look)),
             // Somebody emptied it and did not go on: readers stay with the last good content, and a
             // writer that took this for a sign-out would undo one.
@@ -272,13 +276,35 @@ impl TokenCache {
         }
     }
 
-    /// Reads, and reads again while what was read may be half of something.
-    fn read_patiently(&self) -> Result<Read> {
-        let mut backoff = Backoff::new(PATIENCE, PATIENCE / 15, PATIENCE / 5);
+    /// Reads, and reads again while what was read may be half of something. Where it also changes
+    /// all the time, a writer without pauses is at work, and it is given so many times the
+    /// patience: then there is no telling whether an empty file means that nobody is signed in.
+    fn read_patiently(&self, times: u32) -> Result<Read> {
+        let mut round = 1;
         loop {
-            let read = self.read_once()?;
-            if matches!(read, Read::Whole(..)) || !backoff.wait() {
-                return Ok(read);
+            let mut backoff = Backoff::new(PATIENCE, PATIENCE / 150, PATIENCE / 5);
+            let mut seen = None;
+            let mut is_changing = false;
+            let last = loop {
+                let read = self.read_once()?;
+                let (Read::Empty(look) | Read::Torn(_, look)) = read else {
+                    return Ok(read);
+                };
+                is_changing |= look == Look::Unsure || seen.is_some_and(|seen| seen != look);
+                seen = Some(look);
+                if !backoff.wait() {
+                    break read;
+                }
+            };
+            match last {
+                last if !is_changing => return Ok(last),
+                _ if round < times => round += 1,
+                Read::Empty(_) => {
+                    let text = format!("{} changed whenever it was read", self.location());
+                    let error = Error::new(ErrorKind::Corrupt, text);
+                    return Ok(Read::Torn(error, Look::Unsure));
+                }
+                last => return Ok(last),
             }
         }
     }
