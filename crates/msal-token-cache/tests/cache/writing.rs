@@ -268,6 +268,23 @@ pub(crate) fn a_file_that_cannot_be_replaced_is_written_in_place(path: &Path) {
     assert_eq!(warnings.count(), 1);
 }
 
+/// Looking for what dead writers left went on for ever, and held the lock.
+#[test]
+fn where_the_folder_cannot_be_listed_the_file_is_replaced_all_the_same() {
+    let place = Place::signed_in();
+    let mut strace = Command::new("timeout");
+    strace.args(["20", "strace", "--follow-forks", "--output", "/dev/null"]);
+    strace.args(["--trace", "getdents64"]);
+    strace.args(["--inject", "getdents64:error=EIO:when=1+"]);
+    roles::succeeds(roles::command_through(strace, "no list", &place.path));
+}
+
+pub(crate) fn the_file_is_replaced(path: &Path) {
+    let cache = TokenCache::new(FilePersistence::new(path));
+    assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+    assert!(fs::read_to_string(path).unwrap().contains(ROTATED));
+}
+
 #[test]
 fn where_there_is_no_proc_the_file_is_replaced_all_the_same() {
     let (place, nothing) = (Place::signed_in(), Place::empty());

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 use msal_token_cache::{FilePersistence, TokenCache};
 use serde_json::{Value, json};
 
-/// Reads so often at least, and for so long at least; in turn as a service that keeps its cache and as one that has just started.
+/// Reads so often at least, and for so long at least: in turn as a service that keeps its cache and
+/// as one that has just started.
 ///
 /// `none` counts the times that the account that is there all the time was not seen.
 pub(super) fn read(path: &str, reads: u64, time: Duration) -> Value {
