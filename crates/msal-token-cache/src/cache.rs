@@ -74,7 +74,7 @@ enum Read {
 /// For how long, in sum, content that may be torn is read again: a peer that writes in place needs
 /// a few milliseconds.
 const PATIENCE: Duration = Duration::from_millis(150);
-/// How often that patience is had with content that changes all the time.
+/// How often that patience is had where a writer is without pauses, or without its turn.
 const BUSY_WRITERS: u32 = 4;
 /// How often a modification is put on top of content that changed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -110,8 +110,8 @@ impl TokenCache {
     /// last time.
     ///
     /// Blocks while it reads, up to about 150 ms where the content looks torn; then the last good
-    /// snapshot stays in use until the content changes again. Without one, and where a peer writes
-    /// all the time, up to about 600 ms. `snapshot_async`, with the feature
+    /// snapshot stays in use until the content changes again. Without one, and where the file is
+    /// empty or a peer writes all the time, up to about 600 ms. `snapshot_async`, with the feature
     /// `tokio`, does not block.
     ///
     /// # Errors
@@ -276,9 +276,10 @@ impl TokenCache {
         }
     }
 
-    /// Reads, and reads again while what was read may be half of something. Where it also changes
-    /// all the time, a writer without pauses is at work, and it is given so many times the
-    /// patience: then there is no telling whether an empty file means that nobody is signed in.
+    /// Reads, and reads again while what was read may be half of something. So many times the
+    /// patience is had with content that also changes all the time, for then a writer without
+    /// pauses is at work, and with an empty file: on a busy machine its writer may not get its turn
+    /// for long, and it must not be taken for a cache in which nobody is signed in.
     fn read_patiently(&self, times: u32) -> Result<Read> {
         let mut round = 1;
         loop {
@@ -297,9 +298,9 @@ impl TokenCache {
                 }
             };
             match last {
-                last if !is_changing => return Ok(last),
+                Read::Torn(..) if !is_changing => return Ok(last),
                 _ if round < times => round += 1,
-                Read::Empty(_) => {
+                Read::Empty(_) if is_changing => {
                     let text = format!("{} changed whenever it was read", self.location());
                     let error = Error::new(ErrorKind::Corrupt, text);
                     return Ok(Read::Torn(error, Look::Unsure));
