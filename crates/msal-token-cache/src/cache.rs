@@ -74,6 +74,8 @@ enum Read {
 /// For how long, in sum, content that may be torn is read again: a peer that writes in place needs
 /// a few milliseconds.
 const PATIENCE: Duration = Duration::from_millis(150);
+/// How often that patience is had where a writer is without pauses, or without its turn.
+const BUSY_WRITERS: u32 = 4;
 /// How often a modification is put on top of content that changed meanwhile.
 const ATTEMPTS: usize = 5;
 /// How often a write that a peer has overwritten is repeated.
@@ -114,7 +116,8 @@ impl TokenCache {
     /// last time.
     ///
     /// Blocks while it reads, up to about 150 ms where the content looks torn; then the last good
-    /// snapshot stays in use until the content changes again. `snapshot_async`, with the feature
+    /// snapshot stays in use until the content changes again. Without one, and where the file is
+    /// empty or a peer writes all the time, up to about 600 ms. `snapshot_async`, with the feature
     /// `tokio`, does not block.
     ///
     /// # Errors
@@ -180,9 +183,11 @@ impl TokenCache {
                 return Ok((answer, look));
             }
             // The last look: a peer may have written without the lock, or deleted our lock file.
-            if guard.is_held() && self.look()? == look {
-                let text = edited.document().text();
-                let saved = Look::At(Some(self.0.persistence.save(text.as_bytes())?));
+            let is_current = || guard.is_held() && self.look().is_ok_and(|now| now == look);
+            let text = edited.document().text();
+            let saved = self.0.persistence.save_if(text.as_bytes(), &is_current)?;
+            if let Some(stamp) = saved {
+                let saved = Look::At(Some(stamp));
                 self.publish(edited, saved, saved);
                 return Ok((answer, saved));
             }
@@ -233,9 +238,10 @@ impl TokenCache {
     }
 
     fn reload(&self) -> Result<Arc<Snapshot>> {
-        let read = self.read_patiently()?;
         // That there was nothing to read is nothing to go on with.
         let last_good = self.current().filter(|snapshot| !snapshot.is_nothing());
+        let times = if last_good.is_some() { 1 } else { BUSY_WRITERS };
+        let read = self.read_patiently(times)?;
         let (snapshot, of, seen) = match (read, last_good) {
             (Read::Whole(snapshot, look), _) => (snapshot, look, look),
             (Read::Empty(look) | Read::Torn(_, look), Some(last_good)) => {
@@ -260,7 +266,7 @@ impl TokenCache {
         if let Some(snapshot) = state.snapshot.as_ref().filter(|_| state.of == look) {
             return Ok((Arc::clone(snapshot), look));
         }
-        match self.read_patiently()? {
+        match self.read_patiently(BUSY_WRITERS)? {
             Read::Whole(snapshot, look) => Ok((snapshot, look)),
             // Somebody emptied it and did not go on: readers stay with the last good content, and a
             // writer that took this for a sign-out would undo one.
@@ -276,13 +282,36 @@ impl TokenCache {
         }
     }
 
-    /// Reads, and reads again while what was read may be half of something.
-    fn read_patiently(&self) -> Result<Read> {
-        let mut backoff = Backoff::new(PATIENCE, PATIENCE / 15, PATIENCE / 5);
+    /// Reads, and reads again while what was read may be half of something. So many times the
+    /// patience is had with content that also changes all the time, for then a writer without
+    /// pauses is at work, and with an empty file: on a busy machine its writer may not get its turn
+    /// for long, and it must not be taken for a cache in which nobody is signed in.
+    fn read_patiently(&self, times: u32) -> Result<Read> {
+        let mut round = 1;
         loop {
-            let read = self.read_once()?;
-            if matches!(read, Read::Whole(..)) || !backoff.wait() {
-                return Ok(read);
+            let mut backoff = Backoff::new(PATIENCE, PATIENCE / 150, PATIENCE / 5);
+            let mut seen = None;
+            let mut is_changing = false;
+            let last = loop {
+                let read = self.read_once()?;
+                let (Read::Empty(look) | Read::Torn(_, look)) = read else {
+                    return Ok(read);
+                };
+                is_changing |= look == Look::Unsure || seen.is_some_and(|seen| seen != look);
+                seen = Some(look);
+                if !backoff.wait() {
+                    break read;
+                }
+            };
+            match last {
+                Read::Torn(..) if !is_changing => return Ok(last),
+                _ if round < times => round += 1,
+                Read::Empty(_) if is_changing => {
+                    let text = format!("{} changed whenever it was read", self.location());
+                    let error = Error::new(ErrorKind::Corrupt, text);
+                    return Ok(Read::Torn(error, Look::Unsure));
+                }
+                last => return Ok(last),
             }
         }
     }

@@ -53,8 +53,8 @@ pub(super) fn run(stage: &Stage, table: &mut Table) -> Result {
         let writer = Process::start(&mut Programs::python(&stage.programs.plain, &save))?;
         // Time to begin; it is ended when the readers have done.
         std::thread::sleep(std::time::Duration::from_secs(1));
-        let limit = if reads > 0 { 600 } else { seconds };
-        let read = ["read", &place.text, &reads.to_string(), &limit.to_string()];
+        let [reads_text, seconds] = [reads, seconds].map(|number| number.to_string());
+        let read = ["read", &place.text, &reads_text, &seconds];
         let report = Process::start(&mut stage.programs.ours(&read))?.report()?;
         writer.kill()?;
         let number = |member: &str| report[member].as_u64().unwrap_or(u64::MAX);
@@ -77,7 +77,7 @@ pub(super) fn run(stage: &Stage, table: &mut Table) -> Result {
             "nothing was torn: the test tests nothing",
         );
         if reads > 0 {
-            checks.that(number("reads") == reads, "not all was read");
+            checks.that(number("reads") >= reads, "not all was read");
             checks.that(number("errors_anew") == 0, "errors");
         }
         let pace = match pause_ms {

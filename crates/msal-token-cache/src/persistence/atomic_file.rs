@@ -21,12 +21,17 @@ pub(crate) enum Written {
     InPlace,
 }
 
-/// Replaces the content of `path`, which is not a link, and returns the new file's status.
+/// Replaces the content of `path`, which is not a link, and returns the new file's status; `None`
+/// if, when all but the replacing is done, what it would replace is not current any more.
 ///
 /// The caller holds the lock: temporaries that are found belong to writers that have died.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(Written, FileStat)> {
+pub(crate) fn replace(
+    path: &Path,
+    content: &[u8],
+    is_current: &dyn Fn() -> bool,
+) -> Result<Option<(Written, FileStat)>> {
     let (folder, name) = split(path)?;
-    replace_in(&Directory::open(folder)?, name, content)
+    replace_in(&Directory::open(folder)?, name, content, is_current)
         .map_err(|(what, error)| Error::io(what, path, error))
 }
 
@@ -47,10 +52,14 @@ pub(super) fn replace_in(
     folder: &impl Folder,
     name: &str,
     content: &[u8],
-) -> Result<(Written, FileStat), (&'static str, io::Error)> {
+    is_current: &dyn Fn() -> bool,
+) -> Result<Option<(Written, FileStat)>, (&'static str, io::Error)> {
     sweep(folder, name);
     let mut temporary = Temporary::write(folder, name, content)
         .map_err(|error| ("writing a temporary beside", error))?;
+    if !is_current() {
+        return Ok(None);
+    }
     match temporary.rename_over(name) {
         Ok(()) => {
             let file = &temporary.file;
@@ -58,13 +67,13 @@ pub(super) fn replace_in(
             // that of the replacement, not that of the writing. Without it they see it later.
             folder.touch(file);
             let stat = folder.stat(file).map_err(|error| ("looking at", error))?;
-            Ok((Written::Renamed, stat))
+            Ok(Some((Written::Renamed, stat)))
         }
         Err(Errno::EBUSY | Errno::EXDEV) => {
             drop(temporary);
             let stat =
                 overwrite(folder, name, content).map_err(|error| ("writing in place to", error))?;
-            Ok((Written::InPlace, stat))
+            Ok(Some((Written::InPlace, stat)))
         }
         Err(errno) => Err(("replacing", errno.into())),
     }

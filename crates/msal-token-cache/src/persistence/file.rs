@@ -215,9 +215,16 @@ impl Persistence for FilePersistence {
     }
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {
+        let saved = self.save_if(content, &|| true)?;
+        saved.ok_or_else(|| Error::io("writing", &self.path, Errno::EAGAIN))
+    }
+
+    fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
         let path = safe_open::resolve(&self.path)?;
         check_writable(&path)?;
-        let (written, stat) = atomic_file::replace(&path, content)?;
+        let Some((written, stat)) = atomic_file::replace(&path, content, is_current)? else {
+            return Ok(None);
+        };
         if written == Written::InPlace {
             self.warned.once(Warning::InPlace, || {
                 tracing::warn!(
@@ -226,7 +233,7 @@ impl Persistence for FilePersistence {
                 );
             });
         }
-        Ok(Stamp::of(&stat))
+        Ok(Some(Stamp::of(&stat)))
     }
 }
 

@@ -164,7 +164,8 @@ impl Folder for Directory {
         };
         entries
             .iter()
-            .flatten()
+            // Behind an error there may be nothing but errors, for ever.
+            .map_while(std::result::Result::ok)
             .filter_map(|entry| Some(entry.file_name().to_str().ok()?.to_owned()))
             .filter(|name| is_wanted(name) && is_file(name))
             .collect()

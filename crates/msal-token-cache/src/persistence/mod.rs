@@ -78,6 +78,23 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     fn lease_folder(&self) -> Option<PathBuf> {
         None
     }
+
+    /// The same, if this still is as it should be at the last moment before the old content goes;
+    /// else nothing is saved, and there is no stamp.
+    ///
+    /// The default asks before it saves. A store that can prepare the content beforehand should do
+    /// that first: a peer that ignores the lock may write meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save).
+    fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
+        if is_current() {
+            self.save(content).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
 }
 
 /// The right to write a store; released when dropped.
@@ -131,5 +148,9 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
 
     fn lease_folder(&self) -> Option<PathBuf> {
         (**self).lease_folder()
+    }
+
+    fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
+        (**self).save_if(content, is_current)
     }
 }

@@ -19,7 +19,7 @@ pub(crate) const NOBODY: u32 = 65_534;
 /// What is played, and where.
 type Role = fn(&Path);
 
-const ROLES: [(&str, Role); 8] = [
+const ROLES: [(&str, Role); 9] = [
     ("a stranger", super::owners::is_turned_away),
     (
         "a hand tied",
@@ -38,6 +38,7 @@ const ROLES: [(&str, Role); 8] = [
         "a mount",
         super::writing::a_file_that_cannot_be_replaced_is_written_in_place,
     ),
+    ("no list", super::writing::the_file_is_replaced),
     ("no proc", super::writing::the_file_is_replaced_without_proc),
     ("a writer", super::writers::increments),
 ];

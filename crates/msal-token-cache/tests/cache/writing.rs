@@ -268,6 +268,23 @@ pub(crate) fn a_file_that_cannot_be_replaced_is_written_in_place(path: &Path) {
     assert_eq!(warnings.count(), 1);
 }
 
+/// Looking for what dead writers left went on for ever, and held the lock.
+#[test]
+fn where_the_folder_cannot_be_listed_the_file_is_replaced_all_the_same() {
+    let place = Place::signed_in();
+    let mut strace = Command::new("timeout");
+    strace.args(["20", "strace", "--follow-forks", "--output", "/dev/null"]);
+    strace.args(["--trace", "getdents64"]);
+    strace.args(["--inject", "getdents64:error=EIO:when=1+"]);
+    roles::succeeds(roles::command_through(strace, "no list", &place.path));
+}
+
+pub(crate) fn the_file_is_replaced(path: &Path) {
+    let cache = TokenCache::new(FilePersistence::new(path));
+    assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+    assert!(fs::read_to_string(path).unwrap().contains(ROTATED));
+}
+
 #[test]
 fn where_there_is_no_proc_the_file_is_replaced_all_the_same() {
     let (place, nothing) = (Place::signed_in(), Place::empty());
@@ -307,6 +324,23 @@ fn what_a_peer_writes_between_our_look_and_our_write_is_built_upon() {
         assert_eq!(snapshot.accounts().count(), 2);
         assert_eq!(snapshot.access_tokens().count(), 1);
     }
+}
+
+/// Whoever deleted our lock file while we waited for the disk had long been followed by another
+/// writer, whose content we replaced.
+#[test]
+fn the_last_look_is_taken_when_all_is_written() {
+    let place = Place::signed_in();
+    let before = place.content();
+    let refused = place.persistence().save_if(b"{}", &|| {
+        let names = place.names();
+        assert_eq!(names.len(), 2, "the temporary stands ready: {names:?}");
+        assert_eq!(fs::read(place.folder().join(&names[1])).unwrap(), b"{}");
+        false
+    });
+    assert_eq!(refused.unwrap(), None);
+    assert_eq!(place.content(), before);
+    assert_eq!(place.names(), ["msal.cache.nocae"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!   limits (0 is none) is reached, with a pause of so long on average;
 //! * `write PATH NAME`: the same without an end; prints each number once it is written;
 //! * `hold PATH`: takes the lock, prints `held`, and holds it until standard input ends;
-//! * `read PATH READS SECONDS`: reads, as a service that keeps a cache and as one that begins anew;
+//! * `read PATH READS SECONDS`: reads at least so often and so long, as a service that keeps a cache and as one that begins anew;
 //! * `once PATH`: one modification, of which it tells how it ended, between two marks;
 //! * `token PATH THEN`: tokens from a credential whose cache holds none, after the shell has done
 //!   what is to happen once the cache is there.

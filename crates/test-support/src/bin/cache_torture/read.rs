@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 use msal_token_cache::{FilePersistence, TokenCache};
 use serde_json::{Value, json};
 
-/// Reads, in turn, as a service that keeps its cache and as one that has just started.
+/// Reads so often at least, and for so long at least: in turn as a service that keeps its cache and
+/// as one that has just started.
 ///
 /// `none` counts the times that the account that is there all the time was not seen.
 pub(super) fn read(path: &str, reads: u64, time: Duration) -> Value {
@@ -14,7 +15,7 @@ pub(super) fn read(path: &str, reads: u64, time: Duration) -> Value {
     let mut errors = [0_u64; 2];
     let mut slowest = Duration::ZERO;
     let mut error_text = None;
-    while (reads == 0 || done < reads) && (time.is_zero() || begun.elapsed() < time) {
+    while done < reads || begun.elapsed() < time {
         let begins_anew = done % 8 == 7;
         let cache = if begins_anew {
             // What a reader without patience would have met.
