@@ -85,7 +85,11 @@ pub(crate) fn play_as_nobody(role: &str, stage: &Path) {
     // That user may not be able to go where this program lies.
     let folder = TempDir::with_prefix("roles").unwrap();
     let program = folder.path().join("all");
-    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    // By a process of its own: had this one the copy open for writing, a child that another test
+    // starts just then would have it as well, and a file that is being written cannot be run.
+    let mut copy = Command::new("cp");
+    copy.arg(env::current_exe().unwrap()).arg(&program);
+    assert!(copy.status().unwrap().success(), "{copy:?}");
     std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let mut command = through(Command::new(&program), role, stage);
     command.uid(NOBODY).gid(NOBODY).current_dir("/");

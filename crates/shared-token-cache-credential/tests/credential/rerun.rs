@@ -64,7 +64,11 @@ pub(super) fn rerun_as_ordinary_user(test: &str, surroundings: impl FnOnce(&mut 
     let folder = tempfile::tempdir().unwrap();
     set_mode(folder.path(), 0o755);
     let binary = folder.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    // By a process of its own: had this one the copy open for writing, a child that another test
+    // starts just then would have it as well, and a file that is being written cannot be run.
+    let mut copy = Command::new("cp");
+    copy.arg(std::env::current_exe().unwrap()).arg(&binary);
+    assert!(copy.status().unwrap().success(), "{copy:?}");
     let mut command = Command::new(&binary);
     command.current_dir(folder.path());
     if is_root() {
