@@ -17,7 +17,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use msal_token_cache::{FilePersistence, Snapshot, TokenCache, default_path};
-use shared_token_cache_credential::{AccessToken, SharedTokenCacheCredential, TokenRequestOptions};
+use shared_token_cache_credential::{
+    AccessToken, HyperTokenEndpoint, SharedTokenCacheCredential, TokenRequestOptions,
+};
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount, FakeEntra};
 
 const USAGE: &str = "usage: get_token [--scope SCOPE] [--username NAME] [--tenant ID] | --demo";
@@ -86,9 +88,11 @@ async fn demo(scope: &str) -> Result<(), Box<dyn Error>> {
         .write_to(&path);
 
     let cache = TokenCache::new(FilePersistence::new(&path));
+    // The proxy of this machine, if it has one, does not lead to loopback.
+    let endpoint = HyperTokenEndpoint::with_extra_root_certificates(entra.root_pem().as_bytes())?;
     let credential = SharedTokenCacheCredential::builder()
         .authority(entra.authority())
-        .extra_root_certificates(entra.root_pem())
+        .token_endpoint(endpoint.without_proxy())
         .token_cache(cache.clone())
         .build()?;
     let options = TokenRequestOptions::default();

@@ -32,6 +32,10 @@ impl AddAssign for Tally {
 ///
 /// An ignored test counts as failed, since nothing is skipped here.
 pub(crate) fn run(cargo_test: &mut Command) -> Result<Tally> {
+    // The servers of the tests are on loopback, and not for this machine's proxy to reach.
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        cargo_test.env_remove(name);
+    }
     let mut tally = Tally::default();
     let status = command::stream(cargo_test, |line| {
         if let Some(counts) = counts_in(line) {

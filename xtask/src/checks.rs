@@ -24,6 +24,10 @@ pub(crate) fn run_all() -> Result {
 fn lint() -> Result {
     const FATAL: [&str; 3] = ["--", "-D", "warnings"];
     run(cargo(&["clippy", "--workspace", "--all-targets"]).args(FATAL))?;
+    // The other cryptography.
+    let mut aws_lc_rs = cargo(&["clippy", "--package", "shared-token-cache-credential"]);
+    aws_lc_rs.args(["--no-default-features", "--features", "aws-lc-rs"]);
+    run(aws_lc_rs.arg("--all-targets").args(FATAL))?;
     // `--all-targets` passes over what needs a feature that is off.
     let torture = [
         "clippy",

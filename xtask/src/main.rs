@@ -19,8 +19,8 @@ mod cargo_test;
 mod checks;
 mod command;
 mod examples;
-#[cfg(unix)]
-mod node_peer;
+mod node_peers;
+mod oracle;
 mod prerequisites;
 mod python_peers;
 mod suites;

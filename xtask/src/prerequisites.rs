@@ -15,6 +15,18 @@ const PREREQUISITES: &[(&[&str], &[&str])] = &[
         &["python3", "-c", "import ensurepip, venv"],
         &["python3", "python3-venv"],
     ),
+    // The program without the service, which would start by itself.
+    (&["tinyproxy", "-v"], &["tinyproxy-bin"]),
+    // 18 or later.
+    (
+        &[
+            "node",
+            "-e",
+            "process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)",
+        ],
+        &["nodejs"],
+    ),
+    (&["npm", "--version"], &["npm"]),
 ];
 
 /// Makes sure that everything is there; as root on Debian, by installing what is not.

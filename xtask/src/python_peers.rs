@@ -1,4 +1,4 @@
-//! Python environments with Microsoft's packages, made once and kept under `target/peers`.
+//! Python environments with the packages of others, made once and kept under `target/peers`.
 
 use std::fs;
 use std::io;
@@ -9,11 +9,13 @@ use crate::{Result, command};
 
 const REQUIREMENTS: &str = "crates/test-support/python";
 
-/// Which packages are there. msal-extensions locks in another way where it finds portalocker.
+/// Which packages are there: Microsoft's, whose msal-extensions locks in another way where it
+/// finds portalocker, or mitmproxy.
 #[derive(Clone, Copy)]
 pub(crate) enum Environment {
     Plain,
     Portalocker,
+    Mitmproxy,
 }
 
 impl Environment {
@@ -21,6 +23,7 @@ impl Environment {
         match self {
             Self::Plain => "plain",
             Self::Portalocker => "portalocker",
+            Self::Mitmproxy => "mitmproxy",
         }
     }
 
@@ -28,6 +31,7 @@ impl Environment {
         let names: &[&str] = match self {
             Self::Plain => &["requirements.txt"],
             Self::Portalocker => &["requirements.txt", "requirements-portalocker.txt"],
+            Self::Mitmproxy => &["requirements-mitmproxy.txt"],
         };
         names
             .iter()
@@ -54,7 +58,7 @@ pub(crate) fn interpreter(environment: Environment) -> Result<PathBuf> {
                 .arg(&root),
         )
         .map_err(|error| {
-            format!("{error}; Python 3.9 or later with venv is needed (Debian: python3-venv)")
+            format!("{error}; Python 3.10 or later with venv is needed (Debian: python3-venv)")
         })?;
         // Everything is pinned, so pip has nothing to resolve.
         let mut pip = Command::new(&python);
@@ -77,17 +81,19 @@ pub(crate) fn interpreter(environment: Environment) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Looks for portalocker as msal-extensions does: the suite is about the lock that this selects.
+/// Looks for what the suite is about: the lock that msal-extensions selects, or mitmproxy itself.
 fn verify(environment: Environment, python: &Path) -> Result {
     const LOCK: &str = "import msal_extensions; print(msal_extensions.CrossPlatLock.__module__)";
-    let wanted = match environment {
-        Environment::Plain => "msal_extensions.filelock",
-        Environment::Portalocker => "msal_extensions.cache_lock",
+    const PROXY: &str = "import mitmproxy.tools.main; print(mitmproxy.__name__)";
+    let (question, wanted) = match environment {
+        Environment::Plain => (LOCK, "msal_extensions.filelock"),
+        Environment::Portalocker => (LOCK, "msal_extensions.cache_lock"),
+        Environment::Mitmproxy => (PROXY, "mitmproxy"),
     };
-    let found = command::output(Command::new(python).args(["-c", LOCK]))?;
+    let found = command::output(Command::new(python).args(["-c", question]))?;
     if found.trim() == wanted {
         return Ok(());
     }
     let (name, found) = (environment.name(), found.trim());
-    Err(format!("`target/peers/{name}` locks by {found}, not by {wanted}: remove it").into())
+    Err(format!("`target/peers/{name}` has {found} and not {wanted}: remove it").into())
 }

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::cargo_test::{self, Tally};
 use crate::command::cargo;
 use crate::python_peers::{self, Environment};
-use crate::{examples, prerequisites, torture};
+use crate::{examples, node_peers, oracle, prerequisites, torture};
 
 struct Suite {
     /// One word: it stands before the counts.
@@ -47,6 +47,24 @@ const SUITES: &[Suite] = &[
         about: "one store with Microsoft's Python packages and portalocker, their other lock",
         platforms: &["linux"],
         run: || python(Environment::Portalocker),
+    },
+    Suite {
+        name: "oracle",
+        about: "made-up cases, run by Microsoft's Python class and by ours",
+        platforms: &["linux"],
+        run: oracle::run,
+    },
+    Suite {
+        name: "proxies",
+        about: "redemptions through tinyproxy and mitmproxy, as the environment names them",
+        platforms: &["linux"],
+        run: proxies,
+    },
+    Suite {
+        name: "oidc-provider",
+        about: "redemptions at oidc-provider of npm, whose refresh tokens are good once",
+        platforms: &["linux"],
+        run: oidc_provider,
     },
     Suite {
         name: "torture",
@@ -121,5 +139,22 @@ fn python(environment: Environment) -> Result<Tally> {
             "python_peer",
         ])
         .env("PEER_PYTHON", interpreter),
+    )
+}
+
+fn proxies() -> Result<Tally> {
+    let interpreter = python_peers::interpreter(Environment::Mitmproxy)?;
+    let mitmdump = interpreter.with_file_name("mitmdump");
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast", "--test", "proxies"]);
+    cargo_test::run(tests.env("PEER_MITMDUMP", mitmdump))
+}
+
+fn oidc_provider() -> Result<Tally> {
+    let folder = node_peers::folder()?;
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    cargo_test::run(
+        tests
+            .args(["--test", "oidc_provider"])
+            .env("PEER_NODE", folder),
     )
 }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use crate::content::Content;
 use crate::lock::Backoff;
 use crate::persistence::{Loaded, Persistence, Stamp};
-use crate::{Error, ErrorKind, Result, Snapshot, Transaction};
+use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 
 /// A token cache that other programs share: read without a lock, written as a whole under one.
 ///
@@ -99,6 +99,12 @@ impl TokenCache {
     /// Where the cache is, for messages.
     pub fn location(&self) -> String {
         self.0.persistence.location()
+    }
+
+    /// Where this cache's users on this machine agree who does a piece of work for all of them, if
+    /// the store has such a place.
+    pub fn leases(&self) -> Option<Leases> {
+        self.0.persistence.lease_folder().map(Leases::in_folder)
     }
 
     /// What was read last, if anything was. Never blocks and looks at nothing.
@@ -371,7 +377,7 @@ mod off_executor {
                 return Ok(snapshot);
             }
             let cache = self.clone();
-            off_executor(move || cache.reload()).await
+            off_executor(self, move || cache.reload()).await
         }
 
         /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool. Without a
@@ -389,11 +395,12 @@ mod off_executor {
             edit: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
         ) -> Result<T> {
             let cache = self.clone();
-            off_executor(move || cache.modify(edit)).await
+            off_executor(self, move || cache.modify(edit)).await
         }
     }
 
     async fn off_executor<T: Send + 'static>(
+        cache: &TokenCache,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
@@ -403,7 +410,11 @@ mod off_executor {
             Ok(result) => result,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(error) => {
-                let text = "the runtime shut down before the token cache was reached";
+                let text = format!(
+                    "the runtime shut down before {} was read or written: call from within one that \
+                     runs",
+                    cache.location()
+                );
                 Err(Error::new(ErrorKind::Io, text).with_source(error))
             }
         }

@@ -262,6 +262,11 @@ impl Edits {
         self.0[section as usize].changed.insert(position, None);
     }
 
+    /// Whether the entry is taken out.
+    pub(crate) fn removes(&self, section: Section, position: usize) -> bool {
+        matches!(self.0[section as usize].changed.get(&position), Some(None))
+    }
+
     /// Adds an entry behind the others.
     pub(crate) fn add(&mut self, section: Section, key: String, value: Zeroizing<String>) {
         self.0[section as usize].added.push((key, value));

@@ -65,6 +65,7 @@ pub use clock::{Clock, SystemClock};
 pub use environment::{is_known_cloud, same_cloud};
 pub use error::{Error, ErrorKind, Result};
 pub use location::default_path;
+pub use lock::{Lease, Leases};
 pub use merge::Merged;
 #[cfg(unix)]
 pub use persistence::FilePersistence;

@@ -1,11 +1,29 @@
 use std::ffi::OsString;
+#[cfg(unix)]
+use std::path::Path;
 use std::path::PathBuf;
 
 /// Where the Python packages keep the cache of this name: `~/.IdentityService/<name>`.
 ///
 /// `None` if there is no home folder, that is: `HOME` is unset, empty or relative.
 pub fn default_path(name: &str) -> Option<PathBuf> {
-    path_in(home(), name)
+    path_in(variable("HOME"), name)
+}
+
+/// The folder of the leases on the cache at this path: the user's runtime folder, which is this
+/// machine's alone and ends with the session, else beside the cache.
+#[cfg(unix)]
+pub(crate) fn lease_folder(cache: &Path) -> Option<PathBuf> {
+    lease_folder_in(variable("XDG_RUNTIME_DIR"), cache)
+}
+
+#[cfg(unix)]
+fn lease_folder_in(runtime: Option<OsString>, cache: &Path) -> Option<PathBuf> {
+    let runtime = runtime.map(PathBuf::from);
+    match runtime.filter(|folder| folder.is_absolute() && folder.is_dir()) {
+        Some(runtime) => Some(runtime.join(env!("CARGO_PKG_NAME"))),
+        None => Some(cache.parent()?.join(".leases")),
+    }
 }
 
 /// The door to the environment.
@@ -13,8 +31,8 @@ pub fn default_path(name: &str) -> Option<PathBuf> {
     clippy::disallowed_methods,
     reason = "this is the door to the environment"
 )]
-fn home() -> Option<OsString> {
-    std::env::var_os("HOME")
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 fn path_in(home: Option<OsString>, name: &str) -> Option<PathBuf> {
@@ -37,5 +55,18 @@ mod tests {
             path,
             Some("/srv/ada/.IdentityService/msal.cache.nocae".into())
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn leases_are_in_the_runtime_folder_or_beside_the_cache() {
+        let cache = Path::new("/srv/ada/.IdentityService/msal.cache.nocae");
+        let beside = Some("/srv/ada/.IdentityService/.leases".into());
+        for runtime in [None, Some(""), Some("run"), Some("/no/such/folder")] {
+            assert_eq!(lease_folder_in(runtime.map(Into::into), cache), beside);
+        }
+        let runtime = tempfile::tempdir().unwrap();
+        let leases = lease_folder_in(Some(runtime.path().into()), cache);
+        assert_eq!(leases, Some(runtime.path().join("msal-token-cache")));
     }
 }

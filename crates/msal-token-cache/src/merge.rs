@@ -59,7 +59,7 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
         let client_id = client_id.to_owned();
         of_account
             .iter()
-            .filter(move |(_, _, entry)| entry.client_id().eq_ignore_ascii_case(&client_id))
+            .filter(move |(_, _, entry)| entry.client_id() == client_id)
     };
     if of_client(&new.redeemed.client_id).next().is_none() {
         return false;
@@ -135,8 +135,8 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     // An entry beside which the new one must not stand.
     let is_rival = |entry: &AccessToken<'_>| {
         entry.is_plain_bearer()
-            && entry.client_id().eq_ignore_ascii_case(&new.client_id)
-            && entry.realm().eq_ignore_ascii_case(&new.realm)
+            && entry.client_id() == new.client_id
+            && entry.realm() == new.realm
             && (has_same_scopes(entry) || entry.target().intersects(&target))
     };
     // A peer asked later than we did: what it got stays, and ours is not wanted.
@@ -187,14 +187,13 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
                 && same_cloud(entry.environment(), &new.redeemed.environment)
         })
         .collect();
-    // What the ID token leaves out, the account's entries for other tenants may know.
-    let known_name = of_account.iter().find_map(|(_, _, entry)| entry.username());
-    let source = of_account
-        .iter()
-        .find_map(|(_, _, entry)| entry.account_source());
+    // What the ID token leaves out, the account's entries for other tenants may know: the last one
+    // best, for entries come oldest first.
+    let newest_first = || of_account.iter().rev().map(|(_, _, entry)| entry);
+    let known_name = newest_first().find_map(Account::username);
+    let source = newest_first().find_map(Account::account_source);
     let ours = of_account.iter().find(|(_, _, entry)| {
-        entry.environment() == new.redeemed.environment
-            && entry.realm().eq_ignore_ascii_case(&new.realm)
+        entry.environment() == new.redeemed.environment && entry.realm() == new.realm
     });
     let own_name = ours.and_then(|(_, _, entry)| entry.username());
     let name = identity
@@ -330,7 +329,11 @@ fn add(
     members: &MemberTexts<'_>,
     edits: &mut Edits,
 ) {
-    while document.keys(section).any(|taken| taken == key) {
+    let is_taken = |edits: &Edits, key: &str| {
+        let mut taken = document.keys(section).enumerate();
+        taken.any(|(position, taken)| taken == key && !edits.removes(section, position))
+    };
+    while is_taken(edits, &key) {
         key.push('-');
     }
     edits.add(section, key, new_entry(members));

@@ -21,9 +21,12 @@ const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
 
 /// A token with less time left than this is not worth handing out: the caller's request may reach
 /// the resource too late. The same five minutes as in every MSAL.
-const MARGIN: Duration = Duration::from_secs(300);
+pub(crate) const MARGIN: Duration = Duration::from_secs(300);
 /// A token with this much time left is better than none.
 const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
+/// A token that is no older than this is as good as a new one will be: a server that issues none
+/// with more than the margin left is not asked at every call.
+const NEW_FOR: Duration = Duration::from_secs(30);
 /// From this lifetime on a token is refreshed at half of it when the server named no time.
 const HALF_LIFE_FROM: Duration = Duration::from_secs(2 * 3600);
 
@@ -77,10 +80,7 @@ impl Terms {
     ) -> Self {
         let mut client_ids: Vec<String> = Vec::new();
         let mut know = |client_id: &str| {
-            if !client_ids
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(client_id))
-            {
+            if !client_ids.iter().any(|known| *known == client_id) {
                 client_ids.push(client_id.to_owned());
             }
         };
@@ -157,9 +157,10 @@ impl Terms {
                 refresh_on: entry.refresh_on(),
                 secret: entry.secret(),
             };
-            best.consider(&offer, self.rank(&offer, query).map(|rank| rank + 1));
+            best.consider(&offer, self.rank(&offer, query).map(Rank::Stored));
         }
-        for kept in kept {
+        // They come oldest first.
+        for (age, kept) in kept.iter().rev().enumerate() {
             let offer = Offer {
                 environment: kept.redeemed().environment(),
                 client_id: kept.client_id(),
@@ -171,7 +172,7 @@ impl Terms {
                 secret: kept.access_token(),
             };
             // Whatever application it is of: it is what was redeemed last.
-            best.consider(&offer, self.rank(&offer, query).map(|_| 0));
+            best.consider(&offer, self.rank(&offer, query).map(|_| Rank::Kept(age)));
         }
         match best.hit {
             Some((_, hit)) => Found::Hit(hit),
@@ -181,7 +182,7 @@ impl Terms {
 
     /// The place of the token's application in the order of preference, if the token will do.
     fn rank(&self, offer: &Offer<'_>, query: &Query<'_>) -> Option<usize> {
-        let is_realm = |realm: &str| realm.eq_ignore_ascii_case(offer.realm);
+        let is_realm = |realm: &str| realm == offer.realm;
         let is_good_in_tenant = match query.tenant {
             Tenant::Home(_) => self.home_realms.iter().any(|realm| is_realm(realm)),
             Tenant::Named(tenant) => is_realm(tenant) || query.tid.is_some_and(is_realm),
@@ -194,23 +195,35 @@ impl Terms {
         }
         self.client_ids
             .iter()
-            .position(|client_id| client_id.eq_ignore_ascii_case(offer.client_id))
+            .position(|client_id| *client_id == offer.client_id)
     }
 }
 
-/// The best of what was considered, with the rank of its application.
+/// The place of a token in the order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// In memory, with so many newer ones: the resource may have refused the older.
+    Kept(usize),
+    /// In the snapshot, of the application at this place.
+    Stored(usize),
+}
+
+/// The best of what was considered, with its rank.
 struct Best {
     now: SystemTime,
-    hit: Option<(usize, AccessTokenInfo)>,
-    last_resort: Option<(usize, AccessTokenInfo)>,
+    hit: Option<(Rank, AccessTokenInfo)>,
+    last_resort: Option<(Rank, AccessTokenInfo)>,
 }
 
 impl Best {
-    fn consider(&mut self, offer: &Offer<'_>, rank: Option<usize>) {
+    fn consider(&mut self, offer: &Offer<'_>, rank: Option<Rank>) {
         let Some(rank) = rank else { return };
-        let place = if is_fresh(offer.expires_on, self.now) {
+        let is_usable = offer.expires_on >= self.now + LAST_RESORT_MARGIN;
+        let place = if is_fresh(offer.expires_on, self.now)
+            || (is_usable && is_new(offer.cached_at, self.now))
+        {
             &mut self.hit
-        } else if offer.expires_on >= self.now + LAST_RESORT_MARGIN {
+        } else if is_usable {
             &mut self.last_resort
         } else {
             return;
@@ -233,6 +246,12 @@ impl Best {
 /// Whether a token has enough time left to be handed out as it is.
 pub(crate) fn is_fresh(expires_on: SystemTime, now: SystemTime) -> bool {
     expires_on > now + MARGIN
+}
+
+/// Whether a token was issued a moment ago. One from the future may be of any age.
+fn is_new(cached_at: Option<SystemTime>, now: SystemTime) -> bool {
+    let age = cached_at.and_then(|cached_at| now.duration_since(cached_at).ok());
+    age.is_some_and(|age| age < NEW_FOR)
 }
 
 /// A token with all that is known about it.
@@ -258,8 +277,8 @@ fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime
 
 /// Whether only one of a token that could not be written yet and an entry would be in the store.
 fn is_other_of(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
-    entry.client_id().eq_ignore_ascii_case(kept.client_id())
-        && entry.realm().eq_ignore_ascii_case(kept.realm())
+    entry.client_id() == kept.client_id()
+        && entry.realm() == kept.realm()
         && entry.target().intersects(&Target::from(kept.target()))
 }
 

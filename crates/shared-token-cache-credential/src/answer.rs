@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, Secret};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::authority::Authority;
 use crate::refusal::{Refusal, is_transient};
 use crate::request::Request;
 use crate::tenant::{is_guid, is_word_for_home};
@@ -22,6 +23,7 @@ mod tests;
 
 /// What was asked, and of whom.
 pub(crate) struct Asked<'a> {
+    pub(crate) authority: &'a Authority,
     pub(crate) request: &'a Request,
     /// The tenant in the address.
     pub(crate) tenant: &'a str,
@@ -56,15 +58,22 @@ impl NoToken {
 pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, NoToken> {
     let status = reply.status();
     let unusable = |why: &str| {
-        let text = format!("the token endpoint's answer (HTTP {status}) {why}");
+        let next = if is_transient(status) {
+            "try again later"
+        } else {
+            "check the builder's authority, and for a proxy in between"
+        };
+        let text = format!(
+            "the answer of {} (HTTP {status}) {why}: {next}",
+            asked.authority
+        );
         let error = Error::new(ErrorKind::AuthenticationFailed, text);
         NoToken::Failed(error.with_transient(is_transient(status)))
     };
     let body = reply.body();
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let members: Members = serde_json::from_slice(body).map_err(|_| {
-        unusable("is not a JSON object; a proxy or a sign-in page may stand in between")
-    })?;
+    let members: Members =
+        serde_json::from_slice(body).map_err(|_| unusable("is not a JSON object"))?;
     if members.has("error") {
         return Err(NoToken::Refused(Box::new(Refusal::read(reply, &members.0))));
     }
@@ -90,7 +99,7 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     if let Some(info) = &client_info
         && !info.is_for(asked.token.home_account_id())
     {
-        return Err(unusable("is for another account; nothing was stored"));
+        return Err(unusable("is for another account, and nothing was stored"));
     }
     let id_token = members
         .text("id_token")
@@ -99,7 +108,7 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
         .as_ref()
         .and_then(|(_, claims)| claims.tid.as_deref());
     if is_guid(asked.tenant) && tid.is_some_and(|tid| !tid.eq_ignore_ascii_case(asked.tenant)) {
-        return Err(unusable("is for another tenant; nothing was stored"));
+        return Err(unusable("is for another tenant, and nothing was stored"));
     }
 
     let realm = realm(asked.tenant, tid, client_info.as_ref());
@@ -213,8 +222,8 @@ impl Members {
             Some(Value::String(text)) => decode_base64(text)
                 .and_then(|json| serde_json::from_slice(&json).ok())
                 .map(Some)
-                .ok_or("names an account that cannot be read; nothing was stored"),
-            Some(_) => Err("names an account in no known way; nothing was stored"),
+                .ok_or("names an account that cannot be read, and nothing was stored"),
+            Some(_) => Err("names an account in no known way, and nothing was stored"),
         }
     }
 }

@@ -26,10 +26,14 @@ impl Authority {
             Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
-                    "the authority \"{text}\" {why}; write it as https://login.microsoftonline.com"
+                    "the authority \"{text}\" {why}: write it as https://login.microsoftonline.com, \
+                     in AZURE_AUTHORITY_HOST, the builder's authority or the authentication record"
                 ),
             ))
         };
+        if text.contains('@') {
+            return invalid("comes with a user name");
+        }
         let address = match text.split_once("://") {
             Some((scheme, address)) if scheme.eq_ignore_ascii_case("https") => address,
             Some(_) => return invalid("is not https"),

@@ -9,8 +9,11 @@ use crate::account::{Filter, Whose};
 use crate::authentication_record::AuthenticationRecord;
 use crate::authority::Authority;
 use crate::credential::{Inner, SharedTokenCacheCredential};
+use crate::environment;
+use crate::flight::Flights;
 use crate::lifecycle::Lifecycle;
 use crate::persistence_options::TokenCachePersistenceOptions;
+use crate::refresh::Refreshing;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
 use crate::throttling::Throttling;
@@ -33,6 +36,7 @@ pub struct SharedTokenCacheCredentialBuilder {
     extra_root_certificates: Option<Vec<u8>>,
     timeout: Option<Duration>,
     close_grace: Option<Duration>,
+    no_background_refresh: bool,
 }
 
 /// How long a call may take by default.
@@ -108,8 +112,9 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets another way to talk to the token endpoint. Root certificates are then its own matter;
-    /// closing the credential closes it, for everybody who shares it.
+    /// Sets another way to talk to the token endpoint than a [`HyperTokenEndpoint`] that goes
+    /// through the proxy of the environment. Root certificates and proxies are then its own
+    /// matter; closing the credential closes it, for everybody who shares it.
     pub fn token_endpoint(mut self, endpoint: impl TokenEndpoint + 'static) -> Self {
         self.token_endpoint = Some(Arc::new(endpoint));
         self
@@ -135,6 +140,19 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
+    /// Sets whether a token is refreshed in the background once the time for that has come, while
+    /// callers still get the one at hand: the time that the server named, or half of a lifetime of
+    /// two hours and more, and up to five minutes later, so that the processes that share a cache do
+    /// not all refresh at once. It is, unless this says otherwise.
+    ///
+    /// At most one attempt is made in 30 s, by a call that gets the token, in a task of its runtime,
+    /// which then needs its I/O and time drivers, as for a redemption; outside of one there is none.
+    /// A failure is no call's.
+    pub fn background_refresh(mut self, background_refresh: bool) -> Self {
+        self.no_background_refresh = !background_refresh;
+        self
+    }
+
     /// Sets how long calls under way may go on after
     /// [`close`](SharedTokenCacheCredential::close) before they are cut off; 5 s by default.
     pub fn close_grace(mut self, grace: Duration) -> Self {
@@ -152,7 +170,7 @@ impl SharedTokenCacheCredentialBuilder {
         let mut allowed = self.additionally_allowed_tenants.iter();
         allowed.try_for_each(|tenant| check_allowed_tenant(tenant))?;
         if let Some(tenant_id) = &self.tenant_id {
-            check_tenant(tenant_id)?;
+            check_tenant(tenant_id, "the builder's tenant_id")?;
         }
         let allowed = self.additionally_allowed_tenants;
         let (authority, whose, tenants) = match self.authentication_record {
@@ -192,6 +210,8 @@ impl SharedTokenCacheCredentialBuilder {
             endpoint,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             timeout: self.timeout.unwrap_or(TIMEOUT),
+            flights: Flights::new(),
+            refreshing: (!self.no_background_refresh).then(Refreshing::new),
             lifecycle: Lifecycle::new(self.close_grace.unwrap_or(CLOSE_GRACE)),
         })))
     }
@@ -233,7 +253,7 @@ fn of_record(
         ));
     }
     let tenant = tenant_id.unwrap_or_else(|| record.tenant_id().to_owned());
-    check_tenant(&tenant)?;
+    check_tenant(&tenant, "the tenant of the authentication record")?;
     let tenants = Tenants::of_sign_in(tenant, allowed);
     Ok((authority, Whose::Recorded(record), tenants))
 }
@@ -243,7 +263,10 @@ fn hyper_endpoint(extra_root_certificates: Option<&[u8]>) -> Result<HyperTokenEn
         return Ok(HyperTokenEndpoint::new());
     };
     HyperTokenEndpoint::with_extra_root_certificates(pem).map_err(|error| {
-        let text = format!("the extra root certificates cannot be used: {error}");
+        let text = format!(
+            "{error}: give certificates of authorities, in PEM, to the builder's \
+             extra_root_certificates"
+        );
         Error::new(ErrorKind::InvalidArgument, text).with_source(error)
     })
 }
@@ -256,9 +279,13 @@ fn shared_cache(
 ) -> Result<Result<TokenCache, NoCache>> {
     let name = options.map_or("msal.cache", |options| &options.name);
     if name.is_empty() || name.contains(|c: char| c == '/' || c == '\\' || c.is_control()) {
+        let shown: String = name.escape_debug().take(200).collect();
         return Err(Error::new(
             ErrorKind::InvalidArgument,
-            "the name of a token cache is a file name: not empty, without slashes and control characters",
+            format!(
+                "the token cache's name \"{shown}\" is no file name: give one without slashes and \
+                 control characters to TokenCachePersistenceOptions::with_name"
+            ),
         ));
     }
     let name = format!("{name}.{suffix}");
@@ -285,24 +312,12 @@ fn plain_text_cache(_name: &str) -> Result<TokenCache, WhyNoCache> {
 }
 
 fn authority_of_environment() -> Option<String> {
-    environment("AZURE_AUTHORITY_HOST")
+    environment::value_of("AZURE_AUTHORITY_HOST")
 }
 
 /// Any value says so, as in the original class.
 fn is_multitenant_disabled() -> bool {
-    environment("AZURE_IDENTITY_DISABLE_MULTITENANTAUTH").is_some()
-}
-
-/// The door to the environment; an empty value is as none.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the door to the environment"
-)]
-fn environment(name: &str) -> Option<String> {
-    // What is not Unicode must not pass for an absent one.
-    std::env::var_os(name)
-        .map(|value| value.to_string_lossy().into_owned())
-        .filter(|value| !value.is_empty())
+    environment::value_of("AZURE_IDENTITY_DISABLE_MULTITENANTAUTH").is_some()
 }
 
 impl fmt::Debug for SharedTokenCacheCredentialBuilder {

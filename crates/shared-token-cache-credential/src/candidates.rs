@@ -31,7 +31,7 @@ pub(crate) fn newest_first<'s>(
         .filter(|token| {
             token.home_account_id() == chosen.home_account_id
                 && chosen.client_id.as_deref().is_none_or(|client_id| {
-                    token.client_id().eq_ignore_ascii_case(client_id)
+                    token.client_id() == client_id
                         || is_relative(snapshot, authority, client_id, token)
                 })
         })
@@ -71,9 +71,7 @@ fn is_relative(
 ) -> bool {
     let mut known = snapshot
         .app_metadata()
-        .filter(|app| {
-            authority.knows(app.environment()) && app.client_id().eq_ignore_ascii_case(client_id)
-        })
+        .filter(|app| authority.knows(app.environment()) && app.client_id() == client_id)
         .peekable();
     token.family_id().is_some_and(|family| {
         known.peek().is_none() || known.any(|app| app.family_id().as_ref() == Some(&family))
@@ -86,7 +84,7 @@ fn last_change(snapshot: &Snapshot, token: &RefreshToken<'_>) -> Option<SystemTi
     token.last_modification_time().or_else(|| {
         snapshot
             .access_tokens_of(token.home_account_id())
-            .filter(|access| access.client_id().eq_ignore_ascii_case(token.client_id()))
+            .filter(|access| access.client_id() == token.client_id())
             .filter_map(|access| access.cached_at())
             .max()
     })
@@ -101,7 +99,7 @@ fn client_ids(snapshot: &Snapshot, authority: &Authority, token: &RefreshToken<'
             authority.knows(app.environment()) && app.family_id() == Some(family.clone())
         });
         for relative in relatives {
-            let known = |known: &String| known.eq_ignore_ascii_case(relative.client_id());
+            let known = |known: &String| *known == relative.client_id();
             if client_ids.len() <= MOST_RELATIVES && !client_ids.iter().any(known) {
                 client_ids.push(relative.client_id().to_owned());
             }
@@ -175,7 +173,7 @@ mod tests {
         }
         for (target, cached_at) in [("x", 40), ("y", 60)] {
             let spec = AccessTokenSpec {
-                client_id: "AZ",
+                client_id: "az",
                 secret: "s",
                 target,
                 cached_at: Some(cached_at),
@@ -243,7 +241,7 @@ mod tests {
         let known = |family| {
             cache
                 .clone()
-                .app_metadata("login.windows.net", "Recorded", family)
+                .app_metadata("login.windows.net", "recorded", family)
         };
         assert_eq!(secrets(&known(Some("1"))), ["relative", "recorded"]);
         assert_eq!(secrets(&known(None)), ["recorded"]);

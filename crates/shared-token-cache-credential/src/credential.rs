@@ -5,16 +5,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use msal_token_cache::Clock;
 use token_credential::{
-    AccessToken, AccessTokenInfo, Error, ErrorKind, Result, TokenCredential, TokenRequestOptions,
+    AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
-use tracing::Instrument;
 
-use crate::access::{Found, Query};
+use crate::access::{Found, Query, is_fresh};
 use crate::account::Whose;
 use crate::authority::Authority;
 use crate::builder::SharedTokenCacheCredentialBuilder;
+use crate::flight::Flights;
+use crate::join::Key;
 use crate::lifecycle::Lifecycle;
-use crate::request::{Call, Request};
+use crate::refresh::Refreshing;
+use crate::request::Call;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenant, Tenants};
 use crate::throttling::Throttling;
@@ -59,6 +61,9 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timeout: Duration,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) flights: Flights<Key, Result<AccessTokenInfo>>,
+    /// `None` where nothing is to be refreshed ahead of its time.
+    pub(crate) refreshing: Option<Refreshing>,
 }
 
 impl SharedTokenCacheCredential {
@@ -75,26 +80,33 @@ impl SharedTokenCacheCredential {
     /// Gets an access token for `scopes`.
     ///
     /// A token with more than five minutes left comes from memory or the cache: no request, no
-    /// lock, and no runtime is needed. Otherwise a refresh token is redeemed, in a task of the
-    /// current tokio runtime, which needs its I/O and time drivers, within the builder's `timeout`;
-    /// when that fails, a cached token with at least 30 seconds left is served. With `claims`,
-    /// after a challenge, no cached token will do; with `force_refresh` one only serves when the
-    /// redemption fails.
+    /// lock, and no runtime is needed. So does one that was issued within the last 30 seconds and
+    /// has as much left, for a server whose tokens are that short. Otherwise a refresh token is
+    /// redeemed, in a task of the current tokio runtime, which needs its I/O and time drivers,
+    /// within the builder's `timeout`; when that fails, a cached token with at least 30 seconds left
+    /// is served. With `claims`, after a challenge, no cached token will do; with `force_refresh`
+    /// one only serves when the redemption fails.
+    ///
+    /// Calls that want the same at the same moment share one redemption, also with this user's
+    /// other processes on this machine, where the cache is a file; those with claims or
+    /// `force_refresh` only within the runtime. A process that is at it and makes no progress is
+    /// waited for two seconds.
     ///
     /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
     /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
     /// again for two minutes, and while it throttles it is left alone
-    /// ([`Error::retry_after`]).
+    /// ([`Error::retry_after`](crate::Error::retry_after)).
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidArgument`]: the scopes, claims or tenant, before anything is read; or
-    ///   a redemption is needed and there is no tokio runtime.
-    /// - [`ErrorKind::CredentialUnavailable`]: there is no cache, no account, or not one that is
-    ///   meant; the text names the place and the next step.
-    /// - [`ErrorKind::AuthenticationFailed`]: the tenant is not one of the allowed ones, the
-    ///   redemption was refused or got no answer ([`Error::oauth`], [`Error::is_transient`]), or the
-    ///   credential is closed.
+    /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument): the scopes, claims or tenant,
+    ///   before anything is read; or a redemption is needed and there is no tokio runtime.
+    /// - [`CredentialUnavailable`](crate::ErrorKind::CredentialUnavailable): there is no cache, no
+    ///   account, or not one that is meant; the text names the place and the next step.
+    /// - [`AuthenticationFailed`](crate::ErrorKind::AuthenticationFailed): the tenant is not one of
+    ///   the allowed ones, the redemption was refused or got no answer
+    ///   ([`Error::oauth`](crate::Error::oauth),
+    ///   [`Error::is_transient`](crate::Error::is_transient)), or the credential is closed.
     ///
     /// # Cancel safety
     ///
@@ -127,52 +139,36 @@ impl SharedTokenCacheCredential {
         let store = inner.store(call.enable_cae);
         let view = inner.view(store).await?;
         if call.allows_cached() {
-            if let Some(token) = view.hot(scopes, call.tenant, inner.clock.now()) {
-                return Ok(token);
-            }
+            let now = inner.clock.now();
+            let hot = view.hot(scopes, call.tenant, now);
             let account = inner.account(store, &view)?;
-            if let Found::Hit(token) = inner.find(&view, account, scopes, call.tenant) {
+            let hit = hot.or_else(|| match inner.find(&view, account, scopes, call.tenant) {
+                Found::Hit(token) => Some(token),
+                Found::Miss(_) => None,
+            });
+            if let Some(token) = hit {
+                if !inner.is_current(&token, now) {
+                    inner.refresh_ahead(&account.chosen.home_account_id, &call);
+                }
                 return Ok(token);
             }
         }
         // Without an account there is nothing to redeem.
-        inner.account(store, &view)?;
+        let account = inner.account(store, &view)?.chosen.home_account_id.clone();
         // Boxed, so that a hit does not carry a redemption's state along.
-        Box::pin(self.miss(call.to_request())).await
-    }
-
-    /// Redeems in a task of its own: a caller that goes away takes nothing with it.
-    async fn miss(&self, request: Request) -> Result<AccessTokenInfo> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
-            let text = "no token is cached, and redeeming one needs a tokio runtime: call from \
-                        within one";
-            Error::new(ErrorKind::InvalidArgument, text).with_source(error)
-        })?;
-        let under_way = self.0.lifecycle.begin()?;
-        let inner = Arc::clone(&self.0);
-        let redemption = async move {
-            let redeemed = inner
-                .lifecycle
-                .unless_cut(Arc::clone(&inner).redeem(request))
-                .await;
-            drop(under_way);
-            redeemed
-        };
-        let task = runtime.spawn(redemption.in_current_span());
-        let failed = |text: &str| Error::new(ErrorKind::AuthenticationFailed, text);
-        match task.await {
-            Ok(Some(redeemed)) => redeemed,
-            Ok(None) => Err(failed("the credential was closed during the call")),
-            Err(error) => Err(failed("the redemption's task ended early").with_source(error)),
-        }
+        Box::pin(inner.join(account, call.to_request())).await
     }
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
     /// within the builder's `close_grace` (5 s) or are cut off, and every connection ends.
-    /// Idempotent, and for all clones. Cached tokens are still handed out afterwards. Outside a
-    /// tokio runtime there is no timer for the grace: a redemption under way then ends at its own `timeout`. A write
-    /// that is waiting for the cache's lock when it is cut off goes on for at most the lock's
-    /// timeout, on a thread of its own.
+    /// Idempotent, and for all clones. Cached tokens are still handed out afterwards.
+    ///
+    /// A write that is waiting for the cache's lock when it is cut off goes on for at most the
+    /// lock's timeout, on a thread of its own. What is left on a runtime that nobody drives is
+    /// waited for two seconds more, and ends when that runtime goes on or is dropped.
+    ///
+    /// Within a tokio runtime it needs the time driver. Outside of one there is no timer for the
+    /// grace: a redemption under way then ends at its own `timeout`, if its runtime is driven.
     ///
     /// # Errors
     ///
@@ -182,8 +178,7 @@ impl SharedTokenCacheCredential {
     ///
     /// The credential stays closed when this is dropped; call it again to wait for the rest.
     pub async fn close(&self) -> Result<()> {
-        self.0.lifecycle.close().await;
-        self.0.endpoint.close().await;
+        self.0.lifecycle.close(self.0.endpoint.close()).await;
         Ok(())
     }
 }
@@ -206,7 +201,8 @@ impl Inner {
         store.account(view, &self.authority, &self.whose)
     }
 
-    /// Looks for a token of the account, and keeps one that is a hit at hand.
+    /// Looks for a token of the account, and keeps one that is a hit at hand; not a short one that
+    /// is a hit only while it is new.
     pub(crate) fn find(
         &self,
         view: &View,
@@ -221,8 +217,11 @@ impl Inner {
             tenant: named,
             tid: tid.as_deref(),
         };
-        let found = view.find(account, &query, self.clock.now());
-        if let Found::Hit(token) = &found {
+        let now = self.clock.now();
+        let found = view.find(account, &query, now);
+        if let Found::Hit(token) = &found
+            && is_fresh(token.expires_on(), now)
+        {
             view.remember(scopes, tenant, token);
         }
         found

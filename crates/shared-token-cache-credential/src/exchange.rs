@@ -67,7 +67,7 @@ impl<'a> Exchange<'a> {
         }
         let username = chosen.username.as_deref();
         if let Some(refusal) = self.reported {
-            return Err(refusal.into_error(username));
+            return Err(refusal.into_error(&self.inner.authority, username));
         }
         let place = self.store.place();
         let authority = &self.inner.authority;
@@ -107,7 +107,7 @@ impl<'a> Exchange<'a> {
                 }
                 Err(NoToken::Failed(error)) => return Err(self.more_useful(error, username)),
                 Err(NoToken::Refused(refusal)) if !refusal.lets_others_try() => {
-                    let error = refusal.into_error(username);
+                    let error = refusal.into_error(&self.inner.authority, username);
                     return Err(self.more_useful(error, username));
                 }
                 Err(NoToken::Refused(refusal)) => {
@@ -127,7 +127,7 @@ impl<'a> Exchange<'a> {
     fn more_useful(&mut self, last: Error, username: Option<&str>) -> Error {
         match self.reported.take() {
             Some(refusal) if refusal.needs_the_user() && !last.is_transient() => {
-                refusal.into_error(username)
+                refusal.into_error(&self.inner.authority, username)
             }
             _ => last,
         }
@@ -176,6 +176,7 @@ impl<'a> Exchange<'a> {
             .await
             .map_err(|error| NoToken::Failed(unreachable(&self.inner.authority, error)))?;
         let asked = Asked {
+            authority,
             request: self.request,
             tenant: tenant.in_address(),
             token,
@@ -201,13 +202,14 @@ impl<'a> Exchange<'a> {
         let mut retries = Retries::default();
         loop {
             let result = self.inner.endpoint.send(form.clone()).await;
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let (now, spread) = (self.inner.clock.now(), fastrand::f64());
             let next = match &result {
-                Ok(reply) => retries.after_reply(reply, self.inner.clock.now(), fastrand::f64()),
-                Err(error) => retries.after_error(error.kind(), fastrand::f64()),
+                Ok(reply) => retries.after_reply(reply, now, left, spread),
+                Err(error) => retries.after_error(error.kind(), left, spread),
             };
             let wait = match next {
-                Next::Again(wait) if Instant::now() + wait < self.deadline => wait,
-                Next::Again(_) => return Ok((result?, None)),
+                Next::Again(wait) => wait,
                 Next::GiveUp(leave_alone) => return Ok((result?, leave_alone)),
             };
             tracing::debug!(
@@ -226,7 +228,22 @@ fn unreachable(authority: &Authority, error: TransportError) -> Error {
         error.kind(),
         TransportErrorKind::Connect | TransportErrorKind::Lost | TransportErrorKind::Interrupted
     );
-    let text = format!("no answer from {authority}: {error}");
+    // What is set up wrongly says itself what to do.
+    let next = match error.kind() {
+        TransportErrorKind::Connect => {
+            "; check the network and the builder's authority, then call again"
+        }
+        TransportErrorKind::Tls => {
+            "; where a proxy looks into TLS, give its root to the builder's extra_root_certificates"
+        }
+        TransportErrorKind::Lost | TransportErrorKind::Interrupted => "; call again",
+        TransportErrorKind::Unreadable => {
+            "; check the builder's authority, and for a proxy in between"
+        }
+        TransportErrorKind::Setup => "",
+        TransportErrorKind::Closed => "; build the credential with an open one",
+    };
+    let text = format!("no answer from {authority}: {error}{next}");
     Error::new(ErrorKind::AuthenticationFailed, text)
         .with_transient(transient)
         .with_source(error)

@@ -27,6 +27,11 @@
 //! - It never damages the cache: see [`msal_token_cache`].
 //! - It never makes the caller wait for what is known: a cached token takes no lock and no
 //!   request.
+//!
+//! # Features
+//!
+//! Who does the cryptography of TLS: `ring`, which is on by default, or `aws-lc-rs`. With both it
+//! is `aws-lc-rs`, without either the build fails.
 
 mod access;
 mod account;
@@ -36,21 +41,30 @@ mod authority;
 mod builder;
 mod candidates;
 mod credential;
+mod environment;
 mod exchange;
 #[cfg(test)]
 mod fixtures;
+mod flight;
+#[cfg(test)]
+#[path = "flight/tests.rs"]
+mod flight_tests;
+mod join;
 mod lifecycle;
 mod overlay;
 mod persistence_options;
 mod redeem;
+mod refresh;
 mod refusal;
 mod request;
 mod retry;
 mod store;
+mod sync;
 mod tenant;
 mod text;
 mod throttling;
 mod token_endpoint;
+mod turn;
 mod unavailable;
 mod view;
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msal_token_cache::Redemption;
+use msal_token_cache::{Lease, Redemption};
 use token_credential::{AccessTokenInfo, Error, ErrorKind, OAuthError, Result};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
@@ -11,6 +11,7 @@ use crate::credential::Inner;
 use crate::exchange::Exchange;
 use crate::request::Request;
 use crate::store::Store;
+use crate::turn::Turn;
 use crate::view::View;
 
 /// How long a caller waits for its token to be in the shared cache, too.
@@ -19,47 +20,100 @@ const PERSIST_WAIT: Duration = Duration::from_millis(250);
 /// A year: what is longer may be more than a clock can tell.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// What a redemption is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A caller waits: whatever is good will do.
+    Answer,
+    /// Callers still get the token at hand: what is also due will not do.
+    Refresh,
+}
+
+/// What came of a redemption.
+enum Obtained {
+    /// A token, to be stored while the lease is held.
+    Redeemed(Arc<Redemption>, Option<Lease>),
+    /// Somebody else has stored one meanwhile.
+    Stored(AccessTokenInfo),
+}
+
 impl Inner {
-    /// Gets a token by redeeming a refresh token; what is still good serves when that fails.
-    pub(crate) async fn redeem(self: Arc<Self>, request: Request) -> Result<AccessTokenInfo> {
+    /// Gets a token by redeeming a refresh token, or what others have got meanwhile; what is still
+    /// good serves when that fails.
+    pub(crate) async fn redeem(
+        self: &Arc<Self>,
+        request: &Request,
+        purpose: Purpose,
+    ) -> Result<AccessTokenInfo> {
         let store = self.store(request.enable_cae());
         // Another call, or another program, may have been faster.
-        let view = self.view(store).await?;
-        if request.allows_cached()
-            && let Found::Hit(token) = self.cached(store, &view, &request)?
-        {
+        if let Some(token) = self.good(store, request, purpose).await? {
             return Ok(token);
         }
         let now = Instant::now();
         let deadline = now
             .checked_add(self.timeout)
             .unwrap_or(now + LONGEST_TIMEOUT);
-        let exchange = Exchange::new(&self, store, &request, deadline).run(&view);
-        let exchange = timeout_at(deadline, exchange).await;
-        match exchange.unwrap_or_else(|_| Err(self.timed_out())) {
-            Ok(redemption) => {
-                let redemption = Arc::new(redemption);
-                self.keep(store, &redemption).await;
-                Ok(info(
-                    redemption.access_token(),
-                    Some(redemption.cached_at()),
-                    redemption.expires_on(),
-                    redemption.refresh_on(),
-                ))
+        let work = timeout_at(
+            deadline,
+            self.redeem_in_turn(store, request, purpose, deadline),
+        );
+        let error = match work.await.unwrap_or_else(|_| Err(self.timed_out())) {
+            Ok(Obtained::Stored(token)) => return Ok(token),
+            // What was obtained in time is not lost while it is written.
+            Ok(Obtained::Redeemed(redemption, lease)) => {
+                return Ok(self.keep(store, redemption, lease).await);
             }
-            Err(error) => match self.last_resort(store, &request).await {
-                Some(token) => {
-                    tracing::debug!(%error, "the redemption failed");
-                    tracing::warn!(
-                        transient = error.is_transient(),
-                        oauth_error = error.oauth().map(OAuthError::error),
-                        "a redemption failed; the cached token serves until it expires"
-                    );
-                    Ok(token)
-                }
-                None => Err(error),
-            },
-        }
+            Err(error) => error,
+        };
+        let Some(token) = self.last_resort(store, request).await else {
+            return Err(error);
+        };
+        tracing::debug!(%error, "the redemption failed");
+        tracing::warn!(
+            transient = error.is_transient(),
+            oauth_error = error.oauth().map(OAuthError::error),
+            "a redemption failed; the cached token serves until it expires"
+        );
+        Ok(token)
+    }
+
+    async fn redeem_in_turn(
+        &self,
+        store: &Store,
+        request: &Request,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<Obtained> {
+        let view = self.view(store).await?;
+        let home_account_id = &self.account(store, &view)?.chosen.home_account_id;
+        let lease = match self.turn(store, request, home_account_id, purpose).await? {
+            Turn::Ours(lease) => lease,
+            Turn::Stored(token) => return Ok(Obtained::Stored(token)),
+        };
+        // As it is by now.
+        let view = self.view(store).await?;
+        let exchange = Exchange::new(self, store, request, deadline);
+        let redemption = Arc::new(exchange.run(&view).await?);
+        Ok(Obtained::Redeemed(redemption, lease))
+    }
+
+    /// What is cached and good enough for this purpose.
+    pub(crate) async fn good(
+        &self,
+        store: &Store,
+        request: &Request,
+        purpose: Purpose,
+    ) -> Result<Option<AccessTokenInfo>> {
+        let view = self.view(store).await?;
+        let found = self.cached(store, &view, request)?;
+        let is_good = |token: &AccessTokenInfo| {
+            purpose == Purpose::Answer || self.is_current(token, self.clock.now())
+        };
+        Ok(match found {
+            Found::Hit(token) if request.allows_cached() => Some(token).filter(is_good),
+            _ => None,
+        })
     }
 
     /// What is cached.
@@ -82,19 +136,31 @@ impl Inner {
     }
 
     /// Keeps the result in memory at once, and in the shared cache as soon as that can be done;
-    /// the caller waits for that only for a moment.
-    async fn keep(self: &Arc<Self>, store: &Arc<Store>, redemption: &Arc<Redemption>) {
-        store.overlay.keep(redemption);
+    /// the caller waits for that only for a moment, the lease goes with it.
+    async fn keep(
+        self: &Arc<Self>,
+        store: &Arc<Store>,
+        redemption: Arc<Redemption>,
+        lease: Option<Lease>,
+    ) -> AccessTokenInfo {
+        let token = info(
+            redemption.access_token(),
+            Some(redemption.cached_at()),
+            redemption.expires_on(),
+            redemption.refresh_on(),
+        );
+        store.overlay.keep(&redemption);
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
-        let redemption = Arc::clone(redemption);
         let continued = self.lifecycle.continued();
         let write = async move {
-            inner.lifecycle.unless_cut(store.persist(redemption)).await;
+            let persist = store.persist(redemption, lease);
+            inner.lifecycle.unless_cut(persist).await;
             drop(continued);
         };
         let persist = tokio::spawn(write.in_current_span());
         // A write that takes longer goes on by itself.
         let _ = tokio::time::timeout(PERSIST_WAIT, persist).await;
+        token
     }
 
     fn timed_out(&self) -> Error {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, OAuthError};
 
+use crate::authority::Authority;
 use crate::text::{LONGEST_TEXT, clean};
 use crate::token_endpoint::TokenReply;
 
@@ -31,8 +32,21 @@ const GO_ON_ERRORS: [&str; 7] = [
 /// missing client secret.
 const GO_ON_CODES: [u64; 5] = [65001, 65002, 700_007, 700_016, 7_000_218];
 /// What no other refresh token will change: scope, resource, tenant, user, loop.
-const STOP_ERRORS: [&str; 2] = ["invalid_scope", "invalid_request"];
-const STOP_CODES: [u64; 8] = [70011, 500_011, 90002, 50020, 50034, 90072, 50057, 50196];
+const STOP_ERRORS: [&str; 3] = ["invalid_scope", "invalid_resource", "invalid_request"];
+const STOP_CODES: [u64; 8] = [
+    70011,
+    UNKNOWN_RESOURCE,
+    90002,
+    50020,
+    50034,
+    90072,
+    50057,
+    REQUEST_LOOP,
+];
+/// The call's scopes name a resource that the tenant does not know.
+const UNKNOWN_RESOURCE: u64 = 500_011;
+/// The same was asked too often. It comes as an `invalid_grant`, and yet only waiting helps.
+const REQUEST_LOOP: u64 = 50196;
 
 /// The user knows what to do: to sign in interactively.
 const MOST_ACTIONABLE: u8 = 3;
@@ -84,6 +98,7 @@ impl Refusal {
     /// Whether the same request would be refused again.
     pub(crate) fn stands(&self) -> bool {
         matches!(self.oauth.error(), "invalid_grant" | "interaction_required")
+            && !self.is_transient()
     }
 
     /// Whether the refresh token is refused, whatever it is redeemed for.
@@ -93,13 +108,10 @@ impl Refusal {
 
     /// Whether another refresh token may fare better.
     pub(crate) fn lets_others_try(&self) -> bool {
-        let has = |codes: &[u64]| {
-            self.oauth
-                .error_codes()
-                .iter()
-                .any(|code| codes.contains(code))
-        };
-        if STOP_ERRORS.contains(&self.oauth.error()) || has(&STOP_CODES) || self.is_transient() {
+        if STOP_ERRORS.contains(&self.oauth.error())
+            || self.has_one_of(&STOP_CODES)
+            || self.is_transient()
+        {
             return false;
         }
         GO_ON_ERRORS.contains(&self.oauth.error())
@@ -107,7 +119,12 @@ impl Refusal {
                 .oauth
                 .suberror()
                 .is_some_and(|suberror| GO_ON_ERRORS.contains(&suberror))
-            || has(&GO_ON_CODES)
+            || self.has_one_of(&GO_ON_CODES)
+    }
+
+    fn has_one_of(&self, codes: &[u64]) -> bool {
+        let mut own = self.oauth.error_codes().iter();
+        own.any(|code| codes.contains(code))
     }
 
     /// How much the user can do about it: of several refusals the one with the most is reported.
@@ -134,10 +151,15 @@ impl Refusal {
             )
     }
 
-    pub(crate) fn into_error(self, username: Option<&str>) -> Error {
+    pub(crate) fn into_error(self, authority: &Authority, username: Option<&str>) -> Error {
         let code = self.oauth.error();
         let next = match self.actionable() {
-            _ if self.is_transient() => "try again later".to_owned(),
+            _ if self.is_transient() || self.has_one_of(&[REQUEST_LOOP]) => {
+                "try again later".to_owned()
+            }
+            _ if STOP_ERRORS.contains(&code) || self.has_one_of(&[UNKNOWN_RESOURCE]) => {
+                "check scopes, tenant and claims of the call".to_owned()
+            }
             1 => "sign in again with the tool whose sign-in this is".to_owned(),
             _ => format!(
                 "sign in again as {} with a developer tool that shares this cache",
@@ -145,8 +167,8 @@ impl Refusal {
             ),
         };
         let text = match &*self.description {
-            "" => format!("the token endpoint refused ({code}); {next}"),
-            why => format!("the token endpoint refused ({code}): {why}; {next}"),
+            "" => format!("{authority} refused ({code}); {next}"),
+            why => format!("{authority} refused ({code}): {why}; {next}"),
         };
         let error = Error::new(ErrorKind::AuthenticationFailed, text)
             .with_transient(self.is_transient())
@@ -168,6 +190,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fixtures::authority;
 
     fn refusal(status: u16, body: &Value) -> Refusal {
         Refusal::read(&TokenReply::new(status, ""), body.as_object().unwrap())
@@ -191,6 +214,8 @@ mod tests {
             (true, 400, "access_denied", "", 700_007),
             (false, 400, "access_denied", "", 0),
             (false, 400, "invalid_scope", "", 70011),
+            (false, 400, "invalid_resource", "", 500_011),
+            (false, 400, "invalid_resource", "", 65001),
             (false, 400, "invalid_request", "", 900_144),
             (false, 400, "invalid_request", "", 65001),
             (false, 400, "invalid_grant", "", 70011),
@@ -236,11 +261,11 @@ mod tests {
         });
         let refusal = Refusal::read(&TokenReply::new(400, "canary"), body.as_object().unwrap());
         let refusal = refusal.with_retry_after(Duration::from_secs(20));
-        let error = refusal.into_error(Some("ada@x"));
+        let error = refusal.into_error(&authority(), Some("ada@x"));
         assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
         assert_eq!(
             error.to_string(),
-            "the token endpoint refused (invalid_grant): AADSTS50173: The grant was revoked. \
+            "login.microsoftonline.com refused (invalid_grant): AADSTS50173: The grant was revoked. \
              Trace ID: t; sign in again as ada@x with a developer tool that shares this cache"
         );
         assert!(!error.is_transient() && !format!("{error:?}").contains("canary"));
@@ -263,10 +288,31 @@ mod tests {
             (400, "temporarily_unavailable", true),
             (400, "invalid_grant", false),
         ] {
-            let error = refusal(status, &json!({ "error": error })).into_error(None);
+            let error = refusal(status, &json!({ "error": error })).into_error(&authority(), None);
             assert_eq!(error.is_transient(), transient, "{error}");
             let asks_to_wait = error.to_string().ends_with("; try again later");
             assert_eq!(asks_to_wait, transient, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_next_step_is_one_that_helps() {
+        let call = "check scopes, tenant and claims of the call";
+        let user = "sign in again as ada@x with a developer tool that shares this cache";
+        let tool = "sign in again with the tool whose sign-in this is";
+        for (error, code, next) in [
+            ("invalid_grant", 50173, user),
+            ("invalid_grant", 50196, "try again later"),
+            ("invalid_grant", 500_011, call),
+            ("invalid_resource", 500_011, call),
+            ("invalid_resource", 0, call),
+            ("invalid_scope", 70011, call),
+            ("invalid_client", 7_000_218, tool),
+        ] {
+            let body = json!({ "error": error, "error_codes": [code] });
+            let error = refusal(400, &body).into_error(&authority(), Some("ada@x"));
+            assert!(error.to_string().ends_with(&format!("; {next}")), "{error}");
+            assert!(!error.is_transient(), "{error}");
         }
     }
 
@@ -279,10 +325,10 @@ mod tests {
             json!({ "error": {}, "claims": "not JSON", "trace_id": 1, "error_codes": [{}, 0.5] }),
             json!({ "error": [], "claims": format!("{{\"a\":\"{}\"}}", "x".repeat(9_000)) }),
         ] {
-            let error = refusal(400, &body).into_error(None);
+            let error = refusal(400, &body).into_error(&authority(), None);
             assert_eq!(error.oauth(), Some(&OAuthError::new("unknown")), "{body}");
-            let text = "the token endpoint refused (unknown); sign in again with the tool whose \
-                        sign-in this is";
+            let text = "login.microsoftonline.com refused (unknown); sign in again with the tool \
+                        whose sign-in this is";
             assert_eq!(error.to_string(), text);
         }
     }
@@ -294,7 +340,7 @@ mod tests {
             "error": long, "error_description": long, "suberror": long, "trace_id": long,
             "correlation_id": long, "error_codes": vec![1; 1_000],
         });
-        let error = refusal(400, &body).into_error(None);
+        let error = refusal(400, &body).into_error(&authority(), None);
         let oauth = error.oauth().unwrap();
         assert_eq!(oauth.error_codes().len(), 16);
         for text in [

@@ -28,7 +28,7 @@ impl<'a> Call<'a> {
         check_scopes(scopes)?;
         let tenant = options.tenant_id().filter(|tenant| !tenant.is_empty());
         if let Some(tenant) = tenant {
-            check_tenant(tenant)?;
+            check_tenant(tenant, "the tenant of the call")?;
         }
         let claims = options.claims().filter(|claims| !claims.is_empty());
         if let Some(claims) = claims {
@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
 }
 
 /// A checked call that a redemption is to answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
     scopes: Vec<String>,
     tenant: String,
@@ -142,25 +142,31 @@ fn check_scopes(scopes: &[&str]) -> Result<()> {
     let invalid = |text: &str| Err(Error::new(ErrorKind::InvalidArgument, text));
     if scopes.is_empty() {
         return invalid(
-            "a token needs at least one scope, https://management.azure.com/.default for example",
+            "the call names no scope: give one at least, https://management.azure.com/.default for \
+             example",
         );
     }
     if scopes.iter().any(|scope| scope.is_empty()) {
-        return invalid("a scope is empty");
+        return invalid("a scope of the call is empty: leave it out");
     }
     if scopes
         .iter()
         .any(|scope| scope.contains(|c: char| c.is_whitespace() || c.is_control()))
     {
         return invalid(
-            "a scope has a blank or a control character: pass several scopes one by one",
+            "a scope of the call has a blank or a control character: pass several scopes one by one",
         );
     }
     Ok(())
 }
 
 fn parse_claims(claims: &str) -> Result<Map<String, Value>> {
-    let invalid = |why: &str| Error::new(ErrorKind::InvalidArgument, format!("the claims {why}"));
+    let invalid = |why: &str| {
+        let text = format!(
+            "the claims of the call {why}: give those of the resource's challenge, decoded from base64"
+        );
+        Error::new(ErrorKind::InvalidArgument, text)
+    };
     let claims: Map<String, Value> =
         serde_json::from_str(claims).map_err(|_| invalid("are not a JSON object"))?;
     match claims.get("access_token") {

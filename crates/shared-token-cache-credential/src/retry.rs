@@ -36,8 +36,14 @@ pub(crate) enum Next {
 }
 
 impl Retries {
-    /// What to do after an answer; `spread` is a random number from 0 to 1.
-    pub(crate) fn after_reply(&mut self, reply: &TokenReply, now: SystemTime, spread: f64) -> Next {
+    /// What to do after an answer, with so much time left; `spread` is a random number from 0 to 1.
+    pub(crate) fn after_reply(
+        &mut self,
+        reply: &TokenReply,
+        now: SystemTime,
+        left: Duration,
+        spread: f64,
+    ) -> Next {
         let status = reply.status();
         if status < 400 {
             return Next::GiveUp(None);
@@ -52,9 +58,12 @@ impl Retries {
             _ => false,
         };
         if again && self.made < MOST_RETRIES {
-            self.made += 1;
             let asked = retry_after.filter(|wait| !wait.is_zero());
-            return Next::Again(asked.unwrap_or_else(|| self.delay(spread)));
+            let wait = asked.unwrap_or_else(|| self.delay(spread));
+            if wait < left {
+                self.made += 1;
+                return Next::Again(wait);
+            }
         }
         Next::GiveUp(retry_after.or(match status {
             429 => Some(AFTER_THROTTLING),
@@ -63,25 +72,31 @@ impl Retries {
         }))
     }
 
-    /// What to do when there was no answer.
-    pub(crate) fn after_error(&mut self, kind: TransportErrorKind, spread: f64) -> Next {
+    /// What to do when there was no answer, with so much time left.
+    pub(crate) fn after_error(
+        &mut self,
+        kind: TransportErrorKind,
+        left: Duration,
+        spread: f64,
+    ) -> Next {
         if self.made == MOST_RETRIES {
             return Next::GiveUp(None);
         }
-        match kind {
-            TransportErrorKind::Connect => {
-                self.made += 1;
-                Next::Again(self.delay(spread))
-            }
+        let wait = match kind {
+            TransportErrorKind::Connect => self.delay(spread),
             // A connection that the server closed just then, most likely: the next one is new. A
             // refresh token can be redeemed twice.
             TransportErrorKind::Lost if !self.lost => {
-                self.made += 1;
                 self.lost = true;
-                Next::Again(Duration::ZERO)
+                Duration::ZERO
             }
-            _ => Next::GiveUp(None),
+            _ => return Next::GiveUp(None),
+        };
+        if wait >= left {
+            return Next::GiveUp(None);
         }
+        self.made += 1;
+        Next::Again(wait)
     }
 
     fn delay(&mut self, spread: f64) -> Duration {
@@ -113,6 +128,8 @@ mod tests {
     use super::*;
     use crate::fixtures::{NOW, at};
 
+    const LEFT: Duration = s(60);
+
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
@@ -130,7 +147,7 @@ mod tests {
         let mut retries = Retries::default();
         let mut waits = Vec::new();
         loop {
-            match retries.after_reply(&reply(status, retry_after), at(NOW), 0.5) {
+            match retries.after_reply(&reply(status, retry_after), at(NOW), LEFT, 0.5) {
                 Next::Again(wait) => waits.push(wait),
                 Next::GiveUp(leave_alone) => return (waits, leave_alone),
             }
@@ -169,7 +186,7 @@ mod tests {
     #[test]
     fn a_lost_connection_is_replaced_once_and_at_once() {
         let mut retries = Retries::default();
-        let mut after = |kind| retries.after_error(kind, 0.5);
+        let mut after = |kind| retries.after_error(kind, LEFT, 0.5);
         assert_eq!(after(TransportErrorKind::Lost), Next::Again(s(0)));
         assert_eq!(after(TransportErrorKind::Lost), Next::GiveUp(None));
         assert_eq!(after(TransportErrorKind::Connect), Next::Again(s(1)));
@@ -181,15 +198,37 @@ mod tests {
             TransportErrorKind::Setup,
             TransportErrorKind::Closed,
         ] {
-            let next = Retries::default().after_error(kind, 0.5);
+            let next = Retries::default().after_error(kind, LEFT, 0.5);
             assert_eq!(next, Next::GiveUp(None), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_wait_that_outlasts_the_call_is_the_next_calls() {
+        for (left, status, retry_after, expected) in [
+            (6, 429, Some("5"), Next::Again(s(5))),
+            (5, 429, Some("5"), Next::GiveUp(Some(s(5)))),
+            (1, 503, None, Next::GiveUp(Some(s(5)))),
+            (0, 408, None, Next::GiveUp(None)),
+        ] {
+            let reply = reply(status, retry_after);
+            let next = Retries::default().after_reply(&reply, at(NOW), s(left), 0.5);
+            assert_eq!(next, expected, "{left} {status}");
+        }
+        for (left, kind, expected) in [
+            (2, TransportErrorKind::Connect, Next::Again(s(1))),
+            (1, TransportErrorKind::Connect, Next::GiveUp(None)),
+            (0, TransportErrorKind::Lost, Next::GiveUp(None)),
+        ] {
+            let next = Retries::default().after_error(kind, s(left), 0.5);
+            assert_eq!(next, expected, "{left} {kind:?}");
         }
     }
 
     #[test]
     fn waits_are_spread_around_their_measure() {
         for (spread, expected) in [(0.0, 500), (0.25, 750), (1.0, 1500)] {
-            let next = Retries::default().after_reply(&reply(500, None), at(NOW), spread);
+            let next = Retries::default().after_reply(&reply(500, None), at(NOW), LEFT, spread);
             assert_eq!(next, Next::Again(Duration::from_millis(expected)));
         }
     }

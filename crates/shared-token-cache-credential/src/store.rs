@@ -1,7 +1,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use msal_token_cache::{Clock, ErrorKind as CacheErrorKind, Merged, Redemption, TokenCache};
+use msal_token_cache::{
+    Clock, ErrorKind as CacheErrorKind, Lease, Leases, Merged, Redemption, TokenCache,
+};
 use token_credential::Result;
 
 use crate::account::Whose;
@@ -19,7 +21,7 @@ pub(crate) struct Store {
     view: ArcSwapOption<View>,
     /// Held by the write that is under way. The others wait here, where they can be cut off, and
     /// not each on a thread of its own.
-    writing: tokio::sync::Mutex<()>,
+    writing: Arc<tokio::sync::Mutex<()>>,
     warned: Mutex<Vec<CacheErrorKind>>,
 }
 
@@ -29,7 +31,7 @@ impl Store {
             cache,
             overlay: Overlay::default(),
             view: ArcSwapOption::empty(),
-            writing: tokio::sync::Mutex::default(),
+            writing: Arc::default(),
             warned: Mutex::default(),
         }
     }
@@ -44,6 +46,11 @@ impl Store {
             Ok(cache) => cache.location(),
             Err(none) => none.name.clone(),
         }
+    }
+
+    /// Where the processes that share the cache agree who redeems.
+    pub(crate) fn leases(&self) -> Option<Leases> {
+        self.cache.as_ref().ok()?.leases()
     }
 
     /// The view of the cache as it is now.
@@ -83,14 +90,20 @@ impl Store {
     }
 
     /// Puts a redemption into the cache. Where that cannot be done the overlay answers instead,
-    /// and one warning per cause is given.
-    pub(crate) async fn persist(&self, redemption: Arc<Redemption>) {
+    /// and one warning per cause is given. The lease is held until it is done.
+    pub(crate) async fn persist(&self, redemption: Arc<Redemption>, lease: Option<Lease>) {
         let Ok(cache) = &self.cache else { return };
-        let _one_at_a_time = self.writing.lock().await;
+        let one_at_a_time = Arc::clone(&self.writing).lock_owned().await;
         let merged = {
             let redemption = Arc::clone(&redemption);
+            // They go with the write, and not with this future: a runtime that nobody drives any
+            // more must hold up neither the other ones' writes nor other processes.
+            let held = (one_at_a_time, lease);
             cache
-                .modify_async(move |transaction| transaction.merge(&redemption))
+                .modify_async(move |transaction| {
+                    let _ = &held;
+                    transaction.merge(&redemption)
+                })
                 .await
         };
         match merged {

@@ -103,8 +103,8 @@ impl From<Vec<String>> for OfCalls {
     }
 }
 
-/// Checks a tenant: a GUID, a domain name, or a word like `organizations`.
-pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
+/// Checks the tenant of this place: a GUID, a domain name, or a word like `organizations`.
+pub(crate) fn check_tenant(tenant: &str, place: &str) -> Result<()> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     if (1..=255).contains(&tenant.len())
         && tenant.bytes().all(allowed)
@@ -116,7 +116,8 @@ pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
     Err(Error::new(
         ErrorKind::InvalidArgument,
         format!(
-            "\"{shown}\" is no tenant: give its id or a domain name, of letters, digits, '.' and '-'"
+            "{place}, \"{shown}\", is none: give its id or a domain name, of letters, digits, '.' \
+             and '-'"
         ),
     ))
 }
@@ -126,7 +127,7 @@ pub(crate) fn check_allowed_tenant(tenant: &str) -> Result<()> {
     if tenant == ANY {
         return Ok(());
     }
-    check_tenant(tenant)
+    check_tenant(tenant, "one of the builder's additionally_allowed_tenants")
 }
 
 pub(crate) fn is_guid(text: &str) -> bool {
@@ -279,7 +280,7 @@ mod tests {
     #[test]
     fn a_tenant_cannot_leave_its_place_in_the_address() {
         for tenant in ["organizations", "contoso.onmicrosoft.com", PERSONAL_TENANT] {
-            assert!(check_tenant(tenant).is_ok());
+            assert!(check_tenant(tenant, "the tenant").is_ok());
         }
         for tenant in [
             "",
@@ -293,7 +294,7 @@ mod tests {
             "*",
             &"a".repeat(256),
         ] {
-            let error = check_tenant(tenant).expect_err(tenant);
+            let error = check_tenant(tenant, "the tenant").expect_err(tenant);
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{tenant:?}");
         }
         assert!(check_allowed_tenant("*").is_ok() && check_allowed_tenant("**").is_err());

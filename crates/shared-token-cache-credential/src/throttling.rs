@@ -216,6 +216,25 @@ mod tests {
         assert!(throttling.answer(&throttled, at(NOW + 60)).is_none());
     }
 
+    /// Whatever it says why: it means the request, and not the refresh token.
+    #[test]
+    fn a_server_that_throttles_with_a_refusal_is_left_alone_for_as_long_as_was_said() {
+        for (status, wait) in [(429, 300), (503, 5)] {
+            let throttling = Throttling::default();
+            let throttled = key(&throttling, "r", "s");
+            let body = json!({ "error": "invalid_grant", "suberror": "bad_token" });
+            let reply = TokenReply::new(status, "");
+            let refusal = Refusal::read(&reply, body.as_object().unwrap());
+            let no_token = NoToken::Refused(Box::new(refusal));
+            let leave_alone = Some(Duration::from_secs(wait));
+            throttling.remember(throttled.clone(), &no_token, leave_alone, at(NOW));
+            let stands = |second| throttling.answer(&throttled, at(NOW + second)).is_some();
+            assert!(stands(wait - 1) && !stands(wait), "{status}");
+            let other = key(&throttling, "r", "t");
+            assert!(throttling.answer(&other, at(NOW)).is_none(), "{status}");
+        }
+    }
+
     #[test]
     fn what_may_be_better_next_time_is_not_remembered() {
         let throttling = Throttling::default();

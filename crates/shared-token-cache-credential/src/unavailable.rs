@@ -1,5 +1,7 @@
 //! Why there is nothing to work with, and what the user can do about it. Pure.
 
+use std::error::Error as StdError;
+
 use msal_token_cache::ErrorKind as CacheErrorKind;
 use token_credential::{Error, ErrorKind};
 
@@ -45,6 +47,8 @@ impl NoCache {
     }
 }
 
+const FILE_OF_ONES_OWN: &str = "; make it a file that this user owns and may read";
+
 /// There is a cache, and it cannot be read.
 pub(crate) fn unreadable(error: msal_token_cache::Error) -> Error {
     let next = match error.kind() {
@@ -52,13 +56,18 @@ pub(crate) fn unreadable(error: msal_token_cache::Error) -> Error {
             "; sign in with a developer tool that keeps its token cache in plain text, or give \
              another one with the builder's token_cache"
         }
-        CacheErrorKind::Insecure | CacheErrorKind::Io => {
-            "; make it a file that this user owns and may read"
-        }
+        CacheErrorKind::Insecure => FILE_OF_ONES_OWN,
+        CacheErrorKind::Io if is_of_the_system(&error) => FILE_OF_ONES_OWN,
         // The others say so themselves.
         _ => "",
     };
     unavailable(format!("the token cache cannot be used: {error}{next}")).with_source(error)
+}
+
+fn is_of_the_system(error: &msal_token_cache::Error) -> bool {
+    error
+        .source()
+        .is_some_and(<dyn StdError>::is::<std::io::Error>)
 }
 
 /// There is a cache at `place`, and none of its accounts is the one that is meant.

@@ -17,6 +17,8 @@ mod clock;
 mod fake_entra;
 mod guid;
 pub mod logs;
+#[cfg(target_os = "linux")]
+mod peer_server;
 pub mod python_peer;
 mod tls_identity;
 
@@ -24,3 +26,6 @@ pub use account::FakeAccount;
 pub use cache_builder::{AccessTokenSpec, CacheBuilder};
 pub use clock::TestClock;
 pub use fake_entra::{EntraError, FakeEntra, Reply, SeenRequest};
+#[cfg(target_os = "linux")]
+pub use peer_server::PeerServer;
+pub use tls_identity::TlsIdentity;

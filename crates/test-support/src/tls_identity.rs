@@ -9,13 +9,17 @@ use rustls::pki_types::PrivateKeyDer;
 
 /// A certificate for this machine's loopback names and the authority that vouches for it, both
 /// ECDSA P-256 and made for one server, so that nobody trusts a neighbour's by accident.
-pub(crate) struct TlsIdentity {
+#[derive(Debug)]
+pub struct TlsIdentity {
     pub(crate) root_pem: String,
+    certificate_pem: String,
+    key_pem: String,
     pub(crate) server_config: Arc<ServerConfig>,
 }
 
 impl TlsIdentity {
-    pub(crate) fn generate() -> Self {
+    /// Makes both anew.
+    pub fn generate() -> Self {
         let root_key = KeyPair::generate().unwrap();
         let root = root_params();
         let root_pem = root.self_signed(&root_key).unwrap().pem();
@@ -37,8 +41,25 @@ impl TlsIdentity {
         server_config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self {
             root_pem,
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
             server_config: Arc::new(server_config),
         }
+    }
+
+    /// The authority's certificate.
+    pub fn root_pem(&self) -> &str {
+        &self.root_pem
+    }
+
+    /// The server's certificate, for `localhost` and `127.0.0.1`.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The server's key.
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
     }
 }
 

@@ -72,6 +72,11 @@ pub trait TokenCredential: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// What could not be ended in order.
+    ///
+    /// # Cancel safety
+    ///
+    /// Implementations must let the returned future be dropped at any point; what it had begun to
+    /// end may then still be open, and another call ends the rest.
     async fn close(&self) -> Result<()> {
         Ok(())
     }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::cargo_test::Tally;
 use crate::command::{self, cargo};
 use crate::python_peers::{self, Environment};
-use crate::{Result, node_peer, prerequisites};
+use crate::{Result, node_peers, prerequisites};
 
 use self::process::Programs;
 use self::table::Table;
@@ -130,7 +130,7 @@ fn stage(form: Form) -> Result<Stage> {
             ours: std::path::absolute(program)?,
             plain: python_peers::interpreter(Environment::Plain)?,
             portalocker: python_peers::interpreter(Environment::Portalocker)?,
-            node_modules: node_peer::modules()?,
+            node_modules: node_peers::folder()?.join("node_modules"),
         },
         memory: folder(Path::new("/dev/shm"))?,
         disk: folder(&std::path::absolute("target")?)?,

@@ -6,12 +6,15 @@
 
 mod backoff;
 mod courtesy;
+#[cfg_attr(not(unix), path = "no_lease.rs")]
+mod lease;
 #[cfg(test)]
 mod model;
 mod protocol;
 #[cfg(unix)]
 mod unix;
 
+pub use lease::{Lease, Leases};
 #[cfg(unix)]
 pub(crate) use unix::FileLock;
 

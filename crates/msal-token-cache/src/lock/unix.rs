@@ -221,7 +221,7 @@ fn changed(stat: &FileStat) -> Duration {
     )
 }
 
-fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
+pub(super) fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
     let at_path = match lstat(path) {
         Ok(stat) => stat,
         Err(Errno::ENOENT) => return Ok(false),
@@ -335,14 +335,14 @@ impl Signature {
 
 /// The kernel's locks on an open file: `flock` for the peers that use it and, on Linux, where the
 /// two do not see each other, an open file description lock for those that use record locks.
-mod kernel {
+pub(super) mod kernel {
     use super::{Errno, File};
 
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the door to the kernel's locks"
     )]
-    pub(super) fn try_lock(file: &File) -> nix::Result<()> {
+    pub(in super::super) fn try_lock(file: &File) -> nix::Result<()> {
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => return Err(Errno::EWOULDBLOCK),
@@ -360,7 +360,7 @@ mod kernel {
         }
     }
 
-    pub(super) fn unlock(file: &File) {
+    pub(in super::super) fn unlock(file: &File) {
         let _ = record(file, nix::libc::F_UNLCK);
         let _ = file.unlock();
     }

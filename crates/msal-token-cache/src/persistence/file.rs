@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::atomic_file::{self, Written};
 use super::safe_open::{self, Owner};
 use super::{Loaded, Persistence, Stamp, StoreLock};
+use crate::location;
 use crate::lock::{Courtesy, FileLock};
 use crate::{Error, ErrorKind, Result};
 
@@ -188,7 +189,7 @@ impl Persistence for FilePersistence {
         }
         let stamp = Stamp::of(&after);
         if Stamp::of(&before) != stamp || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
-            let text = format!("{} changed while it was read", self.location());
+            let text = format!("{} changed while it was read: try again", self.location());
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
         Ok(Some(Loaded { bytes, stamp }))
@@ -207,6 +208,10 @@ impl Persistence for FilePersistence {
             &self.courtesy,
             self.lock_timeout,
         )?))
+    }
+
+    fn lease_folder(&self) -> Option<PathBuf> {
+        location::lease_folder(&self.path)
     }
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {

@@ -14,6 +14,7 @@ mod safe_open;
 mod stamp;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -71,6 +72,12 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     ///
     /// The store could not be written; but for that exception, the content is what it was.
     fn save(&self, content: &[u8]) -> Result<Stamp>;
+
+    /// Where the processes of this machine that share the store keep their
+    /// [`Leases`](crate::Leases); the default is nowhere.
+    fn lease_folder(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// The same, if this still is as it should be at the last moment before the old content goes;
     /// else nothing is saved, and there is no stamp.
@@ -137,6 +144,10 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {
         (**self).save(content)
+    }
+
+    fn lease_folder(&self) -> Option<PathBuf> {
+        (**self).lease_folder()
     }
 
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {

@@ -90,13 +90,21 @@ impl<'s> AccessToken<'s> {
         self.members
             .text("credential_type")
             .is_some_and(|kind| kind == "AccessToken")
-            && (self.members.is("token_type", "Bearer") || !self.members.is_set("token_type"))
+            && self.is_bearer()
             && !BINDING.iter().any(|name| self.members.has(name))
     }
 
+    /// Whether it is presented as it is, which is also meant where the entry does not say.
+    fn is_bearer(&self) -> bool {
+        match self.members.text("token_type") {
+            Some(kind) => kind.is_empty() || kind.eq_ignore_ascii_case("Bearer"),
+            None => !self.members.is_set("token_type"),
+        }
+    }
+
     /// Whether its times can be true at this time: a token lives for at most
-    /// [`LONGEST_LIFE`](Self::LONGEST_LIFE), and no writer's clock is ahead by more than five minutes. What does not keep to that is not to be
-    /// handed out, and gives way to what does.
+    /// [`LONGEST_LIFE`](Self::LONGEST_LIFE), and no writer's clock is ahead by more than five
+    /// minutes. What does not keep to that is not to be handed out, and gives way to what does.
     pub fn has_believable_times(&self, now: SystemTime) -> bool {
         self.expires_on <= now + Self::LONGEST_LIFE
             && self

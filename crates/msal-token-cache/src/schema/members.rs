@@ -45,10 +45,9 @@ impl<'s> Members<'s> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
-    /// Whether a member is this text; ASCII case does not count.
+    /// Whether a member is this text.
     pub(crate) fn is(&self, name: &str, text: &str) -> bool {
-        self.text(name)
-            .is_some_and(|known| known.eq_ignore_ascii_case(text))
+        self.text(name).is_some_and(|known| known == text)
     }
 
     /// A member that is a secret.

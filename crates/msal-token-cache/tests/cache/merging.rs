@@ -434,6 +434,27 @@ fn an_entry_that_stands_under_our_key_by_mistake_is_not_overwritten() {
 }
 
 #[test]
+fn the_key_of_an_entry_that_goes_is_free() {
+    let expired = AccessTokenSpec {
+        expires_on: NOW - 1,
+        ..vault_token()
+    };
+    let before = signed_in()
+        .access_token(&ada(), expired)
+        .with("kid", json!("bound, so that it is not the one to rewrite"));
+    let after = merged(&before, &redeemed(&before));
+    let keys = |cache: &Value| -> Vec<_> {
+        let entries = cache["AccessToken"].as_object().unwrap();
+        entries.keys().cloned().collect()
+    };
+    assert_eq!(keys(&after), keys(&before.to_value()));
+    assert_eq!(
+        section(&after, "AccessToken")[0]["secret"],
+        NEW_ACCESS_TOKEN
+    );
+}
+
+#[test]
 fn a_refresh_token_rotates_in_its_entry() {
     let before = CacheBuilder::new()
         .refresh_token(&ada(), HOST, CLIENT, OLD_REFRESH_TOKEN, Some("1"))
@@ -617,6 +638,25 @@ fn a_new_tenant_takes_name_and_source_from_the_accounts_other_entries() {
         })
     );
     assert_eq!(section(&after, "Account").len(), 3);
+}
+
+#[test]
+fn of_several_known_names_the_newest_is_taken() {
+    let mut before = CacheBuilder::new().refresh_token(&ada(), HOST, CLIENT, "s", None);
+    for (realm, username) in [
+        (OTHER_TENANT, "old"),
+        ("organizations", "new"),
+        ("common", ""),
+    ] {
+        before = before
+            .account(&ada(), HOST, realm)
+            .with("username", json!(username))
+            .with("account_source", json!(username));
+    }
+    let after = merged(&before, &redeemed(&before).with_identity(identity(None)));
+    let key = format!("{}-{HOST}-{}", ada().home_account_id(), ada().utid);
+    assert_eq!(after["Account"][&key]["username"], "new");
+    assert_eq!(after["Account"][&key]["account_source"], "new");
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use msal_token_cache::RedeemedToken;
 use serde_json::{Value, json};
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
 
@@ -86,6 +87,57 @@ fn more_than_five_minutes_are_a_hit_and_half_a_minute_a_last_resort() {
 }
 
 #[test]
+fn a_short_token_is_a_hit_while_it_is_new() {
+    for (age, left, hit, last_resort) in [
+        (Some(0), 300, true, false),
+        (Some(29), 300, true, false),
+        (Some(29), 30, true, false),
+        (Some(29), 29, false, false),
+        (Some(30), 300, false, true),
+        (Some(31), 300, false, true),
+        (Some(31), 301, true, false),
+        // Of a clock that is ahead, or of nobody knows when.
+        (Some(-1), 300, false, true),
+        (Some(-300), 300, false, true),
+        (Some(-301), 300, false, false),
+        (None, 300, false, true),
+    ] {
+        let spec = token(CLI, "a", left);
+        let cached_at = age.map_or(Value::Null, |age: i64| {
+            json!((NOW.checked_add_signed(-age).unwrap()).to_string())
+        });
+        let found = find(
+            &cache()
+                .access_token(&ada(), spec)
+                .with("cached_at", cached_at),
+        );
+        let is = (
+            matches!(found, Found::Hit(_)),
+            matches!(found, Found::Miss(Some(_))),
+        );
+        assert_eq!(is, (hit, last_resort), "{age:?} {left}: {found:?}");
+    }
+}
+
+#[test]
+fn a_short_token_that_could_not_be_written_is_a_hit_while_it_is_new() {
+    let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
+    for (age, hit) in [(0, true), (29, true), (30, false)] {
+        let (_, home) = old.home_account_id().split_once('.').unwrap();
+        let kept = Redemption::new(
+            old.clone(),
+            home,
+            ARM,
+            Secret::new("kept"),
+            at(NOW - age),
+            at(NOW + 200),
+        );
+        let found = find_for(&ada(), &cache(), &[Arc::new(kept)], &[ARM]);
+        assert_eq!(matches!(found, Found::Hit(_)), hit, "{age}: {found:?}");
+    }
+}
+
+#[test]
 fn a_token_of_anybody_or_anything_else_is_passed_over() {
     let good = || cache().access_token(&ada(), token(CLI, "a", 3600));
     assert_hit(find(&good()), "a");
@@ -95,6 +147,10 @@ fn a_token_of_anybody_or_anything_else_is_passed_over() {
         ("home_account_id", json!("")),
         ("environment", json!("login.microsoftonline.us")),
         ("environment", json!("login.chinacloudapi.cn")),
+        // As they are written: every MSAL writes them in lower case.
+        ("environment", json!("Login.MicrosoftOnline.com")),
+        ("realm", json!(ada().utid.to_uppercase())),
+        ("client_id", json!(CLI.to_uppercase())),
         ("realm", json!("11111111-2222-3333-4444-555555555555")),
         ("realm", json!("")),
         ("client_id", json!("a stranger")),
@@ -138,10 +194,8 @@ fn what_does_not_matter_does_not_matter() {
     let good = || cache().access_token(&ada(), token(CLI, "a", 3600));
     for (member, value) in [
         ("environment", json!("sts.windows.net")),
-        ("realm", json!(ada().utid.to_uppercase())),
         ("realm", json!("organizations")),
         ("realm", json!("common")),
-        ("client_id", json!(CLI.to_uppercase())),
         ("client_id", json!("relative")),
         ("token_type", json!("bearer")),
         ("token_type", json!("")),
@@ -274,4 +328,24 @@ fn what_is_kept_in_memory_answers_in_place_of_what_it_replaces() {
     let bob = FakeAccount::new("bob@contoso.example");
     let cache = cache().refresh_token(&bob, CLOUD, "old", "r", None);
     assert_nothing(&find_for(&bob, &cache, &kept, &[ARM]), "Bob");
+}
+
+/// A challenge was answered under another application than the one whose token it refused.
+#[test]
+fn of_what_is_kept_in_memory_the_newest_is_handed_out() {
+    let [old, new] = refresh_tokens(&cache()).try_into().unwrap();
+    let kept = |token: RedeemedToken, secret: &str, left: u64| {
+        let (secret, expires_on) = (Secret::new(secret), at(NOW + left));
+        let home = ada().utid;
+        Arc::new(Redemption::new(
+            token,
+            home,
+            ARM,
+            secret,
+            at(NOW),
+            expires_on,
+        ))
+    };
+    let kept = [kept(old, "refused", 80_000), kept(new, "newest", 3_600)];
+    assert_hit(find_for(&ada(), &cache(), &kept, &[ARM]), "newest");
 }

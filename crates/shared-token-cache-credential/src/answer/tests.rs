@@ -5,7 +5,7 @@ use test_support::{CacheBuilder, FakeAccount};
 use token_credential::TokenRequestOptions;
 
 use super::*;
-use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, refresh_tokens};
+use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, authority, refresh_tokens};
 use crate::request::Call;
 use crate::tenant::Tenants;
 
@@ -25,7 +25,9 @@ fn read_at(tenant: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Redemp
         .unwrap()
         .to_request();
     let [token] = refresh_tokens(&cache()).try_into().unwrap();
+    let authority = authority();
     let asked = Asked {
+        authority: &authority,
         request: &request,
         tenant,
         token: &token,
@@ -234,7 +236,7 @@ fn the_realm_is_the_best_that_is_known() {
     }
     let text = unusable(read_with_at(TENANT, &tid(&ada().utid)));
     assert!(
-        text.contains("another tenant; nothing was stored"),
+        text.contains("another tenant, and nothing was stored"),
         "{text}"
     );
 }

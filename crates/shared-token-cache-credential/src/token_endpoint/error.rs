@@ -5,7 +5,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// No connection: name resolution, TCP. Nothing was sent.
+    /// No connection: name resolution, TCP, a proxy that cannot make one. Nothing was sent.
     Connect,
     /// No trusted connection: the TLS handshake or the server's certificate. Nothing was sent.
     Tls,
@@ -16,7 +16,7 @@ pub enum TransportErrorKind {
     /// The answer is not one that we read: too large, encoded, not HTTP.
     Unreadable,
     /// The transport cannot work here as it is set up: no trust roots, no runtime, an address
-    /// that is not https.
+    /// that is not https, a proxy that refuses. Nothing was sent.
     Setup,
     /// The transport was closed.
     Closed,

@@ -61,16 +61,21 @@ fn describe(
         TransportErrorKind::Interrupted => "the connection ended within the answer of",
         _ => "no answer that is HTTP/1.1 from",
     };
-    // The innermost cause is the telling one. A certificate's names may stand in it.
-    let cause: String = causes(&error)
+    let cause = innermost(&error);
+    TransportError::new(kind, format!("{what} {host}: {cause}")).with_source(error)
+}
+
+/// The text of the innermost cause, which is the telling one. A certificate's names may stand in
+/// it.
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
+    causes(error)
         .last()
         .map(ToString::to_string)
         .unwrap_or_default()
         .chars()
         .filter(|c| !c.is_control())
         .take(200)
-        .collect();
-    TransportError::new(kind, format!("{what} {host}: {cause}")).with_source(error)
+        .collect()
 }
 
 fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {

@@ -11,6 +11,7 @@ use hyper::{Request, Response, Uri};
 use zeroize::Zeroizing;
 
 use super::pool::Pools;
+use super::proxy::ProxyRules;
 use super::tls::TrustRoots;
 use super::{TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind, failure};
 
@@ -21,10 +22,22 @@ const MAX_BODY: usize = 1024 * 1024;
 ///
 /// Trusts what the platform trusts. The trust roots are loaded, once in a process, when the first
 /// connection needs them. An idle connection is kept for 90 s; a new one, TLS included, must stand
-/// within 10 s. There is no other deadline: the caller drops the future at its own.
+/// within 10 s. A request that meets a connection which its server has just ended goes over another
+/// one if none of it was sent, and is [`TransportErrorKind::Lost`] otherwise; the next one then
+/// gets a new connection. There is no other deadline: the caller drops the future at its own.
 ///
 /// Works on a tokio runtime with its I/O and time drivers enabled (else tokio panics); on several
-/// runtimes, each has connections of its own.
+/// runtimes, and in every process after a fork, there are connections of their own.
+///
+/// # Proxies
+///
+/// `HTTPS_PROXY`, else `ALL_PROXY`, names an HTTP proxy to connect through (`http://host:port`,
+/// with `user:password@` where it wants that), `NO_PROXY` the hosts to reach without one: names
+/// with their subdomains, addresses, networks, or `*`. Lower case counts as well. They are read
+/// when the endpoint is made, and what is wrong in them is told by the requests that they concern.
+/// [`with_proxy`](Self::with_proxy) and [`without_proxy`](Self::without_proxy) say it in the
+/// program. Through a proxy the TLS is still the server's own. Proxies that are spoken to by TLS
+/// or SOCKS are not supported.
 ///
 /// # Limitations
 ///
@@ -49,7 +62,7 @@ pub struct HyperTokenEndpoint(Arc<Pools>);
 impl HyperTokenEndpoint {
     /// An endpoint that trusts the platform's roots. Opens and loads nothing yet.
     pub fn new() -> Self {
-        Self(Arc::new(Pools::new(TrustRoots::default())))
+        Self::trusting(TrustRoots::default())
     }
 
     /// An endpoint that trusts the certificates in `pem` besides the platform's roots: for a
@@ -61,7 +74,27 @@ impl HyperTokenEndpoint {
     /// [`TransportErrorKind::Setup`] if this is not PEM, holds no certificate, or one that cannot
     /// be a root.
     pub fn with_extra_root_certificates(pem: &[u8]) -> Result<Self, TransportError> {
-        Ok(Self(Arc::new(Pools::new(TrustRoots::with_extra(pem)?))))
+        TrustRoots::with_extra(pem).map(Self::trusting)
+    }
+
+    /// The same with connections of its own, all through this proxy, whatever the environment
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportErrorKind::Setup`] if this is not the URL of an HTTP proxy.
+    pub fn with_proxy(self, url: &str) -> Result<Self, TransportError> {
+        let proxies = ProxyRules::given(url)?;
+        Ok(Self(Arc::new(self.0.with_proxies(proxies))))
+    }
+
+    /// The same with connections of its own, none through a proxy, whatever the environment says.
+    pub fn without_proxy(self) -> Self {
+        Self(Arc::new(self.0.with_proxies(ProxyRules::none())))
+    }
+
+    fn trusting(roots: TrustRoots) -> Self {
+        Self(Arc::new(Pools::new(roots, ProxyRules::of_environment())))
     }
 }
 
@@ -83,11 +116,13 @@ impl TokenEndpoint for HyperTokenEndpoint {
         // Declared first, so that it goes last: behind the response and its connection.
         let call = self.0.call()?;
         let (host, request) = encode(&request)?;
-        let response = call
-            .client()
-            .request(request)
-            .await
-            .map_err(|error| failure::no_answer(&host, error))?;
+        let response = call.client().request(request).await.map_err(|error| {
+            let error = failure::no_answer(&host, error);
+            if error.kind() == TransportErrorKind::Lost {
+                self.0.renew(&call);
+            }
+            error
+        })?;
         read(&host, response).await
     }
 

@@ -7,9 +7,12 @@ mod failure;
 mod hyper;
 mod linger;
 mod pool;
+mod proxy;
 mod reply;
 mod request;
+mod resolver;
 mod tls;
+mod tunnel;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +43,10 @@ pub trait TokenEndpoint: fmt::Debug + Send + Sync {
 
     /// Ends every connection. Idempotent; a later `send` fails with
     /// [`TransportErrorKind::Closed`]. The default holds no connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// The endpoint stays closed when the future is dropped; another call waits for the rest.
     async fn close(&self) {}
 }
 

@@ -1,8 +1,11 @@
 //! Which connections there are, so that they can be ended.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::pending;
+use std::mem::{forget, replace};
 use std::pin::pin;
+use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +21,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::connector::Connector;
+use super::proxy::ProxyRules;
+use super::resolver::Resolver;
 use super::tls::TrustRoots;
 use super::{TransportError, TransportErrorKind};
 
@@ -32,18 +37,28 @@ const CUT_AFTER: Duration = Duration::from_millis(200);
 
 /// The connections of one endpoint, in a pool for each runtime: a connection lives by the runtime
 /// that it was made on, and one that nobody drives would hang a call from another.
-///
-/// Calls are counted besides connections, because a call that still connects has none.
 pub(super) struct Pools {
     roots: Arc<TrustRoots>,
+    proxies: Arc<ProxyRules>,
+    resolver: Resolver,
+    open: Mutex<Open>,
+}
+
+/// What is open in one process. A child that was forked has the numbers of its parent's runtimes,
+/// but its connections it must not use.
+///
+/// Calls are counted besides connections, because a call that still connects has none.
+struct Open {
+    process: u32,
     /// `None` once closed.
-    by_runtime: Mutex<Option<HashMap<runtime::Id, Arc<Pool>>>>,
+    by_runtime: Option<HashMap<runtime::Id, Arc<Pool>>>,
     calls: TaskTracker,
     connections: TaskTracker,
 }
 
 /// The connections on one runtime. They end when it is dropped.
 struct Pool {
+    id: runtime::Id,
     client: Client<Connector, Full<Bytes>>,
     /// Does nothing, and is finished when the runtime is.
     runtime: AbortOnDropHandle<()>,
@@ -58,12 +73,21 @@ pub(super) struct Call {
 }
 
 impl Pools {
-    pub(super) fn new(roots: TrustRoots) -> Self {
+    pub(super) fn new(roots: TrustRoots, proxies: ProxyRules) -> Self {
+        Self::with(Arc::new(roots), proxies, Resolver::system())
+    }
+
+    /// Pools of their own, with the same roots and these proxies.
+    pub(super) fn with_proxies(&self, proxies: ProxyRules) -> Self {
+        Self::with(Arc::clone(&self.roots), proxies, self.resolver.clone())
+    }
+
+    fn with(roots: Arc<TrustRoots>, proxies: ProxyRules, resolver: Resolver) -> Self {
         Self {
-            roots: Arc::new(roots),
-            by_runtime: Mutex::new(Some(HashMap::new())),
-            calls: TaskTracker::new(),
-            connections: TaskTracker::new(),
+            roots,
+            proxies: Arc::new(proxies),
+            resolver,
+            open: Mutex::new(Open::new(Some(HashMap::new()))),
         }
     }
 
@@ -76,8 +100,9 @@ impl Pools {
             )
             .with_source(error)
         })?;
-        let mut pools = self.lock();
-        let Some(pools) = &mut *pools else {
+        let mut open = self.lock();
+        let open = &mut *open;
+        let Some(pools) = &mut open.by_runtime else {
             return Err(TransportError::new(
                 TransportErrorKind::Closed,
                 "the token endpoint was closed",
@@ -87,21 +112,33 @@ impl Pools {
             Arc::clone(pool)
         } else {
             pools.retain(|_, pool| !pool.runtime.is_finished());
-            let pool = Arc::new(self.open(&runtime));
+            let pool = Arc::new(self.pool(&runtime, &open.connections));
             pools.insert(runtime.id(), Arc::clone(&pool));
             pool
         };
         Ok(Call {
             pool,
-            _counted: self.calls.token(),
+            _counted: open.calls.token(),
         })
     }
 
-    fn open(&self, runtime: &Handle) -> Pool {
+    /// Leaves the idle connections that the next call would have got; this one has lost its own,
+    /// and the others are as old.
+    pub(super) fn renew(&self, call: &Call) {
+        if let Some(pools) = &mut self.lock().by_runtime
+            && let Entry::Occupied(entry) = pools.entry(call.pool.id)
+            && Arc::ptr_eq(entry.get(), &call.pool)
+        {
+            // The pool itself ends with the last of its calls.
+            entry.remove();
+        }
+    }
+
+    fn pool(&self, runtime: &Handle, connections: &TaskTracker) -> Pool {
         let closing = CancellationToken::new();
         let client = Client::builder(Tasks {
             runtime: runtime.clone(),
-            tracker: self.connections.clone(),
+            tracker: connections.clone(),
             closing: closing.clone(),
         })
         .pool_timer(TokioTimer::new())
@@ -109,8 +146,13 @@ impl Pools {
         .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
         .http1_max_headers(MAX_HEADERS)
         .http1_max_buf_size(MAX_HEAD)
-        .build(Connector::new(Arc::clone(&self.roots)));
+        .build(Connector::new(
+            Arc::clone(&self.roots),
+            Arc::clone(&self.proxies),
+            self.resolver.clone(),
+        ));
         Pool {
+            id: runtime.id(),
             client,
             runtime: AbortOnDropHandle::new(runtime.spawn(pending())),
             _closing: closing.drop_guard(),
@@ -119,23 +161,43 @@ impl Pools {
 
     /// Lets no call begin any more, awaits those under way, then the end of the connections.
     pub(super) async fn close(&self) {
-        let pools = self.lock().take();
+        let (pools, calls, connections) = {
+            let mut open = self.lock();
+            let pools = open.by_runtime.take();
+            (pools, open.calls.clone(), open.connections.clone())
+        };
         // A pool that a call uses goes with the last of its calls.
         drop(pools);
-        self.calls.close();
-        self.connections.close();
-        self.calls.wait().await;
+        calls.close();
+        connections.close();
+        calls.wait().await;
         // The bound is for connections of a runtime that nobody drives. Without a timer there is
         // none, and they end unawaited.
         if Handle::try_current().is_ok() {
-            let _ = timeout(CUT_AFTER, self.connections.wait()).await;
+            let _ = timeout(CUT_AFTER, connections.wait()).await;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<HashMap<runtime::Id, Arc<Pool>>>> {
-        self.by_runtime
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// What is open in this process.
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.process != process::id() {
+            let own = Open::new(open.by_runtime.is_some().then(HashMap::new));
+            // Never dropped: that would end the parent's connections, or wait for its calls.
+            forget(replace(&mut *open, own));
+        }
+        open
+    }
+}
+
+impl Open {
+    fn new(by_runtime: Option<HashMap<runtime::Id, Arc<Pool>>>) -> Self {
+        Self {
+            process: process::id(),
+            by_runtime,
+            calls: TaskTracker::new(),
+            connections: TaskTracker::new(),
+        }
     }
 }
 
@@ -171,19 +233,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pool_of_a_runtime_goes_with_it() {
-        let pools = Pools::new(TrustRoots::default());
-        for _ in 0..3 {
-            let runtime = runtime::Runtime::new().unwrap();
-            runtime.block_on(async {
-                drop(pools.call().unwrap());
-                drop(pools.call().unwrap());
-            });
-            assert_eq!(pools.lock().as_ref().map(HashMap::len), Some(1));
-        }
-    }
-}
+mod tests;

@@ -5,12 +5,18 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use rustls::RootCertStore;
 use rustls::client::ClientConfig;
-use rustls::crypto::ring;
+#[cfg(feature = "aws-lc-rs")]
+use rustls::crypto::aws_lc_rs as cryptography;
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+use rustls::crypto::ring as cryptography;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 
 use super::{TransportError, TransportErrorKind};
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+compile_error!("TLS needs one of the features `ring` (the default) and `aws-lc-rs`");
 
 /// The extra roots of one endpoint, and the TLS configuration that comes of them when the first
 /// connection needs it.
@@ -57,7 +63,7 @@ impl TrustRoots {
             .map_err(|error| {
                 TransportError::new(
                     TransportErrorKind::Setup,
-                    "loading the trust roots was cut short",
+                    "loading the trust roots was cut short: call again",
                 )
                 .with_source(error)
             })??;
@@ -94,7 +100,7 @@ fn shared_config(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>,
 
 fn build_config(extra: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
     // Always this provider: another crate of the process may have set, or not set, a default.
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(cryptography::default_provider());
     let verifier = Verifier::new_with_extra_roots(extra.iter().cloned(), Arc::clone(&provider))?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// By when the server must have seen the ends of all connections.
-const ENDS_WITHIN: Duration = Duration::from_millis(100);
+pub(super) const ENDS_WITHIN: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,6 +149,33 @@ async fn a_call_that_waits_to_ask_again_is_cut_off() {
     assert!(text(&error).contains("closed"), "{error}");
     assert!(stage.entra.wait_until_closed(ENDS_WITHIN));
     assert_eq!(stage.entra.request_count(), 1);
+}
+
+/// Nor does a call on a runtime that nobody drives any more.
+#[test]
+fn a_call_that_was_left_to_an_idle_runtime_is_not_waited_for() {
+    let stage = Stage::new();
+    let credential = hasty(&stage, &holding(&stage.cache()));
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (idle, driven) = (runtime(), runtime());
+    let reply = Reply::success().delayed(Duration::from_secs(60));
+    stage.entra.push(reply);
+    idle.block_on(async {
+        let asking = tokio::time::timeout(Duration::from_millis(500), ask(&credential));
+        asking.await.unwrap_err();
+    });
+    assert_eq!(stage.entra.request_count(), 1);
+    driven.block_on(async {
+        let closing = tokio::time::timeout(Duration::from_secs(10), credential.close());
+        closing.await.expect("it ends").unwrap();
+    });
+    drop(idle);
+    assert!(stage.entra.wait_until_closed(PATIENCE));
 }
 
 #[test]

@@ -6,16 +6,22 @@ mod bad_arguments;
 mod bad_caches;
 mod challenges;
 mod closing;
+mod connections;
+mod error_texts;
 mod hits;
+mod leases;
 mod persisting;
 mod records;
 mod redemption;
+mod refreshing;
 mod refusals;
 mod rerun;
 mod secrets;
+mod single_flight;
 mod tenants;
 mod throttling;
 mod watched;
+mod workers;
 
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,8 +29,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use msal_token_cache::{MemoryPersistence, Persistence, TokenCache};
 use serde_json::Value;
 use shared_token_cache_credential::{
-    AccessTokenInfo, Error, Result, SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder,
-    TokenRequestOptions,
+    AccessTokenInfo, Error, HyperTokenEndpoint, Result, SharedTokenCacheCredential,
+    SharedTokenCacheCredentialBuilder, TokenRequestOptions,
 };
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount, FakeEntra, TestClock, logs};
 
@@ -70,12 +76,18 @@ impl Stage {
         self.cache().access_token(&self.ada, token(&secret, left))
     }
 
-    /// A credential under construction that trusts this server and lives at this time.
+    /// A credential under construction that trusts this server and lives at this time. It asks
+    /// straight, whatever proxy the environment names.
     fn builder(&self) -> SharedTokenCacheCredentialBuilder {
         SharedTokenCacheCredential::builder()
             .authority(self.entra.authority())
-            .extra_root_certificates(self.entra.root_pem())
+            .token_endpoint(self.endpoint().without_proxy())
             .clock(self.clock.clone())
+    }
+
+    /// An endpoint that trusts this server, through whatever proxy the environment names.
+    fn endpoint(&self) -> HyperTokenEndpoint {
+        HyperTokenEndpoint::with_extra_root_certificates(self.entra.root_pem().as_bytes()).unwrap()
     }
 
     /// A credential whose callers share this store, unless they enable Continuous Access Evaluation.

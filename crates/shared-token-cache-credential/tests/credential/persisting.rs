@@ -4,13 +4,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use msal_token_cache::{FilePersistence, MemoryPersistence, TokenCache};
-use shared_token_cache_credential::{SharedTokenCacheCredential, TokenRequestOptions};
+use shared_token_cache_credential::{
+    HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest,
+    TokenRequestOptions, TransportError,
+};
 use test_support::{Reply, TestClock};
 
 use super::rerun::{as_ordinary_user, is_rerun, rerun, set_mode};
 use super::watched::{Journal, WatchedEndpoint, WatchedStore};
-use super::{ARM, NOW, PATIENCE, Stage, VAULT, ask, entries, holding};
+use super::{ARM, NOW, PATIENCE, Stage, VAULT, ask, ask_with, challenge, entries, holding};
 
 #[tokio::test]
 async fn one_redemption_is_one_lock_and_one_save_after_the_exchange() {
@@ -278,6 +282,75 @@ fn writes_that_wait_for_the_lock_take_one_thread() {
         free.expect("a thread is free").unwrap();
         credential.close().await.unwrap();
     });
+}
+
+/// The wait for the write comes on top of the deadline: the token is there.
+#[tokio::test]
+async fn a_token_that_came_just_in_time_is_not_lost_while_it_is_written() {
+    let stage = Stage::new();
+    let store = holding(&stage.cache());
+    let slow = WatchedStore::new(&store, &Journal::default());
+    let slow = slow.with_lock_taking(Duration::from_secs(1));
+    let credential = stage
+        .builder()
+        .token_cache(TokenCache::new(slow))
+        .token_endpoint(JustInTime(stage.endpoint().without_proxy()))
+        .timeout(Duration::from_secs(2))
+        .build()
+        .unwrap();
+    // Without claims the kept token would serve, with a warning.
+    ask_with(&credential, &challenge()).await.unwrap();
+    assert_eq!(stage.entra.request_count(), 1);
+    credential.close().await.unwrap();
+}
+
+/// Answers so late that a deadline of 2 s passes while the caller waits for the write.
+#[derive(Debug)]
+struct JustInTime(HyperTokenEndpoint);
+
+#[async_trait]
+impl TokenEndpoint for JustInTime {
+    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+        let late = tokio::time::sleep(Duration::from_millis(1_800));
+        let (answer, ()) = tokio::join!(self.0.send(request), late);
+        answer
+    }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// A runtime that nobody drives between calls must not keep the writes of others waiting, nor other
+/// processes.
+#[test]
+fn a_write_that_was_left_to_an_idle_runtime_holds_up_no_other() {
+    let stage = Stage::new();
+    let store = holding(&stage.cache());
+    let slow = WatchedStore::new(&store, &Journal::default());
+    let slow = slow.with_lock_taking(Duration::from_millis(500));
+    let folder = tempfile::tempdir().unwrap();
+    let leases = folder.path().join("leases");
+    let credential = stage.credential(slow.with_leases_in(leases.clone()));
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (idle, driven) = (runtime(), runtime());
+    idle.block_on(ask(&credential)).unwrap();
+    assert!(leases.exists(), "it is still written");
+    driven.block_on(async {
+        let options = TokenRequestOptions::default();
+        credential.get_token(&[VAULT], &options).await.unwrap();
+        let start = Instant::now();
+        while entries(&store, "AccessToken").len() < 2 || leases.exists() {
+            assert!(start.elapsed() < Duration::from_secs(5));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    drop(idle);
 }
 
 /// A peer that died while it wrote in place leaves an empty file. That is no sign-out.

@@ -71,6 +71,7 @@ async fn after_these_refusals_none_is() {
         (EntraError::RequestLoop, false),
         (EntraError::Other("invalid_request", 900_144), false),
         (EntraError::Other("invalid_grant", 500_011), false),
+        (EntraError::Other("invalid_resource", 500_011), false),
         (EntraError::Other("invalid_grant", 50020), false),
         (EntraError::Other("invalid_grant", 50057), false),
         (EntraError::Other("invalid_grant", 90002), false),

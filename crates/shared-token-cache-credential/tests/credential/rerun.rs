@@ -15,13 +15,29 @@ pub(super) fn is_rerun() -> bool {
     std::env::var_os(RERUN).is_some()
 }
 
-/// Runs the test of this name again, by a command that begins like `command`.
-pub(super) fn rerun(mut command: Command, test: &str) {
-    let output = command
+/// The command that runs the test of this name again, and begins like `command`. Of variables that
+/// name a proxy there are only that command's.
+pub(super) fn as_rerun(mut command: Command, test: &str) -> Command {
+    let set: Vec<_> = command
+        .get_envs()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for name in ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        for name in [name.to_owned(), name.to_lowercase()] {
+            if !set.iter().any(|set| *set == *name) {
+                command.env_remove(name);
+            }
+        }
+    }
+    command
         .args(["--exact", test, "--nocapture"])
-        .env(RERUN, "1")
-        .output()
-        .unwrap();
+        .env(RERUN, "1");
+    command
+}
+
+/// Runs the test of this name again, by a command that begins like `command`.
+pub(super) fn rerun(command: Command, test: &str) {
+    let output = as_rerun(command, test).output().unwrap();
     let [report, errors] = [&output.stdout, &output.stderr].map(|s| String::from_utf8_lossy(s));
     assert!(
         output.status.success() && report.contains("1 passed"),
@@ -39,16 +55,22 @@ pub(super) fn as_ordinary_user(test: &str, run: impl FnOnce()) {
     if !is_root() {
         return run();
     }
+    rerun_as_ordinary_user(test, |_| ());
+}
+
+/// Runs the test of this name again as a user whom file modes bind, with such other surroundings.
+pub(super) fn rerun_as_ordinary_user(test: &str, surroundings: impl FnOnce(&mut Command)) {
     // The other user may not come to where this binary is.
     let folder = tempfile::tempdir().unwrap();
     set_mode(folder.path(), 0o755);
     let binary = folder.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
     let mut command = Command::new(&binary);
-    command
-        .current_dir(folder.path())
-        .uid(OTHER_USER)
-        .gid(OTHER_USER);
+    command.current_dir(folder.path());
+    if is_root() {
+        command.uid(OTHER_USER).gid(OTHER_USER);
+    }
+    surroundings(&mut command);
     rerun(command, test);
 }
 

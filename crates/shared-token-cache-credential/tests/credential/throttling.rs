@@ -82,6 +82,24 @@ async fn ten_thousand_calls_during_throttling_are_no_request() {
     assert_eq!(stage.entra.request_count(), 3);
 }
 
+/// A server that asks for more than the call has left is as one that asks for too much.
+#[tokio::test]
+async fn a_wait_beyond_the_deadline_is_told_and_kept() {
+    let stage = Stage::new();
+    let store = TokenCache::new(holding(&stage.cache()));
+    let builder = stage.builder().token_cache(store).timeout(s(3));
+    let credential = builder.build().unwrap();
+    let throttled = Reply::error(EntraError::Throttled);
+    stage.entra.push(throttled.with_header("retry-after", "8"));
+    for _ in 0..2 {
+        let error = ask(&credential).await.unwrap_err();
+        assert_eq!(error.retry_after(), Some(s(8)), "{}", text(&error));
+    }
+    assert_eq!(stage.entra.request_count(), 1);
+    stage.clock.advance(s(8));
+    ask(&credential).await.unwrap();
+}
+
 #[tokio::test]
 async fn nobody_is_left_alone_for_more_than_an_hour() {
     let stage = Stage::new();

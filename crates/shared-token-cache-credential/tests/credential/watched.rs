@@ -1,5 +1,6 @@
 //! A store and an endpoint that keep a journal of what is done to them, and fail when told to.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(super) struct WatchedStore {
     store: MemoryPersistence,
     journal: Journal,
     lock_takes: Duration,
+    leases: Option<PathBuf>,
     fails: Arc<AtomicBool>,
 }
 
@@ -39,12 +41,18 @@ impl WatchedStore {
             store: store.clone(),
             journal: journal.clone(),
             lock_takes: Duration::ZERO,
+            leases: None,
             fails: Arc::default(),
         }
     }
 
     pub(super) fn with_lock_taking(mut self, lock_takes: Duration) -> Self {
         self.lock_takes = lock_takes;
+        self
+    }
+
+    pub(super) fn with_leases_in(mut self, folder: PathBuf) -> Self {
+        self.leases = Some(folder);
         self
     }
 
@@ -88,6 +96,10 @@ impl Persistence for WatchedStore {
         let stamp = self.store.save(content)?;
         self.journal.note("saved");
         Ok(stamp)
+    }
+
+    fn lease_folder(&self) -> Option<PathBuf> {
+        self.leases.clone()
     }
 }
 

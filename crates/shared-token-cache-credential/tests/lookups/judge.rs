@@ -3,35 +3,15 @@
 
 use serde_json::Value;
 
-use crate::cases::{CLI, Cache, PERSONAL, PERSONAL_PASSTHROUGH, Query, Record};
+use crate::cache::Cache;
+use crate::maker::{CLI, PERSONAL, PERSONAL_PASSTHROUGH};
+use crate::query::{Query, Record};
+use crate::reading::{Cloud, Millis, given, home_tenant, is_tenant, text, time};
 
-/// Seconds in thousandths, as the clock reads.
-type Millis = i128;
-
-/// The hosts of each cloud. A host of no cloud stands for itself.
-const CLOUDS: [&[&str]; 9] = [
-    &[
-        "login.microsoftonline.com",
-        "login.windows.net",
-        "login.microsoft.com",
-        "sts.windows.net",
-    ],
-    &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
-    &["login.microsoftonline.us", "login.usgovcloudapi.net"],
-    &["login-us.microsoftonline.com"],
-    &["login.microsoftonline.de"],
-    &[
-        "login.windows-ppe.net",
-        "sts.windows-ppe.net",
-        "login.microsoft-ppe.com",
-    ],
-    &["login.sovcloud-identity.fr"],
-    &["login.sovcloud-identity.de"],
-    &["login.sovcloud-identity.sg"],
-];
-
-/// A token with no more than this left is not handed out.
+/// A token with no more than this left is not handed out,
 const MARGIN: Millis = 300_000;
+/// unless it is younger than this and has this much left.
+const NEW_FOR: Millis = 30_000;
 /// Nothing lives longer.
 const LONGEST_LIFE: Millis = 7 * 24 * 3600 * 1000;
 /// No writer's clock is further ahead.
@@ -307,7 +287,7 @@ fn known_clients(cache: &Cache, cloud: &Cloud, refresh_tokens: Vec<&Value>) -> V
                 .filter(|access| {
                     is_whole(access)
                         && text(access, "home_account_id") == Some(id)
-                        && text(access, "client_id").is_some_and(|c| c.eq_ignore_ascii_case(client))
+                        && text(access, "client_id").is_some_and(|c| c == client)
                 })
                 .filter_map(|access| time(access, "cached_at"))
                 .max()
@@ -330,8 +310,8 @@ fn known_clients(cache: &Cache, cloud: &Cloud, refresh_tokens: Vec<&Value>) -> V
         .chain([CLI])
         .chain(family.filter_map(|app| text(app, "client_id")))
     {
-        if !clients.contains(&client.to_lowercase()) {
-            clients.push(client.to_lowercase());
+        if !clients.iter().any(|known| known == client) {
+            clients.push(client.to_owned());
         }
     }
     clients
@@ -408,12 +388,14 @@ fn faults(
     let rank = terms
         .client_ids
         .iter()
-        .position(|client| client.eq_ignore_ascii_case(own("client_id")));
+        .position(|client| client == own("client_id"));
     let scopes: Vec<String> = own("target")
         .split_whitespace()
         .map(str::to_ascii_lowercase)
         .collect();
     let end = time(token, "expires_on").unwrap_or_default();
+    let is_new =
+        time(token, "cached_at").is_some_and(|start| (0..NEW_FOR).contains(&(now - start)));
     let is_bearer = match token.get("token_type") {
         None | Some(Value::Null) => true,
         Some(Value::String(kind)) => kind.is_empty() || kind.eq_ignore_ascii_case("bearer"),
@@ -423,10 +405,7 @@ fn faults(
         own("home_account_id") == terms.home_account_id,
         cloud.knows(token, "environment"),
         rank.is_some(),
-        terms
-            .realms
-            .iter()
-            .any(|realm| realm.eq_ignore_ascii_case(own("realm"))),
+        terms.realms.iter().any(|realm| realm == own("realm")),
         own("credential_type") == "AccessToken",
         is_bearer,
         !BINDING.iter().any(|name| token.get(name).is_some()),
@@ -434,7 +413,7 @@ fn faults(
             .scopes
             .iter()
             .all(|scope| scopes.contains(&scope.to_ascii_lowercase())),
-        end > now + MARGIN,
+        end > now + MARGIN || (is_new && end >= now + NEW_FOR),
         end <= now + LONGEST_LIFE,
         time(token, "cached_at").is_none_or(|start| start <= now + CLOCK_SKEW),
     ];
@@ -445,105 +424,4 @@ fn faults(
         .map(|(fault, _)| fault)
         .collect();
     (rank, faults)
-}
-
-/// K12: the hosts that an entry of this authority's cloud may name.
-struct Cloud(Vec<String>);
-
-impl Cloud {
-    /// `None` if the text is no authority.
-    fn of(authority: &str) -> Option<Self> {
-        let mut rest = authority.to_lowercase();
-        if let Some((scheme, address)) = rest.split_once("://") {
-            if scheme != "https" {
-                return None;
-            }
-            rest = address.to_owned();
-        } else if rest.contains(':') {
-            return None;
-        }
-        while rest.ends_with('/') {
-            rest.pop();
-        }
-        let (host, port) = match rest.split_once(':') {
-            Some((host, "443")) => (host, None),
-            Some((host, port)) => (host, Some(port.parse::<u16>().ok()?)),
-            None => (&*rest, None),
-        };
-        let is_host = host
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
-        if host.is_empty() || !is_host {
-            return None;
-        }
-        let known = CLOUDS.iter().find(|hosts| hosts.contains(&host));
-        let mut hosts = vec![host.to_owned()];
-        match (known, port) {
-            (Some(_), Some(_)) => return None,
-            (Some(known), None) => hosts.extend(known.iter().map(|host| (*host).to_owned())),
-            (None, Some(port)) => hosts.push(format!("{host}:{port}")),
-            (None, None) => {}
-        }
-        Some(Self(hosts))
-    }
-
-    fn knows(&self, entry: &Value, name: &str) -> bool {
-        text(entry, name).is_some_and(|host| self.0.iter().any(|known| known == host))
-    }
-}
-
-/// The text of a member that is a string and not empty.
-fn text<'e>(entry: &'e Value, name: &str) -> Option<&'e str> {
-    entry.get(name)?.as_str().filter(|text| !text.is_empty())
-}
-
-/// A time in seconds, as a number or as a text with blanks, a sign and underscores; no earlier
-/// than 1970 and no later than 9999.
-fn time(entry: &Value, name: &str) -> Option<Millis> {
-    let seconds = match entry.get(name)? {
-        Value::Number(number) => match number.as_i64() {
-            Some(seconds) => i128::from(seconds),
-            #[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off")]
-            None => number.as_f64()? as i128,
-        },
-        Value::String(text) => {
-            let text = text.trim();
-            let (sign, digits) = match text.strip_prefix('-') {
-                Some(digits) => (-1, digits),
-                None => (1, text.strip_prefix('+').unwrap_or(text)),
-            };
-            let is_number = digits
-                .split('_')
-                .all(|group| !group.is_empty() && group.chars().all(|c| c.is_ascii_digit()));
-            if !is_number {
-                return None;
-            }
-            sign * digits.replace('_', "").parse::<i128>().unwrap_or(i128::MAX)
-        }
-        _ => return None,
-    };
-    Some(seconds.clamp(0, 253_402_300_799) * 1000)
-}
-
-/// What follows the only dot.
-fn home_tenant(home_account_id: &str) -> Option<&str> {
-    let parts: Vec<&str> = home_account_id.split('.').collect();
-    match *parts {
-        [_, tenant] if !tenant.is_empty() => Some(tenant),
-        _ => None,
-    }
-}
-
-fn is_tenant(text: &str) -> bool {
-    text.len() <= 255
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
-        && text != "."
-        && text != ".."
-}
-
-/// Empty is as not given.
-fn given(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
 }

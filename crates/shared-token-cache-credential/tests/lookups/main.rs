@@ -6,12 +6,16 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test reads the environment and stops at the first surprise"
+    reason = "a test reads the environment, tells what it saw and stops at the first surprise"
 )]
 
-mod cases;
+mod cache;
 mod judge;
+mod maker;
+mod query;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +31,9 @@ use shared_token_cache_credential::{
     TokenRequest, TokenRequestOptions, TransportError, TransportErrorKind,
 };
 
-use cases::{Maker, Query};
 use judge::{FAULTS, Judgement, Verdict, judge};
+use maker::Maker;
+use query::Query;
 
 /// How a cache is used: so many credentials, with so many calls each, which repeat themselves.
 const CREDENTIALS: usize = 8;
@@ -146,7 +151,7 @@ fn no_token_but_the_right_one_is_handed_out() {
             .filter(|what| tally.held_back.get(what).unwrap_or(&0) * 2000 < done),
     );
     assert_eq!(few.collect::<Vec<_>>(), [""; 0]);
-    assert!(tally.chosen * 50 > done, "{}", tally.chosen);
+    assert!(tally.chosen * 100 > done, "{}", tally.chosen);
 }
 
 /// Look-ups in one cache, with several credentials.
@@ -230,13 +235,15 @@ fn look_up(
 }
 
 fn is_right(verdict: &Verdict, got: Option<&Result<String, ErrorKind>>) -> bool {
-    match (verdict, got) {
-        (Verdict::Hit(secrets), Some(Ok(got))) => secrets.contains(got),
-        // Without a runtime nothing is redeemed.
-        (Verdict::Miss, Some(Err(ErrorKind::InvalidArgument))) => true,
-        (Verdict::Unavailable, Some(Err(ErrorKind::CredentialUnavailable))) => true,
-        (Verdict::Refused, Some(Err(ErrorKind::AuthenticationFailed))) => true,
-        (Verdict::Invalid, None | Some(Err(ErrorKind::InvalidArgument))) => true,
-        _ => false,
-    }
+    // Without a runtime nothing is redeemed.
+    let expected = match verdict {
+        Verdict::Hit(secrets) => {
+            return matches!(got, Some(Ok(secret)) if secrets.contains(secret));
+        }
+        Verdict::Invalid if got.is_none() => return true,
+        Verdict::Miss | Verdict::Invalid => ErrorKind::InvalidArgument,
+        Verdict::Unavailable => ErrorKind::CredentialUnavailable,
+        Verdict::Refused => ErrorKind::AuthenticationFailed,
+    };
+    matches!(got, Some(Err(kind)) if *kind == expected)
 }

@@ -2,12 +2,17 @@
 
 mod answers;
 mod closing;
-mod raw_server;
+mod cut_calls;
+#[cfg(unix)]
+mod forks;
+pub(crate) mod proxy;
+pub(crate) mod raw_server;
 mod reuse;
 mod secrets;
 mod setup;
 mod trust;
 
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -37,4 +42,23 @@ fn chain(error: &TransportError) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Runs this one test again in a process with these variables besides its own, and with no others
+/// that name a proxy or roots. It must pass; returns what it said.
+#[track_caller]
+fn again(test: &str, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    for name in ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        command.env_remove(name);
+    }
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let passed = output.status.success() && said.contains("1 passed");
+    assert!(passed, "{} {said}", output.status);
+    said
 }

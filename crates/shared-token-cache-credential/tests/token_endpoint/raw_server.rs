@@ -31,7 +31,7 @@ pub(super) enum Identity {
 }
 
 /// A server with a root of its own; it ends when it is dropped.
-pub(super) struct RawServer {
+pub(crate) struct RawServer {
     address: SocketAddr,
     root_pem: String,
     connections: Arc<AtomicUsize>,
@@ -66,7 +66,7 @@ impl RawServer {
     }
 
     /// Answers every request with these bytes, and keeps the connection.
-    pub(super) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+    pub(crate) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let answer: Arc<[u8]> = answer.into().into();
         Self::start(Identity::Good, move |mut stream| {
             let answer = Arc::clone(&answer);
@@ -96,7 +96,7 @@ impl RawServer {
     }
 
     /// Hands every connection to `serve` before any TLS.
-    pub(super) async fn start_tcp<F, S>(serve: S) -> Self
+    pub(crate) async fn start_tcp<F, S>(serve: S) -> Self
     where
         S: Fn(TcpStream) -> F + Send + 'static,
         F: Future<Output = io::Result<()>> + Send + 'static,
@@ -128,7 +128,7 @@ impl RawServer {
         format!("https://{}/tenant/oauth2/v2.0/token", self.address)
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -137,8 +137,10 @@ impl RawServer {
     }
 
     /// An endpoint that trusts this server.
-    pub(super) fn endpoint(&self) -> HyperTokenEndpoint {
-        HyperTokenEndpoint::with_extra_root_certificates(self.root_pem()).unwrap()
+    pub(crate) fn endpoint(&self) -> HyperTokenEndpoint {
+        HyperTokenEndpoint::with_extra_root_certificates(self.root_pem())
+            .unwrap()
+            .without_proxy()
     }
 
     pub(super) fn connections(&self) -> usize {

@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use rustls::HandshakeKind;
 use shared_token_cache_credential::{TokenEndpoint, TransportErrorKind};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Notify;
+use tokio::runtime::Runtime;
+use tokio::sync::{Barrier, Notify};
 use tokio::time::timeout;
 
 use super::raw_server::{Identity, OK, RawServer, read_request};
@@ -59,6 +61,67 @@ async fn an_idle_connection_that_the_server_ended_is_replaced() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(server.handshakes(), 20);
+}
+
+/// A request may be on its way while the server ends the connection: that is the caller's to
+/// retry, once. The retry never meets another connection of the same age.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ends_every_connection_without_a_word_costs_one_retry_at_most() {
+    let server = RawServer::answering_once(OK).await;
+    let endpoint = server.endpoint();
+    let one_call = || async {
+        for retried in [false, true] {
+            let result = timeout(PATIENCE, endpoint.send(request(&server.url()))).await;
+            match result.expect("no hang") {
+                Ok(reply) => return assert_eq!(reply.status(), 200),
+                Err(error) => {
+                    assert_eq!(error.kind(), TransportErrorKind::Lost, "{error}");
+                    assert!(!retried, "{error}");
+                }
+            }
+        }
+    };
+    for _ in 0..250 {
+        tokio::join!(one_call(), one_call(), one_call(), one_call());
+    }
+    // Each answer was on a connection of its own.
+    assert!(server.handshakes() >= 1000);
+}
+
+/// As when a server restarts.
+#[tokio::test]
+async fn one_lost_connection_takes_the_idle_ones_along() {
+    let (asked, answered) = (Arc::new(Barrier::new(3)), Arc::new(AtomicUsize::new(0)));
+    let server = RawServer::start(Identity::Good, {
+        move |mut stream| {
+            let (asked, answered) = (Arc::clone(&asked), Arc::clone(&answered));
+            async move {
+                while read_request(&mut stream).await?.is_some() {
+                    match answered.fetch_add(1, Ordering::SeqCst) {
+                        0..3 => {
+                            asked.wait().await;
+                        }
+                        3 => return Ok(()),
+                        _ => {}
+                    }
+                    stream.write_all(OK).await?;
+                }
+                stream.shutdown().await
+            }
+        }
+    })
+    .await;
+    let endpoint = server.endpoint();
+    let send = || async { timeout(PATIENCE, endpoint.send(request(&server.url()))).await };
+    let (a, b, c) = tokio::join!(send(), send(), send());
+    for reply in [a, b, c] {
+        assert_eq!(reply.unwrap().unwrap().status(), 200);
+    }
+    assert_eq!(server.handshakes(), 3);
+    let error = send().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), TransportErrorKind::Lost);
+    assert_eq!(send().await.unwrap().unwrap().status(), 200);
+    assert_eq!(server.handshakes(), 4);
 }
 
 #[tokio::test]
@@ -147,7 +210,7 @@ async fn endpoints_with_the_same_roots_resume_each_others_sessions() {
 /// A connection of a runtime that stands still answers nobody; nor may its calls be waited for.
 #[test]
 fn every_runtime_has_connections_of_its_own() {
-    let servers = tokio::runtime::Runtime::new().unwrap();
+    let servers = Runtime::new().unwrap();
     let server = servers.block_on(RawServer::answering(OK));
     let endpoint = server.endpoint();
     let runtimes: Vec<_> = (0..3)
@@ -176,18 +239,43 @@ fn every_runtime_has_connections_of_its_own() {
 }
 
 #[test]
-fn a_runtime_that_ended_takes_only_its_own_connections_along() {
-    let servers = tokio::runtime::Runtime::new().unwrap();
+fn eight_runtimes_share_an_endpoint_and_end_in_turn() {
+    const RUNTIMES: usize = 8;
+    let servers = Runtime::new().unwrap();
     let server = servers.block_on(RawServer::answering(OK));
     let endpoint = server.endpoint();
-    for round in 1..=3 {
-        tokio::runtime::Runtime::new()
-            .unwrap()
-            .block_on(async { timeout(PATIENCE, endpoint.send(request(&server.url()))).await })
-            .unwrap()
-            .unwrap();
-        assert_eq!(server.handshakes(), round);
+    let mut runtimes: Vec<_> = (0..RUNTIMES)
+        .map(|number| {
+            // Of both kinds.
+            let mut builder = match number % 2 {
+                0 => tokio::runtime::Builder::new_current_thread(),
+                _ => tokio::runtime::Builder::new_multi_thread(),
+            };
+            builder.worker_threads(1).enable_all().build().unwrap()
+        })
+        .collect();
+    while !runtimes.is_empty() {
+        thread::scope(|scope| {
+            for runtime in &runtimes {
+                scope.spawn(|| {
+                    runtime.block_on(async {
+                        for _ in 0..20 {
+                            let sending = endpoint.send(request(&server.url()));
+                            let reply = timeout(PATIENCE, sending).await.unwrap();
+                            assert_eq!(reply.unwrap().status(), 200);
+                        }
+                    });
+                });
+            }
+        });
+        drop(runtimes.remove(0));
     }
+    // For 720 requests. A request that comes while the connection is not yet back gets another.
+    let handshakes = server.handshakes();
+    assert!((RUNTIMES..72).contains(&handshakes), "{handshakes}");
+    servers
+        .block_on(async { timeout(PATIENCE, endpoint.close()).await })
+        .unwrap();
 }
 
 #[tokio::test]

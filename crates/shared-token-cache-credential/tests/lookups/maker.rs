@@ -1,8 +1,10 @@
-//! Caches and look-ups, made up at random: most of what they hold is right, and every single
-//! thing is wrong now and then.
+//! Caches, made up at random: most of what they hold is right, and every single thing is wrong now
+//! and then.
 
 use fastrand::Rng;
 use serde_json::{Value, json};
+
+use crate::cache::{Cache, Section};
 
 pub(crate) const CLI: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 pub(crate) const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
@@ -18,7 +20,7 @@ const CLIENTS: [&str; 5] = [
     "aaaaaaaa-0000-4000-8000-00000000000a",
     "eeeeeeee-0000-4000-8000-00000000000e",
 ];
-const TENANTS: [&str; 4] = [
+pub(crate) const TENANTS: [&str; 4] = [
     "aaaa1111-0000-4000-8000-00000000aaaa",
     "bbbb2222-0000-4000-8000-00000000bbbb",
     "cccc3333-0000-4000-8000-00000000cccc",
@@ -29,7 +31,7 @@ const UIDS: [&str; 3] = [
     "0d0d0d0d-0000-4000-8000-0000000000d2",
     "00000000-0000-0000-8899-aabbccddeeff",
 ];
-const NAMES: [&str; 5] = [
+pub(crate) const NAMES: [&str; 5] = [
     "ada@contoso.example",
     "Bob@Contoso.example",
     "j\u{f6}rg@fabrikam.example",
@@ -37,7 +39,7 @@ const NAMES: [&str; 5] = [
     "eve",
 ];
 /// Hosts of one cloud each, with a host of one's own at the end.
-const CLOUDS: [&[&str]; 7] = [
+pub(crate) const CLOUDS: [&[&str]; 7] = [
     &[
         "login.microsoftonline.com",
         "login.windows.net",
@@ -67,125 +69,21 @@ const BINDING: [&str; 6] = [
     "user_assertion_hash",
 ];
 
-/// A section: its entries in their order, or something that is no section.
-enum Section {
-    Entries(Vec<Value>),
-    Malformed(Value),
-}
-
-/// A cache, section by section.
-pub(crate) struct Cache(Vec<(&'static str, Section)>);
-
-impl Cache {
-    fn entries(&self, name: &str) -> impl Iterator<Item = &Value> {
-        self.0
-            .iter()
-            .filter(move |(own, _)| *own == name)
-            .flat_map(|(_, section)| match section {
-                Section::Entries(entries) => &entries[..],
-                Section::Malformed(_) => &[],
-            })
-    }
-
-    pub(crate) fn access_tokens(&self) -> impl Iterator<Item = &Value> {
-        self.entries("AccessToken")
-    }
-
-    pub(crate) fn refresh_tokens(&self) -> impl Iterator<Item = &Value> {
-        self.entries("RefreshToken")
-    }
-
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Value> {
-        self.entries("Account")
-    }
-
-    pub(crate) fn apps(&self) -> impl Iterator<Item = &Value> {
-        self.entries("AppMetadata")
-    }
-
-    /// The text. Keys say nothing: they only differ.
-    pub(crate) fn to_json(&self) -> String {
-        let sections: Vec<String> = self
-            .0
-            .iter()
-            .map(|(name, section)| {
-                let content = match section {
-                    Section::Malformed(value) => value.to_string(),
-                    Section::Entries(entries) => {
-                        let entries: Vec<String> = entries
-                            .iter()
-                            .enumerate()
-                            .map(|(number, entry)| format!("\"entry {number}\": {entry}"))
-                            .collect();
-                        format!("{{{}}}", entries.join(",\n"))
-                    }
-                };
-                format!("\"{name}\": {content}")
-            })
-            .collect();
-        format!("{{{}}}", sections.join(",\n"))
-    }
-}
-
-/// The members of a record that say which account and application it is about.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) authority: String,
-    pub(crate) client_id: String,
-    pub(crate) home_account_id: String,
-    pub(crate) tenant_id: String,
-    pub(crate) username: String,
-}
-
-impl Record {
-    /// The JSON of the other SDKs.
-    pub(crate) fn to_json(&self) -> String {
-        json!({
-            "authority": self.authority,
-            "clientId": self.client_id,
-            "homeAccountId": self.home_account_id,
-            "tenantId": self.tenant_id,
-            "username": self.username,
-            "version": "1.0",
-        })
-        .to_string()
-    }
-}
-
-/// How a credential is set up, and what is asked of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Query {
-    pub(crate) authority: String,
-    pub(crate) username: Option<String>,
-    pub(crate) tenant_id: Option<String>,
-    pub(crate) allowed: Vec<String>,
-    pub(crate) record: Option<Record>,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) call_tenant: Option<String>,
-}
-
-impl Query {
-    /// Whether the program allows this tenant besides the account's own.
-    pub(crate) fn allows(&self, tenant: &str) -> bool {
-        self.allowed.iter().any(|own| own == tenant || own == "*")
-    }
-}
-
 /// Somebody whom a cache knows.
-struct Person {
-    home_account_id: String,
-    tenant: String,
-    name: &'static str,
+pub(crate) struct Person {
+    pub(crate) home_account_id: String,
+    pub(crate) tenant: String,
+    pub(crate) name: &'static str,
 }
 
 /// Makes a cache, the time at which it is looked at, and look-ups in it.
 pub(crate) struct Maker {
-    rng: Rng,
+    pub(crate) rng: Rng,
     /// The last whole second.
     now: i64,
     now_millis: u64,
-    cloud: &'static [&'static str],
-    people: Vec<Person>,
+    pub(crate) cloud: &'static [&'static str],
+    pub(crate) people: Vec<Person>,
     /// Whether most entries are much alike, so that several will do.
     alike: bool,
     secrets: u32,
@@ -236,11 +134,11 @@ impl Maker {
     }
 
     /// True once in `n` times.
-    fn once_in(&mut self, n: u32) -> bool {
+    pub(crate) fn once_in(&mut self, n: u32) -> bool {
         self.rng.u32(..n) == 0
     }
 
-    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.rng.usize(..of.len())]
     }
 
@@ -286,7 +184,7 @@ impl Maker {
         Cache(sections)
     }
 
-    fn home_account_id(&mut self) -> String {
+    pub(crate) fn home_account_id(&mut self) -> String {
         let person = self.rng.usize(..self.people.len());
         let own = self.people[person].home_account_id.clone();
         match self.rng.u8(..20) {
@@ -303,11 +201,20 @@ impl Maker {
         } else {
             self.one_of(self.cloud)
         };
-        self.cased(host)
+        self.seldom_in_capitals(host)
+    }
+
+    /// What compares as it is written.
+    fn seldom_in_capitals(&mut self, text: &str) -> String {
+        if self.once_in(30) {
+            text.to_uppercase()
+        } else {
+            text.to_owned()
+        }
     }
 
     /// The same, now and then with other case.
-    fn cased(&mut self, text: &str) -> String {
+    pub(crate) fn cased(&mut self, text: &str) -> String {
         match self.rng.u8(..12) {
             0 => text.to_uppercase(),
             1 => text
@@ -324,13 +231,13 @@ impl Maker {
         }
     }
 
-    fn client(&mut self) -> String {
+    pub(crate) fn client(&mut self) -> String {
         let client = if self.once_in(2) {
             CLI
         } else {
             self.one_of(&CLIENTS)
         };
-        self.cased(client)
+        self.seldom_in_capitals(client)
     }
 
     /// A tenant that a token of this account may well be for.
@@ -344,18 +251,18 @@ impl Maker {
             6 => "contoso.example",
             _ => home,
         };
-        self.cased(realm)
+        self.seldom_in_capitals(realm)
     }
 
-    fn scopes(&mut self, most: usize) -> Vec<String> {
+    pub(crate) fn scopes(&mut self, most: usize) -> Vec<String> {
         let count = self.rng.usize(1..=most);
         (0..count)
             .map(|_| {
                 let others = if self.alike { 6 } else { 2 };
-                let scope = if !self.once_in(others) {
-                    SCOPES[0]
-                } else {
+                let scope = if self.once_in(others) {
                     self.one_of(&SCOPES)
+                } else {
+                    SCOPES[0]
                 };
                 self.cased(scope)
             })
@@ -399,6 +306,7 @@ impl Maker {
         let start = match self.rng.u8(..12) {
             0 => self.now + 300 + self.rng.i64(-1..=1),
             1 => self.now + 100_000,
+            2 => self.now - self.rng.i64(-1..=31),
             _ => self.now - self.rng.i64(0..5000),
         };
         let mut entry = json!({
@@ -553,139 +461,6 @@ impl Maker {
             6 => json!(["AccessToken"]),
             7 => json!({"secret": "inner"}),
             _ => json!("\u{1f512} \"quoted\" \\ \u{0}"),
-        }
-    }
-
-    /// How a credential is set up; what it is asked for is to be filled in.
-    pub(crate) fn credential(&mut self) -> Query {
-        let person = self.rng.usize(..self.people.len());
-        let record = self.once_in(4).then(|| self.record(person));
-        let Person { tenant, name, .. } = &self.people[person];
-        let (tenant, name) = (tenant.clone(), *name);
-        let username = match self.rng.u8(..16) {
-            0 => Some(self.one_of(&NAMES).to_owned()),
-            1..=4 => Some(self.cased(name)),
-            5 => Some(String::new()),
-            _ => None,
-        };
-        let tenant_id = match self.rng.u8(..16) {
-            0..=3 => Some(self.cased(&tenant)),
-            4 => Some(self.tenant()),
-            5 => Some(String::new()),
-            _ => None,
-        };
-        let allowed = match self.rng.u8(..6) {
-            0 => vec!["*".to_owned()],
-            1 | 2 => {
-                let count = self.rng.usize(1..=3);
-                (0..count)
-                    .map(|_| self.one_of(&TENANTS).to_owned())
-                    .collect()
-            }
-            _ => Vec::new(),
-        };
-        Query {
-            authority: self.authority(),
-            username,
-            tenant_id,
-            allowed,
-            record,
-            scopes: Vec::new(),
-            call_tenant: None,
-        }
-    }
-
-    /// What a credential that is set up like this is asked for.
-    pub(crate) fn call(&mut self, credential: &Query) -> Query {
-        let most = self.one_of(&[1, 1, 2]);
-        let mut scopes = self.scopes(most);
-        match self.rng.u8(..150) {
-            0 => scopes.clear(),
-            1 => scopes[0] = String::new(),
-            2 => scopes[0].push_str(self.one_of(&[" ", "\n", " openid", "\u{a0}"])),
-            3 => scopes[0].push('x'),
-            _ => {}
-        }
-        let call_tenant = self.once_in(3).then(|| self.tenant());
-        Query {
-            scopes,
-            call_tenant,
-            ..credential.clone()
-        }
-    }
-
-    fn authority(&mut self) -> String {
-        let host = if self.once_in(20) {
-            let cloud = self.one_of(&CLOUDS);
-            self.one_of(cloud)
-        } else {
-            self.one_of(self.cloud)
-        };
-        match self.rng.u8(..150) {
-            0 => format!("https://{host}/a/path"),
-            1 => format!("https://somebody@{host}"),
-            2 => format!("http://{host}"),
-            3 => format!("https://{host}:8444"),
-            4 => format!("https://{host}?q"),
-            5 => format!(" {host}"),
-            6 => host.to_owned(),
-            7..=15 => format!("https://{}:443/", host.trim_end_matches(":8443")),
-            16..=40 => format!("HTTPS://{}//", host.to_uppercase()),
-            _ => format!("https://{host}"),
-        }
-    }
-
-    fn tenant(&mut self) -> String {
-        match self.rng.u8(..40) {
-            0 => "..".to_owned(),
-            1 => "a/b".to_owned(),
-            2 => String::new(),
-            3..=6 => "organizations".to_owned(),
-            7 | 8 => "common".to_owned(),
-            9 | 10 => PERSONAL_PASSTHROUGH.to_owned(),
-            11 => "contoso.example".to_owned(),
-            12 => self.one_of(&TENANTS).to_uppercase(),
-            13..=20 => self.one_of(&TENANTS).to_owned(),
-            _ => {
-                let person = self.rng.usize(..self.people.len());
-                self.people[person].tenant.clone()
-            }
-        }
-    }
-
-    fn record(&mut self, person: usize) -> Record {
-        let Person {
-            home_account_id,
-            tenant,
-            name,
-        } = &self.people[person];
-        let (home_account_id, home, name) = (home_account_id.clone(), tenant.clone(), *name);
-        let tenant_id = match self.rng.u8(..6) {
-            0 => "organizations".to_owned(),
-            1 => "common".to_owned(),
-            2 => self.one_of(&TENANTS).to_owned(),
-            _ => home,
-        };
-        let authority = if self.once_in(12) {
-            let cloud = self.one_of(&CLOUDS);
-            self.one_of(cloud)
-        } else {
-            self.one_of(self.cloud)
-        };
-        Record {
-            authority: authority.to_owned(),
-            client_id: self.client(),
-            home_account_id: if self.once_in(12) {
-                self.home_account_id()
-            } else {
-                home_account_id
-            },
-            tenant_id,
-            username: if self.once_in(12) {
-                self.one_of(&NAMES).to_owned()
-            } else {
-                self.cased(name)
-            },
         }
     }
 }
