@@ -61,7 +61,11 @@ struct Seen {
 }
 
 pub(super) fn run(stage: &Stage, table: &mut Table) -> Result {
-    calls(stage, table)?;
+    calls(stage, table)
+}
+
+/// The same below a credential, which has a token to return.
+pub(super) fn behind_a_token(stage: &Stage, table: &mut Table) -> Result {
     tokens(stage, table)?;
     media(stage, table)
 }
@@ -237,6 +241,10 @@ fn tokens(stage: &Stage, table: &mut Table) -> Result {
                 .form
                 .of(&["1", "1+", "2", "2+", "3", "4"][..], &["1+"])
             {
+                // Nothing is interrupted for ever.
+                if *error == "EINTR" && when.ends_with('+') {
+                    continue;
+                }
                 let place = stage.programs.place(&stage.memory, "tokens")?;
                 let mut strace = strace(call, Path::new("/dev/null"));
                 // The first of these calls are those that prepare the cache.

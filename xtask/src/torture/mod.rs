@@ -51,6 +51,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("holders", holders::run),
     ("special", special::run),
     ("faults", faults::run),
+    ("tokens", faults::behind_a_token),
 ];
 
 /// What a scenario has at hand.

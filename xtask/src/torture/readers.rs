@@ -72,10 +72,12 @@ pub(super) fn run(stage: &Stage, table: &mut Table) -> Result {
         let mut checks = Checks::new();
         checks.that(number("none") == 0, "no account was seen");
         checks.that(number("errors") == 0, "a reader forgot what it had");
-        checks.that(
-            number("torn") > 0,
-            "nothing was torn: the test tests nothing",
-        );
+        if pause_ms == 0 || !stage.form.is_short() {
+            checks.that(
+                number("torn") > 0,
+                "nothing was torn: the test tests nothing",
+            );
+        }
         if reads > 0 {
             checks.that(number("reads") >= reads, "not all was read");
             checks.that(number("errors_anew") == 0, "errors");

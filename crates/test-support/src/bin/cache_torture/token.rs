@@ -28,6 +28,7 @@ pub(super) fn token(path: &str, then: &str) -> Value {
         .mode(0o600)
         .open(path);
     file.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    drop(file);
     let done = Command::new("sh").args(["-c", then]).status().unwrap();
     assert!(done.success(), "{then} failed");
     let credential = SharedTokenCacheCredential::builder()
