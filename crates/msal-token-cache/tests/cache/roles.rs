@@ -2,7 +2,6 @@
 //! or simply another writer.
 
 use std::env;
-use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
