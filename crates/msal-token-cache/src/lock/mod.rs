@@ -12,6 +12,8 @@ mod lease;
 mod model;
 mod protocol;
 #[cfg(unix)]
+mod signature;
+#[cfg(unix)]
 mod unix;
 
 pub use lease::{Lease, Leases};

@@ -1,19 +1,18 @@
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::signal::kill;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 
 use super::backoff::{Backoff, Stopwatch};
 use super::courtesy::Courtesy;
 use super::protocol::{Action, Flock, Holder, Seen, decide};
+use super::signature::Signature;
 use crate::clock::{Clock, SystemClock};
 use crate::persistence::{StoreLock, file_type, open_for_reading, uninterrupted};
 use crate::{Error, ErrorKind, Result};
@@ -214,7 +213,7 @@ fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
 }
 
 /// When a file was changed last, since 1970.
-fn changed(stat: &FileStat) -> Duration {
+pub(super) fn changed(stat: &FileStat) -> Duration {
     Duration::new(
         u64::try_from(stat.st_mtime).unwrap_or(0),
         u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
@@ -248,89 +247,6 @@ fn locked(path: &Path, timeout: Duration) -> Error {
             timeout
         ),
     )
-}
-
-/// What the holder writes into the lock file. Peers write `<pid> <name>`; ours goes on with what
-/// tells whether the pid means anything here.
-#[derive(Default)]
-struct Signature {
-    pid: Option<i32>,
-    boot: Option<String>,
-    namespace: Option<String>,
-}
-
-impl Signature {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what the kernel tells about itself is no cache"
-    )]
-    fn ours() -> Self {
-        static BOOT: OnceLock<Option<String>> = OnceLock::new();
-        let boot = BOOT.get_or_init(|| {
-            let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-            Some(id.trim().to_owned()).filter(|id| !id.is_empty())
-        });
-        let namespace = std::fs::read_link("/proc/self/ns/pid").ok();
-        Self {
-            pid: Some(getpid().as_raw()),
-            boot: boot.clone(),
-            namespace: namespace.and_then(|link| link.into_os_string().into_string().ok()),
-        }
-    }
-
-    fn to_text(&self) -> String {
-        let name = env!("CARGO_PKG_NAME");
-        let pid = self.pid.unwrap_or_default();
-        match (&self.boot, &self.namespace) {
-            (Some(boot), Some(namespace)) => format!("{pid} {name} {boot} {namespace}"),
-            _ => format!("{pid} {name}"),
-        }
-    }
-
-    /// Reads what any peer writes: a byte order mark, braces and further words are tolerated.
-    fn in_file(mut file: &File) -> Self {
-        let mut bytes = [0; 256];
-        let read = file.read(&mut bytes).unwrap_or(0);
-        let text = String::from_utf8_lossy(&bytes[..read]);
-        let mut words = text.trim_start_matches('\u{feff}').split_whitespace();
-        let pid = words
-            .next()
-            .and_then(|word| word.trim_matches(['{', '}']).parse().ok());
-        let is_ours = words.next() == Some(env!("CARGO_PKG_NAME"));
-        let mut next = || words.next().filter(|_| is_ours).map(str::to_owned);
-        Self {
-            pid,
-            boot: next(),
-            namespace: next(),
-        }
-    }
-
-    fn holder(&self, stat: &FileStat) -> Holder {
-        let ours = Self::ours();
-        let says_where = self.boot.is_some() && self.namespace.is_some();
-        let in_our_sight =
-            says_where && (&self.boot, &self.namespace) == (&ours.boot, &ours.namespace);
-        let alive = match self.pid {
-            // The number was given before the last boot or in another pid namespace, so whoever
-            // has it here is somebody else. Or it is our own, from a life before: the first
-            // process of a container has the same number each time. This matters only when the
-            // kernel's lock, which that holder would have, is free.
-            _ if says_where && !in_our_sight => false,
-            _ if in_our_sight && self.pid == ours.pid => false,
-            // Whoever may not be signalled runs.
-            Some(pid) if pid > 0 => kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH),
-            _ => false,
-        };
-        let now = SystemClock
-            .now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Holder {
-            alive,
-            in_our_sight,
-            age: now.saturating_sub(changed(stat)),
-        }
-    }
 }
 
 /// The kernel's locks on an open file: `flock` for the peers that use it and, on Linux, where the
