@@ -306,7 +306,10 @@ fn media(stage: &Stage, table: &mut Table) -> Result {
         (
             "a read-only mount",
             r#"mount --bind "$0" "$0""#,
-            r#"mount -o remount,bind,ro "$FOLDER""#,
+            // The kernel may call a mount busy for a moment after a file there was closed.
+            r#"for n in 1 2 3 4 5 6 7 8 9; do
+                   mount -o remount,bind,ro "$FOLDER" && exit; sleep 0.2
+               done; exit 1"#,
             "old",
         ),
         (
