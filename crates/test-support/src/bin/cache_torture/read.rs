@@ -24,11 +24,13 @@ pub(super) fn read(path: &str, reads: u64, time: Duration) -> Value {
         } else {
             kept.clone()
         };
+        // The one that is kept may have met nothing whole yet, either.
+        let has_read = cache.current().is_some();
         let turn = Instant::now();
         match cache.snapshot() {
             Ok(snapshot) => none += u64::from(snapshot.accounts().count() == 0),
             Err(error) => {
-                errors[usize::from(begins_anew)] += 1;
+                errors[usize::from(!has_read)] += 1;
                 error_text.get_or_insert_with(|| error.to_string());
             }
         }
