@@ -8,8 +8,6 @@ use crate::command;
 const PREREQUISITES: &[(&[&str], &[&str])] = &[
     (&["strace", "--version"], &["strace"]),
     (&["flock", "--version"], &["util-linux"]),
-    (&["node", "--version"], &["nodejs"]),
-    (&["npm", "--version"], &["npm"]),
     // Debian keeps a part of venv in a package of its own.
     (
         &["python3", "-c", "import ensurepip, venv"],
@@ -39,8 +37,7 @@ pub(crate) fn provide() -> Result {
     if wanted.is_empty() {
         return Ok(());
     }
-    let is_root = command::output(Command::new("id").arg("-u"))?.trim() == "0";
-    if is_root && answers(&["apt-get", "--version"]) {
+    if is_root()? && answers(&["apt-get", "--version"]) {
         let apt_get = |arguments: &[&str]| {
             let mut apt_get = Command::new("apt-get");
             command::run(
@@ -62,6 +59,11 @@ pub(crate) fn provide() -> Result {
         [] => Ok(()),
         still => Err(format!("install what Debian calls: {}", still.join(" ")).into()),
     }
+}
+
+/// Whether other users' files, mounts and namespaces are ours to make.
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(command::output(Command::new("id").arg("-u"))?.trim() == "0")
 }
 
 /// The Debian packages of what does not answer.

@@ -91,6 +91,11 @@ fn table_of(form: Form, names: &[&str]) -> Result<Tally> {
         }
     }
     prerequisites::provide()?;
+    if !prerequisites::is_root()? {
+        let text = "the torture mounts, traces, and makes files of other users: run it as root, in a \
+                    container for example";
+        return Err(text.into());
+    }
     let stage = stage(form)?;
     let mut table = Table::new();
     for (name, scenario) in SCENARIOS {
