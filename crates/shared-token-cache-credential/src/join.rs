@@ -26,6 +26,16 @@ pub(crate) struct Key {
     request: Arc<Request>,
 }
 
+impl Key {
+    fn new(runtime: &Handle, home_account_id: String, request: Arc<Request>) -> Self {
+        Self {
+            runtime: (process::id(), runtime.id()),
+            home_account_id,
+            request,
+        }
+    }
+}
+
 impl Inner {
     /// Joins the redemption for this request, or begins one.
     pub(crate) async fn join(
@@ -41,11 +51,7 @@ impl Inner {
                             within one";
                 Error::new(ErrorKind::InvalidArgument, text).with_source(error)
             })?;
-            let key = Key {
-                runtime: (process::id(), runtime.id()),
-                home_account_id: home_account_id.clone(),
-                request: Arc::clone(&request),
-            };
+            let key = Key::new(&runtime, home_account_id.clone(), Arc::clone(&request));
             match self.begin(&runtime, key, Purpose::Answer)?.await {
                 End::Done(redeemed) => return redeemed,
                 End::Panicked => {
@@ -67,11 +73,7 @@ impl Inner {
         home_account_id: String,
         request: Arc<Request>,
     ) -> Result<()> {
-        let key = Key {
-            runtime: (process::id(), runtime.id()),
-            home_account_id,
-            request,
-        };
+        let key = Key::new(runtime, home_account_id, request);
         self.begin(runtime, key, Purpose::Refresh).map(drop)
     }
 
