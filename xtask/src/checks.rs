@@ -28,7 +28,17 @@ fn lint() -> Result {
     let mut aws_lc_rs = cargo(&["clippy", "--package", "shared-token-cache-credential"]);
     aws_lc_rs.args(["--no-default-features", "--features", "aws-lc-rs"]);
     run(aws_lc_rs.arg("--all-targets").args(FATAL))?;
-    // `--all-targets` passes over targets with `test = false`.
+    // `--all-targets` passes over what needs a feature that is off.
+    let torture = [
+        "clippy",
+        "--package",
+        "test-support",
+        "--features",
+        "torture",
+        "--bins",
+    ];
+    run(cargo(&torture).args(FATAL))?;
+    // And over targets with `test = false`.
     let unlisted = tests_run_by_name()?;
     if unlisted.is_empty() {
         return Ok(());

@@ -24,6 +24,10 @@ mod oracle;
 mod prerequisites;
 mod python_peers;
 mod suites;
+#[cfg(unix)]
+mod torture;
+#[cfg(not(unix))]
+#[path = "torture_elsewhere.rs"]
 mod torture;
 
 use std::env;

@@ -7,6 +7,7 @@ mod kills;
 mod population;
 mod process;
 mod readers;
+mod special;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("peers", population::peers),
     ("readers", readers::run),
     ("holders", holders::run),
+    ("special", special::run),
     ("faults", faults::run),
 ];
 

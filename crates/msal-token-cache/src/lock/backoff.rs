@@ -40,6 +40,31 @@ impl Backoff {
         Instant::now() < self.deadline
     }
 
+    /// Sleeps for so long and up to half as long again; `false` if the deadline comes before that.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door to the monotonic clock"
+    )]
+    pub(crate) fn rest(&self, pause: Duration) -> bool {
+        let jittered = pause.mul_f64(1.0 + fastrand::f64() / 2.0);
+        if Instant::now() + jittered >= self.deadline {
+            return false;
+        }
+        std::thread::sleep(jittered);
+        true
+    }
+
+    /// Sleeps for a millisecond, whatever the time is.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door to the monotonic clock"
+    )]
+    #[expect(clippy::unused_self, reason = "the others that sleep are methods, too")]
+    pub(crate) fn wait_a_little(&self) -> bool {
+        std::thread::sleep(Duration::from_millis(1));
+        true
+    }
+
     /// Begins with the shortest pause again.
     pub(crate) fn begin_again(&mut self) {
         self.pause = self.first;
@@ -64,5 +89,23 @@ impl Backoff {
             (self.pause * 3 / 4).max(self.first * 2)
         };
         true
+    }
+}
+
+/// How long something takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door to the monotonic clock"
+    )]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
     }
 }

@@ -5,6 +5,7 @@
 //! `flock` on it (.NET, Go, Python with portalocker). We hold both.
 
 mod backoff;
+mod courtesy;
 #[cfg_attr(not(unix), path = "no_lease.rs")]
 mod lease;
 #[cfg(test)]
@@ -18,3 +19,4 @@ pub use lease::{Lease, Leases};
 pub(crate) use unix::FileLock;
 
 pub(crate) use backoff::Backoff;
+pub(crate) use courtesy::Courtesy;

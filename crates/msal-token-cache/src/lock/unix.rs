@@ -8,10 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::kill;
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 
-use super::Backoff;
+use super::backoff::{Backoff, Stopwatch};
+use super::courtesy::Courtesy;
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use crate::clock::{Clock, SystemClock};
 use crate::persistence::{StoreLock, file_type, open_for_reading, uninterrupted};
@@ -24,22 +25,45 @@ pub(crate) struct FileLock {
     file: File,
     /// A forked child has a copy of this value, but not the lock.
     owner: Pid,
+    since: Stopwatch,
+    courtesy: Courtesy,
 }
 
+/// Whoever writes without a pause must not keep us out by our own courtesy.
+const COURTESY_IN_SUM: Duration = Duration::from_millis(200);
+
+/// So often is asked for the lock of a file that we created, although the time is over.
+const LAST_QUESTIONS: u32 = 100;
+
 impl FileLock {
-    /// Waits for the lock, at most for `timeout`.
+    /// Waits for the lock of the file `cache`, at most for `timeout`.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Locked`] names the file and who is in it.
-    pub(crate) fn acquire(path: &Path, timeout: Duration) -> Result<Self> {
+    pub(crate) fn acquire(
+        path: &Path,
+        cache: &Path,
+        courtesy: &Courtesy,
+        timeout: Duration,
+    ) -> Result<Self> {
         let mut backoff = Backoff::new(
             timeout,
             Duration::from_millis(5),
             Duration::from_millis(100),
         );
         let mut created = None;
+        let mut rested = Duration::ZERO;
+        let mut asked_again = 0;
         loop {
+            if created.is_none()
+                && rested < COURTESY_IN_SUM
+                && let Some(rest) = rest(cache, courtesy)
+                && backoff.rest(rest)
+            {
+                rested += rest;
+                continue;
+            }
             let (file, seen) =
                 look(path, created.take()).map_err(|errno| Error::io("locking", path, errno))?;
             let go_on = match decide(seen) {
@@ -48,6 +72,8 @@ impl FileLock {
                         path: path.to_owned(),
                         file,
                         owner: getpid(),
+                        since: Stopwatch::start(),
+                        courtesy: courtesy.clone(),
                     };
                     lock.sign()
                         .map_err(|error| Error::io("writing", path, error))?;
@@ -56,7 +82,10 @@ impl FileLock {
                 Action::AskAgain => {
                     created = Some(file);
                     backoff.begin_again();
-                    backoff.wait()
+                    // To give up now would leave a file that keeps everybody out for ten seconds.
+                    // Who only looks at it is gone by the next question.
+                    asked_again += 1;
+                    backoff.wait() || (asked_again < LAST_QUESTIONS && backoff.wait_a_little())
                 }
                 Action::StartOver => {
                     kernel::unlock(&file);
@@ -106,6 +135,7 @@ impl Drop for FileLock {
         }
         // A forked child would keep the lock if it were left to closing the file.
         kernel::unlock(&self.file);
+        self.courtesy.learn(self.since.elapsed());
     }
 }
 
@@ -174,6 +204,21 @@ fn take(path: &Path, file: &File) -> nix::Result<Flock> {
         }
         Err(errno) => Err(errno),
     }
+}
+
+/// For how long the lock is to be left to others, because the cache was written just now.
+fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
+    let stat = stat(cache).ok()?;
+    let written = UNIX_EPOCH.checked_add(changed(&stat))?;
+    courtesy.rest(written, SystemClock.now())
+}
+
+/// When a file was changed last, since 1970.
+fn changed(stat: &FileStat) -> Duration {
+    Duration::new(
+        u64::try_from(stat.st_mtime).unwrap_or(0),
+        u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+    )
 }
 
 pub(super) fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
@@ -276,10 +321,6 @@ impl Signature {
             Some(pid) if pid > 0 => kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH),
             _ => false,
         };
-        let changed = Duration::new(
-            u64::try_from(stat.st_mtime).unwrap_or(0),
-            u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-        );
         let now = SystemClock
             .now()
             .duration_since(UNIX_EPOCH)
@@ -287,7 +328,7 @@ impl Signature {
         Holder {
             alive,
             in_our_sight,
-            age: now.saturating_sub(changed),
+            age: now.saturating_sub(changed(stat)),
         }
     }
 }
@@ -387,11 +428,36 @@ mod tests {
         assert_eq!(seen, Seen::Created(Flock::Ours));
     }
 
+    /// One that gave up while somebody only looked at the file that it had created left that file
+    /// behind, and kept everybody out for ten seconds.
+    #[test]
+    fn who_gives_up_leaves_no_file_behind() {
+        let (_folder, path) = lock_path();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    if let Ok(file) = File::open(&path) {
+                        let _ = kernel::try_lock(&file);
+                    }
+                }
+            });
+            let mut taken = true;
+            for _ in 0..2_000 {
+                let courtesy = Courtesy::default();
+                taken &= FileLock::acquire(&path, &path, &courtesy, Duration::ZERO).is_ok();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            assert!(taken, "a file was left behind");
+        });
+    }
+
     /// As if this process were a child that was forked while the lock was held.
     #[test]
     fn a_childs_copy_does_not_release_its_parents_lock() {
         let (_folder, path) = lock_path();
-        let mut lock = FileLock::acquire(&path, Duration::ZERO).unwrap();
+        let mut lock =
+            FileLock::acquire(&path, &path, &Courtesy::default(), Duration::ZERO).unwrap();
         let parents = lock.file.try_clone().unwrap();
         lock.owner = Pid::from_raw(1);
         drop(lock);

@@ -14,7 +14,7 @@ use super::held_file::HeldFile;
 use super::safe_open::{self, Owner};
 use super::{Loaded, Persistence, Stamp, StoreLock, ticks};
 use crate::location;
-use crate::lock::FileLock;
+use crate::lock::{Courtesy, FileLock};
 use crate::{Error, ErrorKind, Result};
 
 /// A cache in a file, in plain text, as the other MSALs keep it on Linux.
@@ -49,6 +49,7 @@ pub struct FilePersistence {
     lock_timeout: Duration,
     is_strict: bool,
     held: HeldFile,
+    courtesy: Courtesy,
     warned: Once,
 }
 
@@ -64,6 +65,7 @@ impl FilePersistence {
             lock_timeout: Duration::from_secs(12),
             is_strict: false,
             held: HeldFile::default(),
+            courtesy: Courtesy::default(),
             warned: Once::default(),
         }
     }
@@ -260,6 +262,8 @@ impl Persistence for FilePersistence {
         check_writable(&path)?;
         Ok(Box::new(FileLock::acquire(
             &self.lock_path(),
+            &path,
+            &self.courtesy,
             self.lock_timeout,
         )?))
     }

@@ -290,7 +290,8 @@ pub(crate) fn the_file_is_replaced_without_proc(path: &Path) {
 
 #[test]
 fn what_a_peer_writes_between_our_look_and_our_write_is_built_upon() {
-    for place in [Place::signed_in(), Place::empty()] {
+    // Where nothing was, the first run finds nobody signed in; the next one looks without the lock.
+    for (place, expected) in [(Place::signed_in(), 2), (Place::empty(), 3)] {
         let mut runs = 0;
         let redemption = redeemed(&signed_in());
         let merged = place.cache().modify(|transaction| {
@@ -301,7 +302,7 @@ fn what_a_peer_writes_between_our_look_and_our_write_is_built_upon() {
             }
             Ok(merged)
         });
-        assert_eq!((merged.unwrap(), runs), (Merged::Stored, 2));
+        assert_eq!((merged.unwrap(), runs), (Merged::Stored, expected));
         let snapshot = place.cache().snapshot().unwrap();
         assert_eq!(snapshot.accounts().count(), 2);
         assert_eq!(snapshot.access_tokens().count(), 1);
@@ -396,6 +397,51 @@ fn a_write_that_a_peer_undoes_is_repeated_twice_at_most() {
         assert_eq!(rotated, is_there, "undone {times} times");
         assert_eq!(snapshot.accounts().count(), 1 + usize::from(times > 0));
     }
+}
+
+/// A store in which a neighbour, who keeps to the lock, writes as soon as we have.
+#[derive(Debug)]
+struct Followed {
+    memory: MemoryPersistence,
+    locks: Arc<AtomicUsize>,
+}
+
+impl Persistence for Followed {
+    fn location(&self) -> String {
+        self.memory.location()
+    }
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        self.memory.stamp()
+    }
+    fn load(&self) -> Result<Option<Loaded>> {
+        self.memory.load()
+    }
+    fn loads_quickly(&self, stamp: &Stamp) -> bool {
+        self.memory.loads_quickly(stamp)
+    }
+    fn lock(&self) -> Result<Box<dyn StoreLock>> {
+        self.locks.fetch_add(1, Ordering::Relaxed);
+        self.memory.lock()
+    }
+    fn save(&self, content: &[u8]) -> Result<Stamp> {
+        let stamp = self.memory.save(content)?;
+        // The same content once more, which is what building upon it looks like.
+        self.memory.save(content)?;
+        Ok(stamp)
+    }
+}
+
+/// Busy writers took the lock twice for each write, to see that the first had not been undone.
+#[test]
+fn a_neighbour_who_builds_upon_our_write_costs_no_second_lock() {
+    let Store { memory, .. } = Store::holding(signed_in().to_json());
+    let locks = Arc::default();
+    let cache = TokenCache::new(Followed {
+        memory,
+        locks: Arc::clone(&locks),
+    });
+    assert_eq!(rotate(&cache).unwrap(), Merged::Stored);
+    assert_eq!(locks.load(Ordering::Relaxed), 1);
 }
 
 #[test]

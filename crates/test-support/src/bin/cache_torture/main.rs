@@ -10,6 +10,8 @@
 //! * `once PATH`: one modification, of which it tells how it ended, between two marks;
 //! * `token PATH THEN`: tokens from a credential whose cache holds none, after the shell has done
 //!   what is to happen once the cache is there.
+//! * `heartbeat PATH WRITES`: writes from an async service;
+//! * `special FOLDER`: whatever can stand at a path; `swaps FOLDER TIMES`: links that change.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -19,8 +21,10 @@
 )]
 
 mod count;
+mod heartbeat;
 mod once;
 mod read;
+mod special;
 mod token;
 
 use std::env;
@@ -58,6 +62,9 @@ fn main() {
         }
         ["once", path, timeout] => once::once(path, Duration::from_millis(number(timeout))),
         ["token", path, then] => token::token(path, then),
+        ["heartbeat", path, writes] => heartbeat::heartbeat(path, number(writes)),
+        ["special", folder] => special::special(Path::new(folder)),
+        ["swaps", folder, times] => special::swaps(Path::new(folder), number(times)),
         _ => panic!("the head of this program's source says how to call it"),
     };
     // By a system call that nothing else makes: others are made to fail.

@@ -28,7 +28,7 @@ pub(super) fn read(path: &str, reads: u64, time: Duration) -> Value {
             Ok(snapshot) => none += u64::from(snapshot.accounts().count() == 0),
             Err(error) => {
                 errors[usize::from(begins_anew)] += 1;
-                error_text.get_or_insert(error.to_string());
+                error_text.get_or_insert_with(|| error.to_string());
             }
         }
         slowest = slowest.max(turn.elapsed());

@@ -1,0 +1,64 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// After a write the lock stays free for as long as a write takes, so that a peer who looks every
+/// quarter of a second, and gives up after five, finds it free every other time at least.
+///
+/// Clones share what was learnt.
+#[derive(Clone, Debug)]
+pub(crate) struct Courtesy {
+    /// For how long the lock was held last, in microseconds.
+    held: Arc<AtomicU64>,
+}
+
+/// What a write takes on a usual disk, for who has not written yet.
+const USUAL: Duration = Duration::from_millis(5);
+/// Nobody waits for longer than this, however slow the disk is.
+const LONGEST: Duration = Duration::from_millis(50);
+
+impl Default for Courtesy {
+    fn default() -> Self {
+        let usual = u64::try_from(USUAL.as_micros()).unwrap_or_default();
+        Self {
+            held: Arc::new(AtomicU64::new(usual)),
+        }
+    }
+}
+
+impl Courtesy {
+    /// The lock was held for so long.
+    pub(crate) fn learn(&self, held: Duration) {
+        let micros = u64::try_from(held.min(LONGEST).as_micros()).unwrap_or(u64::MAX);
+        self.held.store(micros, Ordering::Relaxed);
+    }
+
+    /// For how long the lock should be left alone, if the cache was written at this time.
+    pub(crate) fn rest(&self, written: SystemTime, now: SystemTime) -> Option<Duration> {
+        let rest = Duration::from_micros(self.held.load(Ordering::Relaxed));
+        // A file from the future, of a server with another clock, is no reason to wait.
+        let age = now.duration_since(written).ok()?;
+        rest.checked_sub(age).filter(|left| !left.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_long_as_a_write_took_and_no_longer() {
+        let courtesy = Courtesy::default();
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let after = |millis| courtesy.rest(written, written + Duration::from_millis(millis));
+        assert_eq!(after(1), Some(Duration::from_millis(4)));
+        assert_eq!(after(5), None);
+        courtesy.learn(Duration::from_millis(20));
+        assert_eq!(after(5), Some(Duration::from_millis(15)));
+        courtesy.learn(Duration::from_secs(3_600));
+        assert_eq!(after(0), Some(LONGEST));
+        assert_eq!(after(50), None);
+        let future = written - Duration::from_secs(60);
+        assert_eq!(courtesy.rest(written, future), None);
+    }
+}
