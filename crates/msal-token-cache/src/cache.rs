@@ -368,7 +368,7 @@ impl TokenCache {
             return Ok(Read::Whole(last, look));
         }
         Ok(match Content::read(bytes, &self.location())? {
-            Content::Cache(snapshot) => Read::Whole(Arc::new(snapshot), look),
+            Content::Cache(snapshot) => Read::Whole(snapshot, look),
             Content::Empty => Read::Empty(look),
             Content::Torn(why) => {
                 let text = format!(

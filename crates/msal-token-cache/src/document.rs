@@ -19,6 +19,7 @@ mod splice;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use scan::each_member;
 use splice::Splice;
 
 /// The sections of the unified MSAL cache schema.
@@ -276,6 +277,18 @@ impl Document {
             out.push(&self.text[entry.value.clone()]);
         }
         out.push("\n    }");
+    }
+}
+
+impl Drop for Document {
+    /// Overwrites the text as `Zeroizing` does, but in large steps and not byte by byte: for a
+    /// large cache that took as long as reading it.
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut *self.text).into_bytes();
+        bytes.fill(0);
+        // Keeps the compiler from leaving out what nobody reads any more.
+        std::hint::black_box(&mut bytes);
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     }
 }
 

@@ -63,6 +63,21 @@ pub(super) fn owner(entry: &str) -> Range<usize> {
     scanner.owned(entry).unwrap_or_default()
 }
 
+/// Shows the name, with the quotes, and the value of each member of an object; `None` if the text
+/// is not one.
+pub(crate) fn each_member<'t>(text: &'t str, mut see: impl FnMut(&'t str, &'t str)) -> Option<()> {
+    let mut scanner = Scanner::of(text);
+    scanner.blanks();
+    scanner.object(|scanner, name| {
+        let start = scanner.at;
+        scanner.value()?;
+        see(&text[name.range], &text[start..scanner.at]);
+        Some(())
+    })?;
+    scanner.blanks();
+    (scanner.at == text.len()).then_some(())
+}
+
 struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
@@ -366,7 +381,7 @@ fn special_in(eight: u64) -> u64 {
 /// The members of an object, as they come.
 #[derive(Default)]
 struct Members {
-    members: Vec<Member>,
+    found: Vec<Member>,
     /// Of their names, as they are written.
     hashes: Vec<u64>,
     has_escapes: bool,
@@ -376,7 +391,7 @@ impl Members {
     fn push(&mut self, text: &str, name: Name, value: Range<usize>, owner: Range<usize>) {
         self.hashes.push(hash(text[name.range.clone()].as_bytes()));
         self.has_escapes |= name.is_escaped;
-        self.members.push(Member {
+        self.found.push(Member {
             name: name.range,
             value,
             owner,
@@ -393,11 +408,11 @@ impl Members {
         // Names that are written the same have the same hash; those with escapes may be the same
         // although they are written in another way.
         if !self.has_escapes && self.hashes.windows(2).all(|pair| pair[0] != pair[1]) {
-            return (self.members, flags);
+            return (self.found, flags);
         }
         let mut places = std::collections::HashMap::new();
-        let mut unique: Vec<Member> = Vec::with_capacity(self.members.len());
-        for member in self.members {
+        let mut unique: Vec<Member> = Vec::with_capacity(self.found.len());
+        for member in self.found {
             match places.entry(decode_name(&text[member.name.clone()])) {
                 std::collections::hash_map::Entry::Occupied(first) => {
                     let first: &mut Member = &mut unique[*first.get()];

@@ -408,7 +408,7 @@ proptest! {
         prop_assert_eq!(edited.entries(Section::AccessToken).len(), added);
         for position in 0..edited.entries(Section::IdToken).len() {
             let json = edited.entry(Section::IdToken, position).unwrap();
-            let members = crate::schema::Members::parse(json);
+            let members = Members::parse(json);
             let slow = members.and_then(|members| members.non_empty("home_account_id"));
             prop_assert_eq!(edited.owner(Section::IdToken, position), slow);
         }
