@@ -411,7 +411,7 @@ mod off_executor {
         pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
             match self.known(Freshness::Recent)? {
                 Known::Unchanged(snapshot) => Ok(snapshot),
-                Known::Changed(look) => self.reload_async(look).await,
+                Known::Changed(look) => Box::pin(self.reload_async(look)).await,
             }
         }
 
@@ -428,10 +428,11 @@ mod off_executor {
         pub async fn latest_async(&self) -> Result<Arc<Snapshot>> {
             match self.known(Freshness::Latest)? {
                 Known::Unchanged(snapshot) => Ok(snapshot),
-                Known::Changed(look) => self.reload_async(look).await,
+                Known::Changed(look) => Box::pin(self.reload_async(look)).await,
             }
         }
 
+        /// Boxed by its callers, so that the future of a hit stays small.
         async fn reload_async(&self, look: Look) -> Result<Arc<Snapshot>> {
             let quick = match look {
                 Look::At(Some(stamp)) => self.0.persistence.loads_quickly(&stamp),
