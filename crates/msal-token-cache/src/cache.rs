@@ -409,10 +409,11 @@ mod off_executor {
         ///
         /// Cancel safe: what was being read is kept for the next call.
         pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
-            match self.known(Freshness::Recent)? {
-                Known::Unchanged(snapshot) => Ok(snapshot),
-                Known::Changed(look) => Box::pin(self.reload_async(look)).await,
-            }
+            let reload = match self.known(Freshness::Recent)? {
+                Known::Unchanged(snapshot) => return Ok(snapshot),
+                Known::Changed(look) => Box::pin(self.reload_async(look)),
+            };
+            reload.await
         }
 
         /// [`latest`](Self::latest) for an async caller, as
@@ -426,10 +427,11 @@ mod off_executor {
         ///
         /// Cancel safe: what was being read is kept for the next call.
         pub async fn latest_async(&self) -> Result<Arc<Snapshot>> {
-            match self.known(Freshness::Latest)? {
-                Known::Unchanged(snapshot) => Ok(snapshot),
-                Known::Changed(look) => Box::pin(self.reload_async(look)).await,
-            }
+            let reload = match self.known(Freshness::Latest)? {
+                Known::Unchanged(snapshot) => return Ok(snapshot),
+                Known::Changed(look) => Box::pin(self.reload_async(look)),
+            };
+            reload.await
         }
 
         /// Boxed by its callers, so that the future of a hit stays small.
