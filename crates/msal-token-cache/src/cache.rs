@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,7 +54,11 @@ struct State {
     of: Look,
     /// The content that was looked at last: newer than the snapshot's where that looked torn.
     seen: Look,
+    /// The tick in which a reader last found the store as it was seen; [`NEVER`] before.
+    looked: AtomicU64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 /// A look at the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +67,30 @@ enum Look {
     Unsure,
     /// The stamp of the content, or that there was none.
     At(Option<Stamp>),
+}
+
+impl Look {
+    /// Whether content that was seen in the one look is what is there in the other. What was seen
+    /// right after a change has to be seen again: the next change may have looked the same.
+    fn holds_in(self, now: Self) -> bool {
+        let is_young = |look| matches!(look, Self::At(Some(stamp)) if Stamp::is_young(&stamp));
+        self == now && (!is_young(self) || is_young(now))
+    }
+}
+
+/// What a reader's look came to.
+enum Known {
+    Unchanged(Arc<Snapshot>),
+    Changed(Look),
+}
+
+/// How closely a reader looks.
+#[derive(Clone, Copy)]
+enum Freshness {
+    /// Once per tick.
+    Recent,
+    /// Now, whatever it costs.
+    Latest,
 }
 
 /// What one attempt to read came to.
@@ -88,6 +117,7 @@ impl TokenCache {
             snapshot: None,
             of: Look::Unsure,
             seen: Look::Unsure,
+            looked: AtomicU64::new(NEVER),
         };
         Self(Arc::new(Shared {
             persistence: Box::new(persistence),
@@ -113,7 +143,9 @@ impl TokenCache {
     }
 
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
-    /// last time.
+    /// last time, and looks at most once per [tick](Persistence::tick) of the store, a few
+    /// milliseconds: what another program writes is seen with the next tick, what is written
+    /// through this cache or a clone of it at once.
     ///
     /// Blocks while it reads, up to about 150 ms where the content looks torn; then the last good
     /// snapshot stays in use until the content changes again. Without one, and where the file is
@@ -124,9 +156,21 @@ impl TokenCache {
     ///
     /// There is a cache and it could not be read: [`ErrorKind`] says why.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
-        match self.unchanged()? {
-            (_, Some(snapshot)) => Ok(snapshot),
-            _ => self.reload(),
+        match self.known(Freshness::Recent)? {
+            Known::Unchanged(snapshot) => Ok(snapshot),
+            Known::Changed(_) => self.reload(),
+        }
+    }
+
+    /// The same, but it looks in any case: for whoever knows that somebody has just written.
+    ///
+    /// # Errors
+    ///
+    /// As [`snapshot`](Self::snapshot).
+    pub fn latest(&self) -> Result<Arc<Snapshot>> {
+        match self.known(Freshness::Latest)? {
+            Known::Unchanged(snapshot) => Ok(snapshot),
+            Known::Changed(_) => self.reload(),
         }
     }
 
@@ -218,23 +262,41 @@ impl TokenCache {
         self.0.persistence.stamp().map(Look::At)
     }
 
-    /// One look at the store, and the current snapshot if it is still what was read last.
-    fn unchanged(&self) -> Result<(Look, Option<Arc<Snapshot>>)> {
-        let look = self.look()?;
+    /// The current snapshot, if it is still what was read last.
+    fn known(&self, freshness: Freshness) -> Result<Known> {
         let state = self.0.state.load();
-        Ok((
-            look,
-            state
-                .snapshot
-                .as_ref()
-                .filter(|_| state.seen == look)
-                .map(Arc::clone),
-        ))
+        // Before the look, so that what changes right after it belongs to the next tick.
+        let tick = self.0.persistence.tick().unwrap_or(NEVER);
+        let is_known =
+            |state: &State| tick != NEVER && state.looked.load(Ordering::Relaxed) == tick;
+        let look = match freshness {
+            Freshness::Recent => {
+                if is_known(&state)
+                    && let Some(snapshot) = &state.snapshot
+                {
+                    return Ok(Known::Unchanged(Arc::clone(snapshot)));
+                }
+                Look::At(self.0.persistence.glance()?)
+            }
+            Freshness::Latest => self.look()?,
+        };
+        match &state.snapshot {
+            Some(snapshot) if state.seen.holds_in(look) => {
+                state.looked.store(tick, Ordering::Relaxed);
+                Ok(Known::Unchanged(Arc::clone(snapshot)))
+            }
+            _ => Ok(Known::Changed(look)),
+        }
     }
 
     fn publish(&self, snapshot: &Arc<Snapshot>, of: Look, seen: Look) {
         let snapshot = Some(Arc::clone(snapshot));
-        self.0.state.store(Arc::new(State { snapshot, of, seen }));
+        self.0.state.store(Arc::new(State {
+            snapshot,
+            of,
+            seen,
+            looked: AtomicU64::new(NEVER),
+        }));
     }
 
     fn reload(&self) -> Result<Arc<Snapshot>> {
@@ -263,7 +325,7 @@ impl TokenCache {
     fn read_for_writing(&self) -> Result<(Arc<Snapshot>, Look)> {
         let look = self.look()?;
         let state = self.0.state.load();
-        if let Some(snapshot) = state.snapshot.as_ref().filter(|_| state.of == look) {
+        if let Some(snapshot) = state.snapshot.as_ref().filter(|_| state.of.holds_in(look)) {
             return Ok((Arc::clone(snapshot), look));
         }
         match self.read_patiently(BUSY_WRITERS)? {
@@ -328,8 +390,14 @@ impl TokenCache {
             return Ok(Read::Whole(Arc::new(Snapshot::empty()), Look::At(None)));
         };
         let look = Look::At(Some(stamp));
+        // Touched, or written again as it was: the snapshot stays, and what was made of it.
+        if let Some(last) = self.current().filter(|last| {
+            !bytes.is_empty() && last.document().text().as_bytes() == bytes.as_slice()
+        }) {
+            return Ok(Read::Whole(last, look));
+        }
         Ok(match Content::read(bytes, &self.location())? {
-            Content::Cache(snapshot) => Read::Whole(Arc::new(snapshot), look),
+            Content::Cache(snapshot) => Read::Whole(snapshot, look),
             Content::Empty => Read::Empty(look),
             Content::Torn(why) => {
                 let text = format!(
@@ -353,7 +421,10 @@ impl fmt::Debug for TokenCache {
 
 #[cfg(feature = "tokio")]
 mod off_executor {
-    use super::{Arc, Error, ErrorKind, Look, Read, Result, Snapshot, TokenCache, Transaction};
+    use super::{
+        Arc, Error, ErrorKind, Freshness, Known, Look, Read, Result, Snapshot, TokenCache,
+        Transaction,
+    };
 
     impl TokenCache {
         /// [`snapshot`](Self::snapshot) for an async caller: what is read quickly is read in place,
@@ -367,9 +438,35 @@ mod off_executor {
         ///
         /// Cancel safe: what was being read is kept for the next call.
         pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
-            let quick = match self.unchanged()? {
-                (_, Some(snapshot)) => return Ok(snapshot),
-                (Look::At(Some(stamp)), None) => self.0.persistence.loads_quickly(&stamp),
+            let reload = match self.known(Freshness::Recent)? {
+                Known::Unchanged(snapshot) => return Ok(snapshot),
+                Known::Changed(look) => Box::pin(self.reload_async(look)),
+            };
+            reload.await
+        }
+
+        /// [`latest`](Self::latest) for an async caller, as
+        /// [`snapshot_async`](Self::snapshot_async) is for [`snapshot`](Self::snapshot).
+        ///
+        /// # Errors
+        ///
+        /// As [`snapshot`](Self::snapshot).
+        ///
+        /// # Cancel safety
+        ///
+        /// Cancel safe: what was being read is kept for the next call.
+        pub async fn latest_async(&self) -> Result<Arc<Snapshot>> {
+            let reload = match self.known(Freshness::Latest)? {
+                Known::Unchanged(snapshot) => return Ok(snapshot),
+                Known::Changed(look) => Box::pin(self.reload_async(look)),
+            };
+            reload.await
+        }
+
+        /// Boxed by its callers, so that the future of a hit stays small.
+        async fn reload_async(&self, look: Look) -> Result<Arc<Snapshot>> {
+            let quick = match look {
+                Look::At(Some(stamp)) => self.0.persistence.loads_quickly(&stamp),
                 _ => true,
             };
             if quick && let Read::Whole(snapshot, look) = self.read_once()? {

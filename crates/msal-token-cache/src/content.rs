@@ -1,5 +1,7 @@
 //! What the bytes in a store are, before anybody takes them for a cache.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use crate::document::NotADocument;
@@ -14,7 +16,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub(crate) enum Content {
     /// Nothing: a cache without entries, a signal file, or a peer that has just truncated it.
     Empty,
-    Cache(Snapshot),
+    Cache(Arc<Snapshot>),
     /// Not a whole cache; a moment later it may be.
     Torn(NotADocument),
 }
@@ -43,7 +45,7 @@ impl Content {
                 return Ok(Self::Torn(NotADocument::NotUtf8));
             }
         };
-        Ok(Snapshot::parse(text).map_or_else(Self::Torn, Self::Cache))
+        Ok(Snapshot::parse(text).map_or_else(Self::Torn, |read| Self::Cache(Arc::new(read))))
     }
 }
 

@@ -4,7 +4,7 @@
 //! for byte: unknown sections, entries and members survive because nobody ever takes them apart.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -12,8 +12,15 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use crate::schema::Members;
+
+mod scan;
+mod splice;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use scan::each_member;
+use splice::Splice;
 
 /// The sections of the unified MSAL cache schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,16 +51,24 @@ impl Section {
             Self::AppMetadata => "AppMetadata",
         }
     }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.name() == name)
+    }
 }
 
 /// A member of a JSON object: where its name (with the quotes) and its value stand in the text.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Member {
     name: Range<usize>,
     value: Range<usize>,
+    /// Of an entry: its `home_account_id`, without the quotes. Empty if it has none or one that has
+    /// to be decoded.
+    owner: Range<usize>,
 }
 
 /// What became of a section's value.
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 enum Entries {
     Absent,
     /// Not an object; reads as empty and is never written.
@@ -66,6 +81,8 @@ pub(crate) struct Document {
     text: Zeroizing<String>,
     members: Vec<Member>,
     sections: [Entries; 5],
+    has_duplicates: bool,
+    has_escaped_keys: bool,
 }
 
 /// Why a text is not a cache.
@@ -89,41 +106,27 @@ impl fmt::Display for NotADocument {
 impl Document {
     /// A cache with nothing in it.
     pub(crate) fn empty() -> Self {
-        let sections = std::array::from_fn(|_| Entries::Absent);
         Self {
             text: Zeroizing::new(String::new()),
             members: Vec::new(),
-            sections,
+            sections: std::array::from_fn(|_| Entries::Absent),
+            has_duplicates: false,
+            has_escaped_keys: false,
         }
     }
 
     /// Takes a text apart as far as the entries of the known sections. Of duplicate names the
     /// first one's place and the last one's value count, as in Python.
     pub(crate) fn parse(text: Zeroizing<String>) -> Result<Self, NotADocument> {
-        let members = object_members(&text, 0..text.len()).map_err(|error| {
-            if error.is_data() {
-                NotADocument::NotAnObject
-            } else {
-                NotADocument::Syntax {
-                    line: error.line(),
-                    column: error.column(),
-                }
-            }
-        })?;
-        let sections = Section::ALL.map(|section| {
-            match members
-                .iter()
-                .find(|m| decode_name(&text[m.name.clone()]) == section.name())
-            {
-                None => Entries::Absent,
-                Some(member) => object_members(&text, member.value.clone())
-                    .map_or(Entries::Malformed, Entries::Listed),
-            }
-        });
+        let Some(places) = scan::places(&text) else {
+            return Err(why_not(&text));
+        };
         Ok(Self {
             text,
-            members,
-            sections,
+            members: places.members,
+            sections: places.sections,
+            has_duplicates: places.has_duplicates,
+            has_escaped_keys: places.has_escaped_keys,
         })
     }
 
@@ -158,75 +161,134 @@ impl Document {
             .map(|entry| &self.text[entry.value.clone()])
     }
 
-    /// The keys under which the entries of a section stand.
-    pub(crate) fn keys(&self, section: Section) -> impl Iterator<Item = Cow<'_, str>> {
-        self.listed(section)
-            .iter()
-            .map(|entry| decode_name(&self.text[entry.name.clone()]))
+    /// Whose the entry at this position is: its `home_account_id`, if it has one.
+    pub(crate) fn owner(&self, section: Section, position: usize) -> Option<Cow<'_, str>> {
+        let entry = self.listed(section).get(position)?;
+        if entry.owner.is_empty() {
+            Members::parse(&self.text[entry.value.clone()])?.non_empty("home_account_id")
+        } else {
+            Some(Cow::Borrowed(&self.text[entry.owner.clone()]))
+        }
     }
 
-    /// The text with these edits; everything else is copied as it stands.
-    pub(crate) fn edited(&self, edits: &Edits) -> Zeroizing<String> {
-        let mut out = Writer::with_room_for(self.text.len() + edits.length());
-        let mut first = true;
-        let mut member = |out: &mut Writer| {
-            out.push(if first { "{\n    " } else { ",\n    " });
-            first = false;
+    /// The entries of an account, with their positions.
+    pub(crate) fn entries_of<'d>(
+        &'d self,
+        section: Section,
+        home_account_id: &'d str,
+    ) -> impl Iterator<Item = (usize, &'d str)> {
+        self.entries(section)
+            .enumerate()
+            .filter(move |(position, _)| {
+                self.owner(section, *position)
+                    .is_some_and(|owner| owner == home_account_id)
+            })
+    }
+
+    /// The positions of the entries that stand under a key: at most one.
+    pub(crate) fn positions_at<'d>(
+        &'d self,
+        section: Section,
+        key: &'d str,
+    ) -> impl Iterator<Item = usize> + 'd {
+        let is_at = move |name: &Range<usize>| {
+            if self.has_escaped_keys {
+                decode_name(&self.text[name.clone()]) == key
+            } else {
+                name.len() == key.len() + 2 && &self.text[name.start + 1..name.end - 1] == key
+            }
         };
-        let mut written = [false; 5];
-        for Member { name, value } in &self.members {
+        let entries = self.listed(section).iter().enumerate();
+        entries
+            .filter(move |(_, entry)| is_at(&entry.name))
+            .map(|(position, _)| position)
+    }
+
+    /// The document with these edits; everything else is copied as it stands, and not read again.
+    /// Of duplicates only what counts is left.
+    ///
+    /// A section that is malformed is left as it is.
+    pub(crate) fn edited(&self, edits: &Edits) -> Result<Self, NotADocument> {
+        if self.has_duplicates {
+            return Self::parse(self.without_duplicates())?.edited(edits);
+        }
+        let mut splice = Splice::of(&self.text, edits.length());
+        let mut members = Vec::with_capacity(self.members.len() + Section::ALL.len());
+        let mut sections = std::array::from_fn(|_| Entries::Absent);
+        for member in &self.members {
+            let section = Section::named(&decode_name(&self.text[member.name.clone()]));
+            let entries = section.map(|section| &self.sections[section as usize]);
+            let edits = section.and_then(|section| edits.of(section));
+            let (member, entries) = match (entries, edits) {
+                (Some(Entries::Listed(entries)), Some(edits)) => {
+                    splice.edit(member, entries, edits)
+                }
+                _ => splice.keep(member, entries),
+            };
+            members.push(member);
+            if let Some(section) = section {
+                sections[section as usize] = entries;
+            }
+        }
+        let last = self.members.last();
+        let mut closes = last.is_none().then_some("}");
+        splice.go_behind(last);
+        for section in Section::ALL {
+            if let Some(edits) = edits.of(section)
+                && matches!(self.sections[section as usize], Entries::Absent)
+            {
+                let (member, entries) = splice.add_section(section, edits, members.is_empty());
+                members.push(member);
+                sections[section as usize] = entries;
+                closes = closes.map(|_| "\n}");
+            }
+        }
+        let escaped_keys = self.has_escaped_keys || edits.has_escaped_keys();
+        Ok(splice.finish(closes, members, sections, escaped_keys))
+    }
+
+    /// The text with each name once.
+    fn without_duplicates(&self) -> Zeroizing<String> {
+        let mut out = Writer::with_room_for(self.text.len() + self.text.len() / 4);
+        out.push("{");
+        for (position, Member { name, value, .. }) in self.members.iter().enumerate() {
             let name = &self.text[name.clone()];
-            member(&mut out);
+            out.push(if position == 0 { "\n    " } else { ",\n    " });
             out.push(name);
             out.push(": ");
-            let section = Section::ALL
-                .into_iter()
-                .find(|section| decode_name(name) == section.name());
-            match section.map(|section| (section, edits.of(section))) {
-                Some((section, Some(edits))) => {
-                    written[section as usize] = true;
-                    self.push_section(section, edits, &mut out);
-                }
+            match Section::named(&decode_name(name)).map(|section| self.listed(section)) {
+                Some(entries) if !entries.is_empty() => self.push_entries(entries, &mut out),
                 _ => out.push(&self.text[value.clone()]),
             }
         }
-        for section in Section::ALL
-            .into_iter()
-            .filter(|section| !written[*section as usize])
-        {
-            let Some(edits) = edits.of(section) else {
-                continue;
-            };
-            member(&mut out);
-            out.push(&encode(section.name()));
-            out.push(": ");
-            self.push_section(section, edits, &mut out);
-        }
-        out.push(if first { "{}" } else { "\n}" });
+        out.push("\n}");
         out.finish()
     }
 
-    fn push_section(&self, section: Section, edits: &SectionEdits, out: &mut Writer) {
-        let mut first = true;
-        let mut push = |name: &str, value: &str| {
-            out.push(if first { "{\n        " } else { ",\n        " });
-            first = false;
-            out.push(name);
+    fn push_entries(&self, entries: &[Member], out: &mut Writer) {
+        for (position, entry) in entries.iter().enumerate() {
+            out.push(if position == 0 {
+                "{\n        "
+            } else {
+                ",\n        "
+            });
+            out.push(&self.text[entry.name.clone()]);
             out.push(": ");
-            out.push(value);
-        };
-        for (position, entry) in self.listed(section).iter().enumerate() {
-            let name = &self.text[entry.name.clone()];
-            match edits.changed.get(&position) {
-                None => push(name, &self.text[entry.value.clone()]),
-                Some(Some(value)) => push(name, value),
-                Some(None) => {}
-            }
+            out.push(&self.text[entry.value.clone()]);
         }
-        for (key, value) in &edits.added {
-            push(&encode(key), value);
-        }
-        out.push(if first { "{}" } else { "\n    }" });
+        out.push("\n    }");
+    }
+}
+
+impl Drop for Document {
+    /// Overwrites the text as `Zeroizing` does, but in large steps and not byte by byte: for a
+    /// large cache that took as long as reading it.
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut *self.text).into_bytes();
+        bytes.fill(0);
+        // Keeps the compiler from leaving out what nobody reads any more.
+        std::hint::black_box(&mut bytes);
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     }
 }
 
@@ -245,7 +307,7 @@ pub(crate) struct Edits([SectionEdits; 5]);
 #[derive(Default)]
 struct SectionEdits {
     /// `None` removes the entry.
-    changed: HashMap<usize, Option<Zeroizing<String>>>,
+    changed: BTreeMap<usize, Option<Zeroizing<String>>>,
     added: Vec<(String, Zeroizing<String>)>,
 }
 
@@ -282,6 +344,11 @@ impl Edits {
     fn of(&self, section: Section) -> Option<&SectionEdits> {
         let edits = &self.0[section as usize];
         (!edits.changed.is_empty() || !edits.added.is_empty()).then_some(edits)
+    }
+
+    fn has_escaped_keys(&self) -> bool {
+        let mut added = self.0.iter().flat_map(|edits| &edits.added);
+        added.any(|(key, _)| encode(key).contains('\\'))
     }
 
     /// About what the edits add to a text.
@@ -355,47 +422,33 @@ pub(crate) fn encode(text: &str) -> Zeroizing<String> {
     Zeroizing::new(String::from_utf8(json).expect("JSON is UTF-8"))
 }
 
-/// The members of the object that stands at `range`, with their places in `text`.
-fn object_members(text: &str, range: Range<usize>) -> serde_json::Result<Vec<Member>> {
-    struct Members<'t> {
-        text: &'t str,
-    }
+/// Why a text in which no cache was found is none.
+fn why_not(text: &str) -> NotADocument {
+    struct AnyMembers;
 
-    impl<'t> Visitor<'t> for Members<'t> {
-        type Value = Vec<Member>;
+    impl<'t> Visitor<'t> for AnyMembers {
+        type Value = ();
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object")
         }
 
-        fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let place = |raw: &RawValue| {
-                let start = raw.get().as_ptr() as usize - self.text.as_ptr() as usize;
-                start..start + raw.get().len()
-            };
-            let mut members: Vec<Member> = Vec::new();
-            let mut places: HashMap<Cow<'t, str>, usize> = HashMap::new();
-            while let Some((name, value)) = map.next_entry::<&'t RawValue, &'t RawValue>()? {
-                let member = Member {
-                    name: place(name),
-                    value: place(value),
-                };
-                match places.entry(decode_name(name.get())) {
-                    std::collections::hash_map::Entry::Occupied(first) => {
-                        members[*first.get()].value = member.value;
-                    }
-                    std::collections::hash_map::Entry::Vacant(place) => {
-                        place.insert(members.len());
-                        members.push(member);
-                    }
-                }
-            }
-            Ok(members)
+        fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
+            while map.next_entry::<&'t RawValue, &'t RawValue>()?.is_some() {}
+            Ok(())
         }
     }
 
-    let mut deserializer = serde_json::Deserializer::from_str(&text[range]);
-    let members = deserializer.deserialize_map(Members { text })?;
-    deserializer.end()?;
-    Ok(members)
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = deserializer
+        .deserialize_map(AnyMembers)
+        .and_then(|()| deserializer.end());
+    match read {
+        Err(error) if error.is_data() => NotADocument::NotAnObject,
+        Err(error) => NotADocument::Syntax {
+            line: error.line(),
+            column: error.column(),
+        },
+        Ok(()) => NotADocument::Syntax { line: 0, column: 0 },
+    }
 }

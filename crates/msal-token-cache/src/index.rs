@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::document::{Document, Section};
-use crate::schema::Members;
 
 /// Positions in the `AccessToken` section by `home_account_id`, in document order.
 #[derive(Default)]
@@ -12,11 +11,8 @@ pub(crate) struct Index(HashMap<Box<str>, Vec<usize>>);
 impl Index {
     pub(crate) fn of(document: &Document) -> Self {
         let mut positions: HashMap<Box<str>, Vec<usize>> = HashMap::new();
-        for (position, json) in document.entries(Section::AccessToken).enumerate() {
-            let Some(members) = Members::parse(json) else {
-                continue;
-            };
-            let Some(account) = members.non_empty("home_account_id") else {
+        for position in 0..document.entries(Section::AccessToken).len() {
+            let Some(account) = document.owner(Section::AccessToken, position) else {
                 continue;
             };
             match positions.get_mut(&*account) {

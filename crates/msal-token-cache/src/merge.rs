@@ -48,11 +48,10 @@ impl Transaction {
 
 /// Rotates the redeemed refresh token in its entry. `false` if there is no such entry any more.
 fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits) -> bool {
-    let of_account: Vec<_> = parsed(document, Section::RefreshToken, RefreshToken::parse)
+    let id = &*new.redeemed.home_account_id;
+    let of_account: Vec<_> = parsed(document, Section::RefreshToken, id, RefreshToken::parse)
         .filter(|(_, _, entry)| {
-            entry.home_account_id() == new.redeemed.home_account_id
-                && entry.environment() == new.redeemed.environment
-                && !entry.is_partitioned()
+            entry.environment() == new.redeemed.environment && !entry.is_partitioned()
         })
         .collect();
     let of_client = |client_id: &str| {
@@ -123,11 +122,9 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         ),
         ("refresh_on", refresh_on.as_deref()),
     ];
-    let of_account: Vec<_> = parsed(document, Section::AccessToken, AccessToken::parse)
-        .filter(|(_, _, entry)| {
-            entry.home_account_id() == new.redeemed.home_account_id
-                && same_cloud(entry.environment(), &new.redeemed.environment)
-        })
+    let id = &*new.redeemed.home_account_id;
+    let of_account: Vec<_> = parsed(document, Section::AccessToken, id, AccessToken::parse)
+        .filter(|(_, _, entry)| same_cloud(entry.environment(), &new.redeemed.environment))
         .collect();
     let has_same_scopes = |entry: &AccessToken<'_>| {
         entry.target().contains(target.scopes()) && target.contains(entry.target().scopes())
@@ -181,11 +178,9 @@ fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> b
 }
 
 fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edits: &mut Edits) {
-    let of_account: Vec<_> = parsed(document, Section::Account, Account::parse)
-        .filter(|(_, _, entry)| {
-            entry.home_account_id() == new.redeemed.home_account_id
-                && same_cloud(entry.environment(), &new.redeemed.environment)
-        })
+    let id = &*new.redeemed.home_account_id;
+    let of_account: Vec<_> = parsed(document, Section::Account, id, Account::parse)
+        .filter(|(_, _, entry)| same_cloud(entry.environment(), &new.redeemed.environment))
         .collect();
     // What the ID token leaves out, the account's entries for other tenants may know: the last one
     // best, for entries come oldest first.
@@ -238,10 +233,7 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
         ("client_id", Some(&*new.client_id)),
     ];
     let is_ours = |entry: &Members<'_>| {
-        entry
-            .text("home_account_id")
-            .is_some_and(|id| id == new.redeemed.home_account_id)
-            && entry.is("environment", &new.redeemed.environment)
+        entry.is("environment", &new.redeemed.environment)
             && entry.is("client_id", &new.client_id)
             && entry.is("realm", &new.realm)
     };
@@ -251,7 +243,10 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
         &new.client_id,
         &new.realm,
     );
-    change_or_add(document, Section::IdToken, key, &members, is_ours, edits);
+    let id = &new.redeemed.home_account_id;
+    let mut entries = document.entries_of(Section::IdToken, id);
+    let ours = entries.find(|(_, json)| Members::parse(json).is_some_and(|e| is_ours(&e)));
+    change_or_add(document, Section::IdToken, ours, key, &members, edits);
 }
 
 fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) {
@@ -268,23 +263,19 @@ fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) 
         entry.is("environment", &new.redeemed.environment) && entry.is("client_id", &new.client_id)
     };
     let key = key::app_metadata(&new.redeemed.environment, &new.client_id);
-    change_or_add(
-        document,
-        Section::AppMetadata,
-        key,
-        &members,
-        is_ours,
-        edits,
-    );
+    let mut entries = document.entries(Section::AppMetadata).enumerate();
+    let ours = entries.find(|(_, json)| Members::parse(json).is_some_and(|e| is_ours(&e)));
+    change_or_add(document, Section::AppMetadata, ours, key, &members, edits);
 }
 
-/// The entries of a section that can be read, with their positions and texts.
+/// The entries of an account in a section that can be read, with their positions and texts.
 fn parsed<'d, E: 'd>(
     document: &'d Document,
     section: Section,
+    home_account_id: &'d str,
     parse: impl Fn(&'d str) -> Option<E> + 'd,
 ) -> impl Iterator<Item = (usize, &'d str, E)> {
-    let entries = document.entries(section).enumerate();
+    let entries = document.entries_of(section, home_account_id);
     entries.filter_map(move |(position, json)| Some((position, json, parse(json)?)))
 }
 
@@ -293,15 +284,11 @@ type MemberTexts<'a> = [(&'a str, Option<&'a str>)];
 fn change_or_add(
     document: &Document,
     section: Section,
+    ours: Option<(usize, &str)>,
     key: String,
     members: &MemberTexts<'_>,
-    is_ours: impl Fn(&Members<'_>) -> bool,
     edits: &mut Edits,
 ) {
-    let ours = document
-        .entries(section)
-        .enumerate()
-        .find(|(_, json)| Members::parse(json).is_some_and(|entry| is_ours(&entry)));
     match ours {
         Some((position, json)) => change(section, position, json, members, edits),
         None => add(document, section, key, members, edits),
@@ -330,8 +317,8 @@ fn add(
     edits: &mut Edits,
 ) {
     let is_taken = |edits: &Edits, key: &str| {
-        let mut taken = document.keys(section).enumerate();
-        taken.any(|(position, taken)| taken == key && !edits.removes(section, position))
+        let mut taken = document.positions_at(section, key);
+        taken.any(|position| !edits.removes(section, position))
     };
     while is_taken(edits, &key) {
         key.push('-');

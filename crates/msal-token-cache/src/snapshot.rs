@@ -18,17 +18,18 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn empty() -> Self {
-        Self {
-            document: Document::empty(),
-            index: OnceLock::new(),
-        }
+        Self::of(Document::empty())
     }
 
     pub(crate) fn parse(text: Zeroizing<String>) -> Result<Self, NotADocument> {
-        Ok(Self {
-            document: Document::parse(text)?,
+        Document::parse(text).map(Self::of)
+    }
+
+    pub(crate) fn of(document: Document) -> Self {
+        Self {
+            document,
             index: OnceLock::new(),
-        })
+        }
     }
 
     /// Whether it was made of nothing: there was no content, not even that of an empty cache.

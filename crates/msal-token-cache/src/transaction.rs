@@ -45,16 +45,11 @@ impl Transaction {
             Section::IdToken,
             Section::Account,
         ] {
-            for (position, json) in self.current.document().entries(section).enumerate() {
-                let Some(members) = Members::parse(json) else {
-                    continue;
-                };
-                if members
-                    .text("home_account_id")
-                    .is_some_and(|id| id == home_account_id)
-                    && members
-                        .text("environment")
-                        .is_some_and(|host| same_cloud(&host, environment))
+            let document = self.current.document();
+            for (position, json) in document.entries_of(section, home_account_id) {
+                if Members::parse(json)
+                    .and_then(|members| members.text("environment"))
+                    .is_some_and(|host| same_cloud(&host, environment))
                 {
                     edits.remove(section, position);
                 }
@@ -79,13 +74,13 @@ impl Transaction {
             ));
         }
         if edits.sections().next().is_some() {
-            let edited = Snapshot::parse(document.edited(edits)).map_err(|error| {
+            let edited = document.edited(edits).map_err(|error| {
                 Error::new(
                     ErrorKind::Corrupt,
                     format!("the edited cache would be {error}"),
                 )
             })?;
-            self.current = Arc::new(edited);
+            self.current = Arc::new(Snapshot::of(edited));
         }
         Ok(())
     }

@@ -28,12 +28,23 @@ fn try_parse(text: &str) -> Result<Document, NotADocument> {
     Document::parse(Zeroizing::new(text.to_owned()))
 }
 
+/// The edited document, which must be what its text is when it is read.
+fn edited(document: &Document, edits: &Edits) -> Document {
+    let edited = document.edited(edits).expect("it stays a document");
+    let read = parse(edited.text());
+    assert_eq!(edited.members, read.members, "{}", edited.text());
+    assert_eq!(edited.sections, read.sections, "{}", edited.text());
+    assert!(!read.has_duplicates && (edited.has_escaped_keys || !read.has_escaped_keys));
+    edited
+}
+
 fn json(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.to_owned())
 }
 
 fn entries(document: &Document, section: Section) -> Vec<(String, String)> {
-    let keys = document.keys(section).map(Cow::into_owned);
+    let names = document.listed(section).iter();
+    let keys = names.map(|entry| decode_name(&document.text[entry.name.clone()]).into_owned());
     keys.zip(document.entries(section).map(str::to_owned))
         .collect()
 }
@@ -47,7 +58,7 @@ fn an_edit_leaves_every_other_byte_of_a_value_and_the_order() {
     let document = parse(REALISTIC);
     let mut edits = Edits::default();
     edits.replace(Section::Account, 0, json(r#"{"username": "bob"}"#));
-    let edited = parse(&document.edited(&edits));
+    let edited = edited(&document, &edits);
 
     let names = |document: &Document| -> Vec<_> {
         let names = document
@@ -87,7 +98,7 @@ fn entries_are_replaced_removed_and_added() {
     edits.remove(Section::IdToken, 1);
     edits.add(Section::IdToken, "d\"\u{1}".to_owned(), json("{}"));
     edits.add(Section::RefreshToken, "r".to_owned(), json("{}"));
-    let edited = parse(&document.edited(&edits));
+    let edited = edited(&document, &edits);
     let expected = [
         pair("a", "{\"n\":1}"),
         pair("c", "{}"),
@@ -105,18 +116,18 @@ fn entries_are_replaced_removed_and_added() {
 fn the_last_entry_leaves_an_empty_section() {
     let mut edits = Edits::default();
     edits.remove(Section::Account, 0);
-    let edited = parse(r#"{"Account": {"a": {}}}"#).edited(&edits);
-    assert_eq!(*edited, "{\n    \"Account\": {}\n}");
+    let edited = edited(&parse(r#"{"Account": { "a": {} }}"#), &edits);
+    assert_eq!(edited.text(), r#"{"Account": {}}"#);
 }
 
 #[test]
 fn a_cache_begins_with_its_first_entry() {
     for empty in [Document::empty(), parse("{}"), parse(" {\n} ")] {
-        assert_eq!(*empty.edited(&Edits::default()), "{}");
+        assert_eq!(edited(&empty, &Edits::default()).text(), "{}");
         let mut edits = Edits::default();
         edits.add(Section::Account, "k".to_owned(), json("{}"));
         let expected = "{\n    \"Account\": {\n        \"k\": {}\n    }\n}";
-        assert_eq!(*empty.edited(&edits), expected);
+        assert_eq!(edited(&empty, &edits).text(), expected);
     }
 }
 
@@ -132,7 +143,7 @@ fn of_duplicates_the_first_place_and_the_last_value_count() {
     let mut edits = Edits::default();
     edits.remove(Section::Account, 1);
     let expected = "{\n    \"Account\": {\n        \"k\": {\"v\":2}\n    },\n    \"X\": 2\n}";
-    assert_eq!(*document.edited(&edits), expected);
+    assert_eq!(edited(&document, &edits).text(), expected);
 }
 
 #[test]
@@ -198,7 +209,7 @@ fn no_single_wrong_byte_brings_it_down() {
             if !document.is_malformed(Section::Account) {
                 edits.add(Section::Account, "new".to_owned(), json("{}"));
             }
-            parse(&document.edited(&edits));
+            edited(&document, &edits);
         }
     }
     assert!(read > REALISTIC.len(), "only {read} of them could be read");
@@ -212,9 +223,9 @@ fn nesting_is_bounded_by_memory_not_by_the_stack() {
         let document = parse(&text);
         let mut edits = Edits::default();
         edits.add(Section::Account, "new".to_owned(), json("{}"));
-        let edited = document.edited(&edits);
-        assert_eq!(edited.matches(&deep).count(), 2, "depth {depth}");
-        assert_eq!(parse(&edited).entries(Section::Account).len(), 2);
+        let edited = edited(&document, &edits);
+        assert_eq!(edited.text().matches(&deep).count(), 2, "depth {depth}");
+        assert_eq!(edited.entries(Section::Account).len(), 2);
     }
 }
 
@@ -327,7 +338,7 @@ proptest! {
             let part = |range: &Range<usize>| text[range.clone()].to_owned();
             members.iter().map(|m| (part(&m.name), part(&m.value))).collect()
         };
-        let edited = parse(&document.edited(&edits));
+        let edited = edited(&document, &edits);
         prop_assert_eq!(raw(edited.listed(Section::AccessToken), edited.text()), expected_tokens);
         prop_assert_eq!(raw(edited.listed(Section::Account), edited.text()), accounts);
         let other = |mut members: Vec<(String, String)>| {
@@ -335,6 +346,72 @@ proptest! {
             members
         };
         prop_assert_eq!(other(raw(&edited.members, edited.text())), other(members));
+    }
+
+    /// Any edits at all: each entry is kept, replaced or taken out, others are added, and what comes
+    /// out is what its text says.
+    #[test]
+    fn any_edits_come_to_what_their_text_says(
+        fates in proptest::collection::vec((any_name(), any_json(), 0..3_u8), 0..8),
+        owner in proptest::option::of("[a-c\\\\]{0,2}"),
+        added in 0..3_usize,
+        blank in "[ \t\r\n]{0,9}",
+    ) {
+        let fates: Vec<_> = {
+            let mut seen = std::collections::HashSet::new();
+            let is_new = |(name, ..): &(String, String, u8)| {
+                seen.insert(decode_name(name).into_owned()) && !name.contains("new")
+            };
+            fates.into_iter().filter(is_new).collect::<Vec<_>>()
+        };
+        let entry = |value: &str| match &owner {
+            Some(owner) => {
+                let owner = encode(owner);
+                object_text(&[
+                    (r#""v""#.to_owned(), value.to_owned()),
+                    (r#""home_account_id""#.to_owned(), (*owner).clone()),
+                ], &blank)
+            }
+            None => value.to_owned(),
+        };
+        let entries: Vec<_> = fates.iter().map(|(name, v, _)| (name.clone(), entry(v))).collect();
+        let section = object_text(&entries, &blank);
+        let document = parse(&format!(
+            r#"{{{blank}"X":1,{blank}"IdToken"{blank}:{section},{blank}"Account": {{"k": {{}}}}{blank}}}"#
+        ));
+        let mut edits = Edits::default();
+        let mut expected = Vec::new();
+        for (position, ((name, value), (.., fate))) in entries.iter().zip(&fates).enumerate() {
+            match fate {
+                0 => expected.push((name.clone(), value.clone())),
+                1 => {
+                    let value = entry("42");
+                    edits.replace(Section::IdToken, position, json(&value));
+                    expected.push((name.clone(), value));
+                }
+                _ => edits.remove(Section::IdToken, position),
+            }
+        }
+        for n in 0..added {
+            let value = entry("1");
+            for section in [Section::IdToken, Section::AccessToken] {
+                edits.add(section, format!("new{n}"), json(&value));
+            }
+            expected.push((format!("\"new{n}\""), value));
+        }
+        let edited = edited(&document, &edits);
+        let listed = edited.listed(Section::IdToken).iter().map(|member| {
+            let part = |range: &Range<usize>| edited.text()[range.clone()].to_owned();
+            (part(&member.name), part(&member.value))
+        });
+        prop_assert_eq!(listed.collect::<Vec<_>>(), expected);
+        prop_assert_eq!(edited.entries(Section::AccessToken).len(), added);
+        for position in 0..edited.entries(Section::IdToken).len() {
+            let json = edited.entry(Section::IdToken, position).unwrap();
+            let members = Members::parse(json);
+            let slow = members.and_then(|members| members.non_empty("home_account_id"));
+            prop_assert_eq!(edited.owner(Section::IdToken, position), slow);
+        }
     }
 
     /// What serde_json reads as an object, we read, and the other way round but for two things
@@ -353,6 +430,9 @@ proptest! {
         let theirs = serde_json::from_str::<Value>(&text).is_ok_and(|value| value.is_object());
         let only_for_us = text.contains("\\u") || text.contains("e9");
         let ours = try_parse(&text).is_ok();
+        let raw = serde_json::from_str::<&RawValue>(&text);
+        let raw = raw.is_ok_and(|raw| raw.get().starts_with('{'));
+        prop_assert_eq!(ours, raw);
         prop_assert!(ours == theirs || (ours && only_for_us), "ours {ours}, theirs {theirs}");
     }
 }

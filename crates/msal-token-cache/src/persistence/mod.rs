@@ -6,12 +6,16 @@ mod atomic_file;
 mod file;
 #[cfg(unix)]
 mod folder;
+#[cfg(unix)]
+mod held_file;
 mod memory;
 #[cfg(all(test, unix))]
 mod power_loss;
 #[cfg(unix)]
 mod safe_open;
 mod stamp;
+#[cfg(unix)]
+mod ticks;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -36,12 +40,32 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     fn location(&self) -> String;
 
     /// What tells whether the content has changed; `None` where there is no content. Two contents
-    /// never have the same stamp. Called once per request for a token, in place: it must be fast.
+    /// never have the same stamp. Writers go by it, and whoever asks for the
+    /// [`latest`](crate::TokenCache::latest) content.
     ///
     /// # Errors
     ///
     /// The store could not be found out about.
     fn stamp(&self) -> Result<Option<Stamp>>;
+
+    /// The same for readers, who can do with less: a change of the content shows at once, that the
+    /// store as a whole was put elsewhere may show a second later. Called in place by those who
+    /// want a token, once per [`tick`](Self::tick): it must be fast. By default it is the
+    /// [`stamp`](Self::stamp).
+    ///
+    /// # Errors
+    ///
+    /// The store could not be found out about.
+    fn glance(&self) -> Result<Option<Stamp>> {
+        self.stamp()
+    }
+
+    /// A number that is another one whenever it is time for a reader to look at the store again,
+    /// and never one that was there before. Called for every request for a token, so it must cost
+    /// next to nothing. `None`, the default, has each of them look.
+    fn tick(&self) -> Option<u64> {
+        None
+    }
 
     /// Reads the content without a lock, with the stamp that belongs to it; `None` where there is
     /// no content.
@@ -128,6 +152,14 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
 
     fn stamp(&self) -> Result<Option<Stamp>> {
         (**self).stamp()
+    }
+
+    fn glance(&self) -> Result<Option<Stamp>> {
+        (**self).glance()
+    }
+
+    fn tick(&self) -> Option<u64> {
+        (**self).tick()
     }
 
     fn load(&self) -> Result<Option<Loaded>> {

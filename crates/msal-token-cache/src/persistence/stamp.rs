@@ -3,31 +3,69 @@
 /// Only equality means anything. For a file it is device, inode, length, and the times of the last
 /// change of content and of status: the time alone misses replacements within a clock tick, and
 /// inode numbers are reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp([i128; 5]);
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    numbers: [i128; 5],
+    is_young: bool,
+}
+
+/// For how long another change may get the same times: two ticks of the slowest usual clock.
+#[cfg(unix)]
+const YOUTH: i128 = 20_000_000;
+/// The same where times seem to be kept in whole seconds.
+#[cfg(unix)]
+const YOUTH_IN_SECONDS: i128 = 2_000_000_000;
 
 impl Stamp {
     /// A stamp of numbers that change with the content: a version, for example.
     pub const fn new(numbers: [i128; 5]) -> Self {
-        Self(numbers)
+        Self {
+            numbers,
+            is_young: false,
+        }
     }
 
     #[cfg(unix)]
     pub(crate) fn of(stat: &nix::sys::stat::FileStat) -> Self {
         let time =
             |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        Self([
-            i128::from(stat.st_dev),
-            i128::from(stat.st_ino),
-            i128::from(stat.st_size),
-            time(stat.st_mtime, stat.st_mtime_nsec),
-            time(stat.st_ctime, stat.st_ctime_nsec),
-        ])
+        let changed = time(stat.st_ctime, stat.st_ctime_nsec);
+        let youth = if stat.st_ctime_nsec == 0 {
+            YOUTH_IN_SECONDS
+        } else {
+            YOUTH
+        };
+        Self {
+            numbers: [
+                i128::from(stat.st_dev),
+                i128::from(stat.st_ino),
+                i128::from(stat.st_size),
+                time(stat.st_mtime, stat.st_mtime_nsec),
+                changed,
+            ],
+            is_young: super::ticks::time_of_day() < changed + youth,
+        }
+    }
+
+    /// Whether the change was so short a time ago that the next one may look the same: not every
+    /// kernel and file system tells changes within a clock tick apart. What was read then is to be
+    /// read once more when the stamp has come of age.
+    pub(crate) fn is_young(&self) -> bool {
+        self.is_young
     }
 
     /// The length of the file it was made of.
     #[cfg(unix)]
     pub(crate) fn file_length(&self) -> i128 {
-        self.0[2]
+        self.numbers[2]
     }
 }
+
+impl PartialEq for Stamp {
+    /// Age makes no difference.
+    fn eq(&self, other: &Self) -> bool {
+        self.numbers == other.numbers
+    }
+}
+
+impl Eq for Stamp {}

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use token_credential::Secret;
 
-use super::{Members, Target};
+use super::{EntrySecret, Members, Target};
 
 /// An entry of the `AccessToken` section.
 ///
@@ -12,7 +12,7 @@ use super::{Members, Target};
 /// section also holds tokens that belong to a proof-of-possession key or to another's session.
 pub struct AccessToken<'s> {
     members: Members<'s>,
-    secret: Secret,
+    secret: EntrySecret<'s>,
     home_account_id: Cow<'s, str>,
     environment: Cow<'s, str>,
     client_id: Cow<'s, str>,
@@ -129,7 +129,7 @@ impl<'s> AccessToken<'s> {
 
     /// The token.
     pub fn secret(&self) -> &Secret {
-        &self.secret
+        self.secret.get()
     }
 }
 

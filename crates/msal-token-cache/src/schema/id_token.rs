@@ -3,11 +3,11 @@ use std::fmt;
 
 use token_credential::Secret;
 
-use super::Members;
+use super::{EntrySecret, Members};
 
 /// An entry of the `IdToken` section.
 pub struct IdToken<'s> {
-    secret: Secret,
+    secret: EntrySecret<'s>,
     home_account_id: Cow<'s, str>,
     environment: Cow<'s, str>,
     client_id: Cow<'s, str>,
@@ -48,7 +48,7 @@ impl<'s> IdToken<'s> {
 
     /// The token, a JSON Web Token.
     pub fn secret(&self) -> &Secret {
-        &self.secret
+        self.secret.get()
     }
 }
 

@@ -1,13 +1,12 @@
 use std::borrow::Cow;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use token_credential::Secret;
 use zeroize::Zeroizing;
 
 use super::time::{parse_number, parse_seconds};
-use crate::document::{Writer, decode, decode_name, encode};
+use crate::document::{Writer, decode, decode_name, each_member, encode};
 
 /// The members of one entry, in their order.
 pub(crate) struct Members<'s>(Vec<Member<'s>>);
@@ -23,7 +22,15 @@ struct Member<'s> {
 impl<'s> Members<'s> {
     /// `None` if the text is not an object.
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+        let mut members = Vec::with_capacity(12);
+        each_member(json, |name_json, json| {
+            members.push(Member {
+                name: decode_name(name_json),
+                name_json,
+                json,
+            });
+        })?;
+        Some(Self(members))
     }
 
     /// The value of a member; of duplicates the last one counts.
@@ -51,11 +58,17 @@ impl<'s> Members<'s> {
     }
 
     /// A member that is a secret.
-    pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
-        match self.non_empty(name)? {
-            Cow::Borrowed(text) => Some(Secret::new(text)),
-            Cow::Owned(text) => Some(Secret::new(text)),
-        }
+    pub(crate) fn secret(&self, name: &str) -> Option<EntrySecret<'s>> {
+        Some(match self.non_empty(name)? {
+            Cow::Borrowed(text) => EntrySecret {
+                text,
+                copy: OnceLock::new(),
+            },
+            Cow::Owned(text) => EntrySecret {
+                text: "",
+                copy: Secret::new(text).into(),
+            },
+        })
     }
 
     /// A time, in seconds since the epoch, as a string or a number.
@@ -111,6 +124,19 @@ impl<'s> Members<'s> {
     }
 }
 
+/// The secret of an entry: copied when it is asked for, because of many entries that are looked at
+/// one is used.
+pub(crate) struct EntrySecret<'s> {
+    text: &'s str,
+    copy: OnceLock<Secret>,
+}
+
+impl EntrySecret<'_> {
+    pub(crate) fn get(&self) -> &Secret {
+        self.copy.get_or_init(|| Secret::new(self.text))
+    }
+}
+
 /// A new entry with these members, those that have a text.
 pub(crate) fn new_entry(members: &[(&str, Option<&str>)]) -> Zeroizing<String> {
     let mut entry = EntryWriter::new();
@@ -150,33 +176,5 @@ impl EntryWriter {
     fn finish(mut self) -> Zeroizing<String> {
         self.0.push("\n        }");
         self.0.finish()
-    }
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(12);
-                while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-                    members.push(Member {
-                        name: decode_name(name.get()),
-                        name_json: name.get(),
-                        json: value.get(),
-                    });
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
     }
 }

@@ -16,7 +16,7 @@ pub use access_token::AccessToken;
 pub use account::Account;
 pub use app_metadata::AppMetadata;
 pub use id_token::IdToken;
-pub(crate) use members::{Members, new_entry};
+pub(crate) use members::{EntrySecret, Members, new_entry};
 pub use refresh_token::RefreshToken;
 pub use target::Target;
 pub(crate) use time::seconds_text;

@@ -4,14 +4,14 @@ use std::time::SystemTime;
 
 use token_credential::Secret;
 
-use super::Members;
+use super::{EntrySecret, Members};
 
 /// An entry of the `RefreshToken` section.
 ///
 /// A refresh token belongs to an account and an application, not to a tenant or to scopes.
 pub struct RefreshToken<'s> {
     members: Members<'s>,
-    secret: Secret,
+    secret: EntrySecret<'s>,
     home_account_id: Cow<'s, str>,
     environment: Cow<'s, str>,
     client_id: Cow<'s, str>,
@@ -70,7 +70,7 @@ impl<'s> RefreshToken<'s> {
 
     /// The token.
     pub fn secret(&self) -> &Secret {
-        &self.secret
+        self.secret.get()
     }
 }
 

@@ -1,4 +1,5 @@
 mod entries;
+mod freshness;
 mod locking;
 mod merging;
 mod owners;

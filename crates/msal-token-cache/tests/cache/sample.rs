@@ -184,8 +184,9 @@ impl Place {
         fs::read(&self.path).unwrap()
     }
 
+    /// Every reader looks: what a test has just done to the file is there.
     pub(crate) fn persistence(&self) -> FilePersistence {
-        FilePersistence::new(&self.path)
+        FilePersistence::new(&self.path).with_strict_freshness(true)
     }
 
     pub(crate) fn cache(&self) -> TokenCache {

@@ -1,0 +1,444 @@
+//! Finds where the parts of a JSON text stand, in one pass that decodes nothing.
+//!
+//! Accepts what `serde_json` accepts as a raw value, and nothing else; a property test holds the
+//! two against each other. Nesting is bounded by memory, not by the stack.
+
+use std::ops::Range;
+
+use super::{Entries, Member, Section, decode_name};
+
+/// Where the parts of a cache stand.
+pub(super) struct Places {
+    pub(super) members: Vec<Member>,
+    pub(super) sections: [Entries; 5],
+    /// Whether there are two members or entries of one name; then their order is not that of the
+    /// text.
+    pub(super) has_duplicates: bool,
+    /// Whether an entry's key is written with escapes.
+    pub(super) has_escaped_keys: bool,
+}
+
+/// The parts of a text; `None` if it is not a JSON object.
+pub(super) fn places(text: &str) -> Option<Places> {
+    let mut scanner = Scanner::of(text);
+    let mut sections = std::array::from_fn(|_| Entries::Absent);
+    let mut of_entries = Flags::default();
+    let mut members = Members::default();
+    scanner.blanks();
+    scanner.object(|scanner, name| {
+        let section = Section::named(&name.text(text));
+        let start = scanner.at;
+        match section {
+            Some(section) if scanner.peek() == Some(b'{') => {
+                // Of two sections of one name the last one counts.
+                let entries = scanner.entries(text, &mut of_entries)?;
+                sections[section as usize] = Entries::Listed(entries);
+            }
+            Some(section) => {
+                scanner.value()?;
+                sections[section as usize] = Entries::Malformed;
+            }
+            None => scanner.value()?,
+        }
+        members.push(text, name, start..scanner.at, 0..0);
+        Some(())
+    })?;
+    scanner.blanks();
+    if scanner.at < text.len() {
+        return None;
+    }
+    let (members, of_members) = members.finish(text);
+    Some(Places {
+        members,
+        sections,
+        has_duplicates: of_members.has_duplicates || of_entries.has_duplicates,
+        has_escaped_keys: of_entries.has_escaped_keys,
+    })
+}
+
+/// Where the `home_account_id` of an entry stands, without the quotes; empty if it has none or one
+/// that has to be decoded.
+pub(super) fn owner(entry: &str) -> Range<usize> {
+    let mut scanner = Scanner::of(entry);
+    scanner.owned(entry).unwrap_or_default()
+}
+
+/// Shows the name, with the quotes, and the value of each member of an object; `None` if the text
+/// is not one.
+pub(crate) fn each_member<'t>(text: &'t str, mut see: impl FnMut(&'t str, &'t str)) -> Option<()> {
+    let mut scanner = Scanner::of(text);
+    scanner.blanks();
+    scanner.object(|scanner, name| {
+        let start = scanner.at;
+        scanner.value()?;
+        see(&text[name.range], &text[start..scanner.at]);
+        Some(())
+    })?;
+    scanner.blanks();
+    (scanner.at == text.len()).then_some(())
+}
+
+struct Scanner<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    /// The brackets that are open around what is skipped.
+    open: Vec<u8>,
+}
+
+/// The name of a member, with the quotes.
+struct Name {
+    range: Range<usize>,
+    is_escaped: bool,
+}
+
+impl Name {
+    fn text<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
+        let json = &text[self.range.clone()];
+        if self.is_escaped {
+            decode_name(json)
+        } else {
+            json[1..json.len() - 1].into()
+        }
+    }
+}
+
+#[derive(Default)]
+struct Flags {
+    has_duplicates: bool,
+    has_escaped_keys: bool,
+}
+
+impl<'t> Scanner<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            bytes: text.as_bytes(),
+            at: 0,
+            open: Vec::new(),
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn takes(&mut self, byte: u8) -> Option<()> {
+        (self.peek() == Some(byte)).then(|| self.at += 1)
+    }
+
+    fn blanks(&mut self) {
+        loop {
+            match self.peek() {
+                Some(b' ') => {
+                    while self.bytes[self.at..].starts_with(b"        ") {
+                        self.at += 8;
+                    }
+                    if self.peek() == Some(b' ') {
+                        self.at += 1;
+                    }
+                }
+                Some(b'\n' | b'\t' | b'\r') => self.at += 1,
+                _ => return,
+            }
+        }
+    }
+
+    /// An object whose values `value` reads, each from its first byte on.
+    fn object(&mut self, mut value: impl FnMut(&mut Self, Name) -> Option<()>) -> Option<()> {
+        self.takes(b'{')?;
+        self.blanks();
+        if self.takes(b'}').is_some() {
+            return Some(());
+        }
+        loop {
+            let name = self.name()?;
+            value(self, name)?;
+            self.blanks();
+            if self.takes(b'}').is_some() {
+                return Some(());
+            }
+            self.takes(b',')?;
+            self.blanks();
+        }
+    }
+
+    /// A name and all that stands between it and its value.
+    fn name(&mut self) -> Option<Name> {
+        let start = self.at;
+        let is_escaped = self.string()?;
+        let range = start..self.at;
+        self.blanks();
+        self.takes(b':')?;
+        self.blanks();
+        Some(Name { range, is_escaped })
+    }
+
+    fn entries(&mut self, text: &str, flags: &mut Flags) -> Option<Vec<Member>> {
+        let mut members = Members::default();
+        self.object(|scanner, name| {
+            let start = scanner.at;
+            let owner = if scanner.peek() == Some(b'{') {
+                scanner.owned(text)?
+            } else {
+                scanner.value()?;
+                0..0
+            };
+            members.push(text, name, start..scanner.at, owner);
+            Some(())
+        })?;
+        let (entries, own) = members.finish(text);
+        flags.has_duplicates |= own.has_duplicates;
+        flags.has_escaped_keys |= own.has_escaped_keys;
+        Some(entries)
+    }
+
+    /// An entry, and where its owner stands.
+    fn owned(&mut self, text: &str) -> Option<Range<usize>> {
+        let mut owner = 0..0;
+        let mut is_sure = true;
+        self.object(|scanner, name| {
+            // An escaped name may be another spelling of this one.
+            is_sure &= !name.is_escaped;
+            if text[name.range] != *r#""home_account_id""# {
+                return scanner.value();
+            }
+            let start = scanner.at;
+            owner = 0..0;
+            if scanner.peek() == Some(b'"') {
+                let is_escaped = scanner.string()?;
+                if !is_escaped && scanner.at > start + 2 {
+                    owner = start + 1..scanner.at - 1;
+                }
+                Some(())
+            } else {
+                scanner.value()
+            }
+        })?;
+        Some(if is_sure { owner } else { 0..0 })
+    }
+
+    /// Any value, from its first byte to behind its last.
+    fn value(&mut self) -> Option<()> {
+        self.open.clear();
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.string()?;
+                }
+                b'{' => {
+                    self.at += 1;
+                    self.blanks();
+                    if self.takes(b'}').is_none() {
+                        self.open.push(b'{');
+                        self.name()?;
+                        continue;
+                    }
+                }
+                b'[' => {
+                    self.at += 1;
+                    self.blanks();
+                    if self.takes(b']').is_none() {
+                        self.open.push(b'[');
+                        continue;
+                    }
+                }
+                b't' => self.word(b"true")?,
+                b'f' => self.word(b"false")?,
+                b'n' => self.word(b"null")?,
+                _ => self.number()?,
+            }
+            if !self.goes_on()? {
+                return Some(());
+            }
+        }
+    }
+
+    /// Behind a value: goes to the next one within the open brackets, if there is one.
+    fn goes_on(&mut self) -> Option<bool> {
+        while let Some(&bracket) = self.open.last() {
+            self.blanks();
+            let next = self.peek()?;
+            self.at += 1;
+            match (bracket, next) {
+                (b'{', b'}') | (b'[', b']') => {
+                    self.open.pop();
+                }
+                (_, b',') => {
+                    self.blanks();
+                    if bracket == b'{' {
+                        self.name()?;
+                    }
+                    return Some(true);
+                }
+                _ => return None,
+            }
+        }
+        Some(false)
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        self.bytes[self.at..]
+            .starts_with(word)
+            .then(|| self.at += word.len())
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let _ = self.takes(b'-');
+        if self.takes(b'0').is_none() {
+            self.digits()?;
+        }
+        if self.takes(b'.').is_some() {
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let rest = &self.bytes[self.at..];
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        (count > 0).then_some(())
+    }
+
+    /// A string with its quotes, and whether there is an escape in it.
+    fn string(&mut self) -> Option<bool> {
+        self.takes(b'"')?;
+        let mut is_escaped = false;
+        loop {
+            self.plain();
+            match self.peek()? {
+                b'"' => {
+                    self.at += 1;
+                    return Some(is_escaped);
+                }
+                b'\\' => {
+                    is_escaped = true;
+                    match self.bytes.get(self.at + 1)? {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
+                        b'u' => {
+                            let digits = self.bytes.get(self.at + 2..self.at + 6)?;
+                            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                                return None;
+                            }
+                            self.at += 6;
+                        }
+                        _ => return None,
+                    }
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Goes to the next byte that means something in a string, or may not stand there.
+    fn plain(&mut self) {
+        // Most strings are short; the others are tokens of a kilobyte or two.
+        for _ in 0..4 {
+            let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() else {
+                break;
+            };
+            let special = special_in(u64::from_le_bytes(*chunk));
+            if special != 0 {
+                self.at += special.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        let rest = &self.bytes[self.at..];
+        let chunks = rest.chunks_exact(32);
+        let whole = chunks
+            .take_while(|chunk| {
+                !chunk
+                    .iter()
+                    .fold(false, |found, &byte| found | is_special(byte))
+            })
+            .count();
+        let rest = &rest[32 * whole..];
+        let left = rest.iter().take_while(|&&byte| !is_special(byte)).count();
+        self.at += 32 * whole + left;
+    }
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// Marks the special bytes among eight, in the highest bit of each. Exact for the first of them.
+fn special_in(eight: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+    below(eight, 0x20) | equal(b'"') | equal(b'\\')
+}
+
+/// The members of an object, as they come.
+#[derive(Default)]
+struct Members {
+    found: Vec<Member>,
+    /// Of their names, as they are written.
+    hashes: Vec<u64>,
+    has_escapes: bool,
+}
+
+impl Members {
+    fn push(&mut self, text: &str, name: Name, value: Range<usize>, owner: Range<usize>) {
+        self.hashes.push(hash(text[name.range.clone()].as_bytes()));
+        self.has_escapes |= name.is_escaped;
+        self.found.push(Member {
+            name: name.range,
+            value,
+            owner,
+        });
+    }
+
+    /// Each name once: of duplicates the first one's place and the last one's value.
+    fn finish(mut self, text: &str) -> (Vec<Member>, Flags) {
+        self.hashes.sort_unstable();
+        let mut flags = Flags {
+            has_duplicates: false,
+            has_escaped_keys: self.has_escapes,
+        };
+        // Names that are written the same have the same hash; those with escapes may be the same
+        // although they are written in another way.
+        if !self.has_escapes && self.hashes.windows(2).all(|pair| pair[0] != pair[1]) {
+            return (self.found, flags);
+        }
+        let mut places = std::collections::HashMap::new();
+        let mut unique: Vec<Member> = Vec::with_capacity(self.found.len());
+        for member in self.found {
+            match places.entry(decode_name(&text[member.name.clone()])) {
+                std::collections::hash_map::Entry::Occupied(first) => {
+                    let first: &mut Member = &mut unique[*first.get()];
+                    (first.value, first.owner) = (member.value, member.owner);
+                    flags.has_duplicates = true;
+                }
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(unique.len());
+                    unique.push(member);
+                }
+            }
+        }
+        (unique, flags)
+    }
+}
+
+/// Tells names apart that differ, mostly; where it does not, they are compared.
+fn hash(name: &[u8]) -> u64 {
+    let mix = |hash: u64, word: u64| {
+        let hash = (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        hash ^ (hash >> 32)
+    };
+    let (words, rest) = name.as_chunks::<8>();
+    let hash = words.iter().fold(name.len() as u64, |hash, word| {
+        mix(hash, u64::from_le_bytes(*word))
+    });
+    rest.iter()
+        .fold(hash, |hash, byte| mix(hash, u64::from(*byte)))
+}

@@ -1,0 +1,223 @@
+//! Edits a text by copying what stays in as large pieces as there are.
+
+use std::ops::Range;
+
+use super::{Document, Entries, Member, Section, SectionEdits, Writer, encode, scan};
+
+/// An edited text under construction.
+pub(super) struct Splice<'d> {
+    old: &'d str,
+    out: Writer,
+    /// Up to here the old text was copied or left out.
+    done: usize,
+}
+
+impl<'d> Splice<'d> {
+    pub(super) fn of(old: &'d str, added: usize) -> Self {
+        Self {
+            old,
+            out: Writer::with_room_for(old.len() + added),
+            done: 0,
+        }
+    }
+
+    fn copy_to(&mut self, end: usize) {
+        self.out.push(&self.old[self.done..end]);
+        self.done = end;
+    }
+
+    /// Copies up to the beginning of a part and leaves that out.
+    fn leave_out(&mut self, part: Range<usize>) {
+        self.copy_to(part.start);
+        self.done = part.end;
+    }
+
+    /// Puts a text in; where it stands now.
+    fn put(&mut self, text: &str) -> Range<usize> {
+        let start = self.out.text().len();
+        self.out.push(text);
+        start..start + text.len()
+    }
+
+    /// Where a part of the old text will stand that is not done yet, if all before it is copied.
+    fn place_of(&self, part: &Range<usize>) -> Range<usize> {
+        let shift = self.out.text().len().wrapping_sub(self.done);
+        part.start.wrapping_add(shift)..part.end.wrapping_add(shift)
+    }
+
+    fn moved(&self, member: &Member) -> Member {
+        Member {
+            name: self.place_of(&member.name),
+            value: self.place_of(&member.value),
+            owner: if member.owner.is_empty() {
+                0..0
+            } else {
+                self.place_of(&member.owner)
+            },
+        }
+    }
+
+    fn moved_all(&self, members: &[Member]) -> Vec<Member> {
+        members.iter().map(|member| self.moved(member)).collect()
+    }
+
+    /// A member of the document that is not edited.
+    pub(super) fn keep(&self, member: &Member, entries: Option<&Entries>) -> (Member, Entries) {
+        let entries = match entries {
+            Some(Entries::Listed(entries)) => Entries::Listed(self.moved_all(entries)),
+            Some(Entries::Malformed) => Entries::Malformed,
+            Some(Entries::Absent) | None => Entries::Absent,
+        };
+        (self.moved(member), entries)
+    }
+
+    /// A section with its edits.
+    pub(super) fn edit(
+        &mut self,
+        section: &Member,
+        entries: &[Member],
+        edits: &SectionEdits,
+    ) -> (Member, Entries) {
+        let name = self.place_of(&section.name);
+        let start = self.place_of(&section.value).start;
+        let removed = edits.changed.values().filter(|value| value.is_none());
+        let edited = if removed.count() == entries.len() {
+            self.leave_out(section.value.start + 1..section.value.end - 1);
+            self.add(edits, true)
+        } else {
+            let mut edited = self.edit_entries(entries, edits);
+            if let Some(last) = entries.last() {
+                // Nothing to copy if the last one was left out.
+                self.copy_to(last.value.end);
+            }
+            edited.extend(self.add(edits, false));
+            edited
+        };
+        let end = self.place_of(&section.value).end;
+        let member = Member {
+            name,
+            value: start..end,
+            owner: 0..0,
+        };
+        (member, Entries::Listed(edited))
+    }
+
+    /// Entries of which some stay.
+    fn edit_entries(&mut self, entries: &[Member], edits: &SectionEdits) -> Vec<Member> {
+        let mut edited = Vec::with_capacity(entries.len() + edits.added.len());
+        let mut next = 0;
+        for (&position, value) in &edits.changed {
+            edited.extend(self.moved_all(&entries[next..position]));
+            next = position + 1;
+            let entry = &entries[position];
+            if let Some(value) = value {
+                let name = self.place_of(&entry.name);
+                self.leave_out(entry.value.clone());
+                edited.push(self.entry(name, value));
+            } else if edited.is_empty() {
+                // The first one goes with the comma behind it.
+                let end = entries
+                    .get(position + 1)
+                    .map_or(entry.value.end, |entry| entry.name.start);
+                self.leave_out(entry.name.start..end);
+            } else {
+                // Any other one with the comma before it.
+                self.leave_out(entries[position - 1].value.end..entry.value.end);
+            }
+        }
+        edited.extend(self.moved_all(&entries[next..]));
+        edited
+    }
+
+    /// Puts a value in behind its name.
+    fn entry(&mut self, name: Range<usize>, value: &str) -> Member {
+        let owner = scan::owner(value);
+        let value = self.put(value);
+        Member {
+            name,
+            owner: if owner.is_empty() {
+                0..0
+            } else {
+                value.start + owner.start..value.start + owner.end
+            },
+            value,
+        }
+    }
+
+    /// The entries that are added, laid out as the Python packages do; `alone` where there are no
+    /// others.
+    fn add(&mut self, edits: &SectionEdits, alone: bool) -> Vec<Member> {
+        let mut added = Vec::with_capacity(edits.added.len());
+        for (key, value) in &edits.added {
+            let is_first = alone && added.is_empty();
+            self.put(if is_first {
+                "\n        "
+            } else {
+                ",\n        "
+            });
+            let name = self.put(&encode(key));
+            self.put(": ");
+            added.push(self.entry(name, value));
+        }
+        if alone && !added.is_empty() {
+            self.put("\n    ");
+        }
+        added
+    }
+
+    /// A section that was not there, as the first member of the document or behind the others.
+    pub(super) fn add_section(
+        &mut self,
+        section: Section,
+        edits: &SectionEdits,
+        is_first: bool,
+    ) -> (Member, Entries) {
+        self.put(if is_first { "\n    " } else { ",\n    " });
+        let name = self.put(&encode(section.name()));
+        self.put(": ");
+        let start = self.put("{").start;
+        let added = self.add(edits, true);
+        let end = self.put("}").end;
+        let member = Member {
+            name,
+            value: start..end,
+            owner: 0..0,
+        };
+        (member, Entries::Listed(added))
+    }
+
+    /// Goes to the place where members are added, behind the last one, or, where there is none,
+    /// into a new pair of braces.
+    pub(super) fn go_behind(&mut self, last: Option<&Member>) {
+        if let Some(last) = last {
+            self.copy_to(last.value.end);
+        } else {
+            self.done = self.old.len();
+            self.put("{");
+        }
+    }
+
+    /// The text; `closes` tells whether it was begun by [`go_behind`](Self::go_behind) and what is
+    /// to stand at its end.
+    pub(super) fn finish(
+        mut self,
+        closes: Option<&str>,
+        members: Vec<Member>,
+        sections: [Entries; 5],
+        has_escaped_keys: bool,
+    ) -> Document {
+        match closes {
+            Some(end) => {
+                self.put(end);
+            }
+            None => self.copy_to(self.old.len()),
+        }
+        Document {
+            text: self.out.finish(),
+            members,
+            sections,
+            has_duplicates: false,
+            has_escaped_keys,
+        }
+    }
+}
