@@ -142,6 +142,14 @@ impl TokenCache {
         self.0.state.load().snapshot.clone()
     }
 
+    /// Whether this snapshot is the cache as it is now. Takes one look at the store, never waits and
+    /// reads nothing; where that look fails it is not.
+    pub fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
+        self.unchanged().is_ok_and(|(_, current)| {
+            current.is_some_and(|current| Arc::ptr_eq(&current, snapshot))
+        })
+    }
+
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
     /// last time, and looks at most once per [tick](Persistence::tick) of the store, a few
     /// milliseconds: what another program writes is seen with the next tick, what is written

@@ -134,20 +134,23 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        let call = Call::new(scopes, options, &self.0.tenants)?;
         let inner = &self.0;
-        let store = inner.store(call.enable_cae);
+        let store = inner.store(options.enable_cae());
+        let asks_for_cached = options.claims().is_none() && !options.force_refresh();
+        if asks_for_cached
+            && let Some(token) = store.hot(scopes, options.tenant_id(), &*inner.clock)
+        {
+            return Ok(token);
+        }
+        let call = Call::new(scopes, options, &inner.tenants)?;
         let view = inner.view(store).await?;
         if call.allows_cached() {
-            let now = inner.clock.now();
-            let hot = view.hot(scopes, call.tenant, now);
             let account = inner.account(store, &view)?;
-            let hit = hot.or_else(|| match inner.find(&view, account, scopes, call.tenant) {
-                Found::Hit(token) => Some(token),
-                Found::Miss(_) => None,
-            });
-            if let Some(token) = hit {
-                if !inner.is_current(&token, now) {
+            if let Found::Hit(token) = inner.find(&view, account, scopes, call.tenant) {
+                let (now, until) = (inner.clock.now(), inner.current_until(&token));
+                if now < until {
+                    view.remember(scopes, options.tenant_id(), &token, until);
+                } else if is_fresh(token.expires_on(), now) {
                     inner.refresh_ahead(&account.chosen.home_account_id, &call);
                 }
                 return Ok(token);
@@ -201,8 +204,7 @@ impl Inner {
         store.account(view, &self.authority, &self.whose)
     }
 
-    /// Looks for a token of the account, and keeps one that is a hit at hand; not a short one that
-    /// is a hit only while it is new.
+    /// Looks for a token of the account.
     pub(crate) fn find(
         &self,
         view: &View,
@@ -217,14 +219,7 @@ impl Inner {
             tenant: named,
             tid: tid.as_deref(),
         };
-        let now = self.clock.now();
-        let found = view.find(account, &query, now);
-        if let Found::Hit(token) = &found
-            && is_fresh(token.expires_on(), now)
-        {
-            view.remember(scopes, tenant, token);
-        }
-        found
+        view.find(account, &query, self.clock.now())
     }
 }
 

@@ -5,6 +5,8 @@ use arc_swap::ArcSwap;
 use msal_token_cache::{Redemption, Target};
 use token_credential::Secret;
 
+use crate::view::View;
+
 /// What was redeemed and is not in the store yet, or cannot be written there: it answers until it
 /// expires, so that a store that is read-only costs no second redemption.
 #[derive(Debug, Default)]
@@ -17,6 +19,11 @@ impl Overlay {
     /// What is kept, the oldest first. The list is another one after each change.
     pub(crate) fn kept(&self) -> Arc<Vec<Arc<Redemption>>> {
         self.0.load_full()
+    }
+
+    /// Whether nothing has changed since that view was made.
+    pub(crate) fn is_in(&self, view: &View) -> bool {
+        view.is_of_kept(&self.0.load())
     }
 
     /// Keeps the result of a redemption, in place of what it replaces.

@@ -85,6 +85,13 @@ impl Inner {
         let due = self.refreshing.as_ref().and_then(|r| r.due(token));
         due.is_none_or(|due| now < due)
     }
+
+    /// Until when nothing is to be decided about a token: it is neither too old nor to be refreshed.
+    pub(crate) fn current_until(&self, token: &AccessTokenInfo) -> SystemTime {
+        let too_old = token.expires_on() - MARGIN;
+        let due = self.refreshing.as_ref().and_then(|r| r.due(token));
+        due.map_or(too_old, |due| due.min(too_old))
+    }
 }
 
 #[cfg(test)]

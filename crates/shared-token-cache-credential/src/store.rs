@@ -4,7 +4,7 @@ use arc_swap::ArcSwapOption;
 use msal_token_cache::{
     Clock, ErrorKind as CacheErrorKind, Lease, Leases, Merged, Redemption, TokenCache,
 };
-use token_credential::Result;
+use token_credential::{AccessTokenInfo, Result};
 
 use crate::account::Whose;
 use crate::authority::Authority;
@@ -75,6 +75,25 @@ impl Store {
         let view = Arc::new(View::new(snapshot, kept, authority, whose, clock.now()));
         self.view.store(Some(Arc::clone(&view)));
         Ok(view)
+    }
+
+    /// The token that an earlier call for the same got, if neither the cache nor what is kept in
+    /// memory has changed since. Never waits; for whoever has nothing at hand it looks at nothing.
+    pub(crate) fn hot(
+        &self,
+        scopes: &[&str],
+        tenant: Option<&str>,
+        clock: &dyn Clock,
+    ) -> Option<AccessTokenInfo> {
+        let view = self.view.load();
+        let view = view.as_deref()?;
+        let token = view.hot(scopes, tenant, clock.now())?;
+        let is_current = self.overlay.is_in(view)
+            && self
+                .cache
+                .as_ref()
+                .is_ok_and(|cache| cache.is_current(&view.snapshot));
+        is_current.then_some(token)
     }
 
     /// The account that is meant, or why there is none.

@@ -5,7 +5,7 @@ use arc_swap::ArcSwap;
 use msal_token_cache::{Redemption, Snapshot};
 use token_credential::AccessTokenInfo;
 
-use crate::access::{Found, Query, Terms, is_fresh};
+use crate::access::{Found, Query, Terms};
 use crate::account::{Chosen, NotChosen, Whose, choose};
 use crate::authority::Authority;
 
@@ -16,8 +16,7 @@ pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
     kept: Arc<Vec<Arc<Redemption>>>,
     pub(crate) account: Result<ChosenAccount, NotChosen>,
-    /// The scopes and tenants of earlier calls, with what they got.
-    hot: ArcSwap<Vec<Hot>>,
+    hot: ArcSwap<Vec<Arc<Hot>>>,
 }
 
 /// The account that is meant, and which tokens of it will do.
@@ -27,11 +26,14 @@ pub(crate) struct ChosenAccount {
     terms: Terms,
 }
 
-#[derive(Clone, Debug)]
+/// What an earlier call got, by what it asked: as it was written then, and found good.
+#[derive(Debug)]
 struct Hot {
-    scopes: Arc<[String]>,
-    tenant: Arc<str>,
+    scopes: Box<[String]>,
+    tenant: Option<String>,
     token: AccessTokenInfo,
+    /// Until when it is handed out without a further look: then it is too old, or due for a refresh.
+    until: SystemTime,
 }
 
 /// More sets of scopes and tenants than a program uses; what is not among them is looked up each time.
@@ -59,20 +61,25 @@ impl View {
 
     /// Whether nothing has changed since.
     pub(crate) fn is_of(&self, snapshot: &Arc<Snapshot>, kept: &Arc<Vec<Arc<Redemption>>>) -> bool {
-        Arc::ptr_eq(&self.snapshot, snapshot) && Arc::ptr_eq(&self.kept, kept)
+        Arc::ptr_eq(&self.snapshot, snapshot) && self.is_of_kept(kept)
     }
 
-    /// The token that an earlier call for the same scopes and tenant got, if it is still to be
-    /// handed out.
+    /// Whether nothing has changed since of what is kept in memory.
+    pub(crate) fn is_of_kept(&self, kept: &Arc<Vec<Arc<Redemption>>>) -> bool {
+        Arc::ptr_eq(&self.kept, kept)
+    }
+
+    /// The token that an earlier call for the same scopes and tenant got, as long as nothing is to
+    /// be decided about it.
     pub(crate) fn hot(
         &self,
         scopes: &[&str],
-        tenant: &str,
+        tenant: Option<&str>,
         now: SystemTime,
     ) -> Option<AccessTokenInfo> {
         let hot = self.hot.load();
         let hot = hot.iter().find(|hot| hot.is_for(scopes, tenant))?;
-        is_fresh(hot.token.expires_on(), now).then(|| hot.token.clone())
+        (now < hot.until).then(|| hot.token.clone())
     }
 
     /// Looks for a token of the account that is good for all that is asked.
@@ -85,24 +92,31 @@ impl View {
         account.terms.find(&self.snapshot, &self.kept, query, now)
     }
 
-    /// Keeps a token at hand for the next call for the same scopes and tenant.
-    pub(crate) fn remember(&self, scopes: &[&str], tenant: &str, token: &AccessTokenInfo) {
-        let new = Hot {
+    /// Keeps a token at hand for the next call that asks the same, until that time.
+    pub(crate) fn remember(
+        &self,
+        scopes: &[&str],
+        tenant: Option<&str>,
+        token: &AccessTokenInfo,
+        until: SystemTime,
+    ) {
+        let new = Arc::new(Hot {
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            tenant: tenant.into(),
+            tenant: tenant.map(str::to_owned),
             token: token.clone(),
-        };
+            until,
+        });
         self.hot.rcu(|hot| {
             let others = hot.iter().filter(|hot| !hot.is_for(scopes, tenant));
             let mut hot: Vec<_> = others.take(MOST_HOT - 1).cloned().collect();
-            hot.push(new.clone());
+            hot.push(Arc::clone(&new));
             hot
         });
     }
 }
 
 impl Hot {
-    fn is_for(&self, scopes: &[&str], tenant: &str) -> bool {
-        self.scopes.iter().eq(scopes) && *self.tenant == *tenant
+    fn is_for(&self, scopes: &[&str], tenant: Option<&str>) -> bool {
+        self.scopes.iter().eq(scopes) && self.tenant.as_deref() == tenant
     }
 }

@@ -1,0 +1,87 @@
+//! What a hit costs that can be counted: memory and system calls. Times are for the benches.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test reads the environment and stops at the first surprise"
+)]
+
+mod allocator;
+#[cfg(target_os = "linux")]
+mod system_calls;
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use msal_token_cache::{FilePersistence, TokenCache};
+use shared_token_cache_credential::{
+    SharedTokenCacheCredential, TokenCredential, TokenRequestOptions,
+};
+use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount, TestClock};
+
+use allocator::allocations;
+
+const NOW: u64 = 1_800_000_000;
+const CLI: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+const ARM: &str = "https://management.azure.com/.default";
+
+/// A credential over a file that holds a token for [`ARM`], and the folder of that file.
+fn credential() -> (SharedTokenCacheCredential, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("msal.cache.nocae");
+    let ada = FakeAccount::new("ada@contoso.example");
+    let spec = AccessTokenSpec {
+        client_id: CLI,
+        target: ARM,
+        secret: "the token",
+        cached_at: Some(NOW - 60),
+        expires_on: NOW + 3600,
+        ..AccessTokenSpec::default()
+    };
+    let cache = CacheBuilder::new()
+        .signed_in(&ada, "login.microsoftonline.com", CLI, "a refresh token")
+        .access_token(&ada, spec);
+    std::fs::write(&path, cache.to_json()).unwrap();
+    let credential = SharedTokenCacheCredential::builder()
+        .authority("https://login.microsoftonline.com")
+        .token_cache(TokenCache::new(FilePersistence::new(path)))
+        .clock(TestClock::at(NOW))
+        .build()
+        .unwrap();
+    (credential, folder)
+}
+
+/// The result of a future that has nothing to wait for.
+#[track_caller]
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn hit(credential: &SharedTokenCacheCredential) {
+    let options = TokenRequestOptions::default();
+    let token = at_once(credential.get_token(&[ARM], &options)).unwrap();
+    assert_eq!(token.token().expose_secret(), "the token");
+}
+
+#[test]
+fn a_hit_allocates_nothing_and_through_the_trait_its_box() {
+    let (credential, _folder) = credential();
+    hit(&credential);
+    let inherent = allocations(|| (0..1_000).for_each(|_| hit(&credential)));
+    assert_eq!(inherent, 0);
+
+    let shared: Arc<dyn TokenCredential> = Arc::new(credential);
+    let options = TokenRequestOptions::default();
+    let through_the_trait = allocations(|| {
+        for _ in 0..1_000 {
+            at_once(shared.get_token(&[ARM], &options)).unwrap();
+        }
+    });
+    assert_eq!(through_the_trait, 1_000);
+}
