@@ -20,6 +20,9 @@ fn cold(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cold");
     for sample in Sample::all_in(env!("CARGO_TARGET_TMPDIR")) {
         let id = |side: &str| BenchmarkId::new(side, sample.name);
+        if sample.name == "large" {
+            group.sample_size(10);
+        }
         let (path, user) = (sample.path(), sample.account.username.as_str());
         let scopes = [sample.scope.as_str()];
         let options = TokenRequestOptions::default();

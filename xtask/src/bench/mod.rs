@@ -45,22 +45,22 @@ impl Options {
     }
 
     /// Criterion's arguments.
-    fn arguments(self) -> [&'static str; 11] {
+    fn arguments(self) -> [&'static str; 10] {
         let [warm_up, measurement] = if self.short {
-            ["0.2", "0.5"]
+            ["0.1", "0.4"]
         } else {
             ["0.5", "1.5"]
         };
         [
             "--noplot",
             "--quiet",
-            "--discard-baseline",
             "--warm-up-time",
             warm_up,
             "--measurement-time",
             measurement,
+            // Short samples: some then run undisturbed on a busy machine.
             "--sample-size",
-            "10",
+            "60",
             "--nresamples",
             "1000",
         ]
