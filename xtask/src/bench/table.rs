@@ -13,7 +13,7 @@ enum Goal {
     Faster(f64),
     /// Ours takes at most so many times as long as the yardstick.
     Within(f64),
-    /// None: the ratio is shown, the yardstick's time by ours.
+    /// None: the ratio is shown.
     Shown,
 }
 
@@ -155,7 +155,12 @@ impl Row {
             }
             Goal::Shown => {
                 let ratio = rounds.ratio(&self.other, &self.ours)?;
-                (format!("{} faster", shown(ratio)), String::new(), None)
+                let ratio = if ratio.median >= 1.0 {
+                    format!("{} faster", shown(ratio))
+                } else {
+                    format!("{} as long", shown(rounds.ratio(&self.ours, &self.other)?))
+                };
+                (ratio, String::new(), None)
             }
         };
         let verdict = match is_met {
