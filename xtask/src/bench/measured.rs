@@ -93,7 +93,7 @@ fn spread(figures: impl Iterator<Item = Option<f64>>) -> Option<Spread> {
     figures.sort_by(f64::total_cmp);
     let (min, max) = (*figures.first()?, *figures.last()?);
     let middle = figures.len() / 2;
-    let median = if figures.len() % 2 == 0 {
+    let median = if figures.len().is_multiple_of(2) {
         f64::midpoint(figures[middle - 1], figures[middle])
     } else {
         figures[middle]
