@@ -3,7 +3,9 @@
 //! * `cargo xtask test [SUITE]...` sets up what the suites need and runs them, all by default;
 //! * `cargo xtask ci` checks format, lints, documentation, licences and dependencies, then tests;
 //! * `cargo xtask torture [--short] [SCENARIO]...` lets many writers, peers and faults at one cache
-//!   file, and writes what came of it to `target/torture.md`.
+//!   file, and writes what came of it to `target/torture.md`;
+//! * `cargo xtask bench [--peers] [--short]` measures beside other libraries, with `--peers` beside
+//!   Python and Node too, and writes the ratios to `target/bench.md`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,6 +17,7 @@
     reason = "a job reports on the terminal"
 )]
 
+mod bench;
 mod cargo_test;
 mod checks;
 mod command;
@@ -50,10 +53,14 @@ fn main() -> ExitCode {
             at_the_root().and_then(|()| torture::run(Form::Short, names))
         }
         ["torture", ref names @ ..] => at_the_root().and_then(|()| torture::run(Form::Long, names)),
+        ["bench", ref options @ ..] if bench::Options::parse(options).is_some() => {
+            let options = bench::Options::parse(options).unwrap_or_default();
+            at_the_root().and_then(|()| bench::run(options))
+        }
         _ => {
             eprintln!(
                 "usage: cargo xtask test [SUITE]...\n       cargo xtask ci\n       cargo xtask torture \
-                 [--short] [SCENARIO]..."
+                 [--short] [SCENARIO]...\n       cargo xtask bench [--peers] [--short]"
             );
             return ExitCode::from(2);
         }

@@ -6,6 +6,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::NoServerSessionStorage;
 
 /// A certificate for this machine's loopback names and the authority that vouches for it, both
 /// ECDSA P-256 and made for one server, so that nobody trusts a neighbour's by accident.
@@ -45,6 +46,14 @@ impl TlsIdentity {
             key_pem: key.serialize_pem(),
             server_config: Arc::new(server_config),
         }
+    }
+
+    /// The same for a server that lets nobody resume a session: each handshake is a full one.
+    pub fn without_resumption(mut self) -> Self {
+        let config = Arc::make_mut(&mut self.server_config);
+        config.send_tls13_tickets = 0;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        self
     }
 
     /// The authority's certificate.

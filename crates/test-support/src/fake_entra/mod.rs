@@ -63,10 +63,14 @@ pub struct FakeEntra {
 impl FakeEntra {
     /// Starts a server on a free port, with a certificate of its own.
     pub fn start() -> Self {
+        Self::start_as(TlsIdentity::generate())
+    }
+
+    /// The same with this certificate.
+    pub fn start_as(identity: TlsIdentity) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a port");
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let identity = TlsIdentity::generate();
         let state = Arc::new(State::new(format!("https://localhost:{port}")));
         let (stop, stop_wanted) = oneshot::channel();
         let thread = std::thread::Builder::new()
