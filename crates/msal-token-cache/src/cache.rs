@@ -142,12 +142,13 @@ impl TokenCache {
         self.0.state.load().snapshot.clone()
     }
 
-    /// Whether this snapshot is the cache as it is now. Takes one look at the store, never waits and
-    /// reads nothing; where that look fails it is not.
+    /// Whether this snapshot is the cache as it is now, as closely as [`snapshot`](Self::snapshot)
+    /// knows it. Never waits and reads nothing; where a look is needed and fails it is not.
     pub fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
-        self.unchanged().is_ok_and(|(_, current)| {
-            current.is_some_and(|current| Arc::ptr_eq(&current, snapshot))
-        })
+        matches!(
+            self.known(Freshness::Recent),
+            Ok(Known::Unchanged(current)) if Arc::ptr_eq(&current, snapshot)
+        )
     }
 
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
