@@ -1,10 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use std::time::Duration;
 use std::time::SystemTime;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(unix)]
 use crate::persistence::ticks;
 
 /// Where the time of day comes from: the one door to it, so that expiry can be tested.
@@ -53,11 +51,10 @@ impl Clock for SystemClock {
         SystemTime::now()
     }
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(unix)]
     fn recently(&self) -> SystemTime {
-        u64::try_from(ticks::time_of_day())
-            .ok()
-            .and_then(|nanos| SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(nanos)))
+        ticks::since_epoch()
+            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
             .unwrap_or_else(|| self.now())
     }
 }

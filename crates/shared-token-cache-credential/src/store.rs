@@ -91,19 +91,21 @@ impl Store {
     }
 
     /// The token that an earlier call for the same got, if neither the cache nor what is kept in
-    /// memory has changed since. Never waits; for whoever has nothing at hand it looks at nothing.
-    pub(crate) fn hot(
+    /// memory has changed since; of it, what the caller takes. Never waits; for whoever has nothing
+    /// at hand it looks at nothing.
+    pub(crate) fn hot<T>(
         &self,
         scopes: &[&str],
         tenant: Option<&str>,
         clock: &dyn Clock,
-    ) -> Option<AccessTokenInfo> {
+        take: impl FnOnce(&AccessTokenInfo) -> T,
+    ) -> Option<T> {
         let hot = self.hot.load();
         let hot = hot.as_deref()?;
         let token = hot.token(scopes, tenant, clock.recently())?;
         let cache = self.cache.as_ref().ok()?;
         let is_current = self.overlay.is_in(&hot.view) && cache.is_current(&hot.view.snapshot);
-        is_current.then(|| token.clone())
+        is_current.then(|| take(token))
     }
 
     /// Keeps a token that was found in this view at hand for the next call that asks the same,
