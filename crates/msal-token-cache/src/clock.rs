@@ -2,9 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-#[cfg(unix)]
-use crate::persistence::ticks;
-
 /// Where the time of day comes from: the one door to it, so that expiry can be tested.
 ///
 /// ```
@@ -23,21 +20,11 @@ use crate::persistence::ticks;
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The time of day.
     fn now(&self) -> SystemTime;
-
-    /// The same, and up to some 10 ms ago, for whoever asks often and does not mind. By default it
-    /// is [`now`](Self::now).
-    fn recently(&self) -> SystemTime {
-        self.now()
-    }
 }
 
 impl<T: Clock + ?Sized> Clock for Arc<T> {
     fn now(&self) -> SystemTime {
         (**self).now()
-    }
-
-    fn recently(&self) -> SystemTime {
-        (**self).recently()
     }
 }
 
@@ -49,12 +36,5 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the door to the clock")]
     fn now(&self) -> SystemTime {
         SystemTime::now()
-    }
-
-    #[cfg(unix)]
-    fn recently(&self) -> SystemTime {
-        ticks::since_epoch()
-            .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
-            .unwrap_or_else(|| self.now())
     }
 }

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msal_token_cache::Clock;
 use token_credential::{
     AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
@@ -22,6 +21,7 @@ use crate::tenant::{Domains, Tenant, Tenants};
 use crate::throttling::Throttling;
 use crate::token_endpoint::TokenEndpoint;
 use crate::view::{ChosenAccount, View};
+use crate::wall_clock::WallClock;
 
 /// Azure access tokens from the sign-in that the developer's tools already hold.
 ///
@@ -58,7 +58,7 @@ pub(crate) struct Inner {
     pub(crate) nocae: Arc<Store>,
     pub(crate) cae: Arc<Store>,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: WallClock,
     pub(crate) timeout: Duration,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) flights: Flights<Key, Result<AccessTokenInfo>>,
@@ -182,7 +182,7 @@ impl Inner {
             return None;
         }
         let store = self.store(options.enable_cae());
-        store.hot(scopes, options.tenant_id(), &*self.clock, take)
+        store.hot(scopes, options.tenant_id(), &self.clock, take)
     }
 
     /// Looks in the cache, and redeems a refresh token if there is no token in it.
@@ -222,7 +222,7 @@ impl Inner {
 
     pub(crate) async fn view(&self, store: &Store, freshness: Freshness) -> Result<Arc<View>> {
         store
-            .view(freshness, &self.authority, &self.whose, &*self.clock)
+            .view(freshness, &self.authority, &self.whose, &self.clock)
             .await
     }
 

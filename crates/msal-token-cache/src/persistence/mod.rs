@@ -15,7 +15,7 @@ mod power_loss;
 mod safe_open;
 mod stamp;
 #[cfg(unix)]
-pub(crate) mod ticks;
+mod ticks;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -8,8 +8,6 @@
     reason = "this is the door to the coarse clock"
 )]
 
-use std::time::Duration;
-
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
@@ -21,20 +19,6 @@ pub(crate) fn monotonic() -> Option<u64> {
         // Of a time since the machine was started: it does not wrap.
         #[allow(clippy::cast_sign_loss, reason = "neither part is negative")]
         Some(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    {
-        None
-    }
-}
-
-/// The time of day as of the last tick; `None` where there is no such clock.
-pub(crate) fn since_epoch() -> Option<Duration> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        let time = clock_gettime(ClockId::CLOCK_REALTIME_COARSE).ok()?;
-        let seconds = u64::try_from(time.tv_sec()).ok()?;
-        Some(Duration::new(seconds, u32::try_from(time.tv_nsec()).ok()?))
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
