@@ -16,9 +16,10 @@ pub(crate) fn monotonic() -> Option<u64> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         let time = clock_gettime(ClockId::MonotonicCoarse);
-        // Of a time since the machine was started: it does not wrap.
-        #[allow(clippy::cast_sign_loss, reason = "neither part is negative")]
-        Some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        let nanos = u64::try_from(time.tv_nsec).ok()?;
+        // Since the machine was started: it does not wrap.
+        Some(seconds * 1_000_000_000 + nanos)
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
