@@ -95,19 +95,6 @@ impl Look {
     }
 }
 
-/// What a reader's look came to.
-enum Known {
-    Unchanged(Arc<Snapshot>),
-    #[cfg_attr(
-        not(feature = "tokio"),
-        expect(
-            dead_code,
-            reason = "only who may not block asks how long it will take"
-        )
-    )]
-    Changed(Look),
-}
-
 /// How closely a reader looks.
 #[derive(Clone, Copy)]
 enum Freshness {
@@ -190,7 +177,7 @@ impl TokenCache {
         let state = self.0.state.load();
         let is_published = |current| Arc::ptr_eq(current, snapshot);
         state.snapshot.as_ref().is_some_and(is_published)
-            && matches!(self.news(&state, Freshness::Recent, tick), Ok(None))
+            && matches!(self.is_as_seen(&state, Freshness::Recent, tick), Ok(true))
     }
 
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
@@ -208,8 +195,8 @@ impl TokenCache {
     /// There is a cache and it could not be read: [`ErrorKind`] says why.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         match self.known(Freshness::Recent)? {
-            Known::Unchanged(snapshot) => Ok(snapshot),
-            Known::Changed(_) => self.reload(),
+            Some(snapshot) => Ok(snapshot),
+            None => self.reload(),
         }
     }
 
@@ -220,8 +207,8 @@ impl TokenCache {
     /// As [`snapshot`](Self::snapshot).
     pub fn latest(&self) -> Result<Arc<Snapshot>> {
         match self.known(Freshness::Latest)? {
-            Known::Unchanged(snapshot) => Ok(snapshot),
-            Known::Changed(_) => self.reload(),
+            Some(snapshot) => Ok(snapshot),
+            None => self.reload(),
         }
     }
 
@@ -313,32 +300,31 @@ impl TokenCache {
         self.0.persistence.stamp().map(Look::At)
     }
 
-    /// The current snapshot, if it is still what was read last.
-    fn known(&self, freshness: Freshness) -> Result<Known> {
+    /// The current snapshot, if there is one and it is still what the store holds.
+    fn known(&self, freshness: Freshness) -> Result<Option<Arc<Snapshot>>> {
         let state = self.0.state.load();
-        Ok(
-            match (&state.snapshot, self.news(&state, freshness, self.tick())?) {
-                (Some(snapshot), None) => Known::Unchanged(Arc::clone(snapshot)),
-                (_, look) => Known::Changed(look.unwrap_or(Look::Unsure)),
-            },
-        )
+        let Some(snapshot) = &state.snapshot else {
+            return Ok(None);
+        };
+        let is_current = self.is_as_seen(&state, freshness, self.tick())?;
+        Ok(is_current.then(|| Arc::clone(snapshot)))
     }
 
-    /// The look at the store that shows other content than was seen last; `None` if there is none.
-    /// The tick is from before the look, so that what changes right after it belongs to the next.
-    fn news(&self, state: &State, freshness: Freshness, tick: Option<u64>) -> Result<Option<Look>> {
+    /// Whether the store holds what was seen last. The tick is from before the look, so that what
+    /// changes right after it belongs to the next.
+    fn is_as_seen(&self, state: &State, freshness: Freshness, tick: Option<u64>) -> Result<bool> {
         let look = match freshness {
-            Freshness::Recent if self.has_looked(tick) => return Ok(None),
+            Freshness::Recent if self.has_looked(tick) => return Ok(true),
             Freshness::Recent => Look::At(self.0.persistence.glance()?),
             Freshness::Latest => self.look()?,
         };
-        if !state.seen.holds_in(look) {
-            return Ok(Some(look));
+        let is_as_seen = state.seen.holds_in(look);
+        if is_as_seen {
+            self.0
+                .looked
+                .store(tick.unwrap_or(NEVER), Ordering::Relaxed);
         }
-        self.0
-            .looked
-            .store(tick.unwrap_or(NEVER), Ordering::Relaxed);
-        Ok(None)
+        Ok(is_as_seen)
     }
 
     #[inline]
@@ -453,7 +439,11 @@ impl TokenCache {
     }
 
     fn read_once(&self) -> Result<Read> {
-        let loaded = match self.0.persistence.load() {
+        self.take_apart(self.0.persistence.load())
+    }
+
+    fn take_apart(&self, loaded: Result<Option<Loaded>>) -> Result<Read> {
+        let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 return Ok(Read::Torn(error, Look::Unsure));
@@ -496,8 +486,7 @@ impl fmt::Debug for TokenCache {
 #[cfg(feature = "tokio")]
 mod off_executor {
     use super::{
-        Arc, Error, ErrorKind, Freshness, Known, Look, Read, Result, Snapshot, State, TokenCache,
-        Transaction,
+        Arc, Error, ErrorKind, Freshness, Read, Result, Snapshot, State, TokenCache, Transaction,
     };
 
     impl TokenCache {
@@ -512,11 +501,10 @@ mod off_executor {
         ///
         /// Cancel safe: what was being read is kept for the next call.
         pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
-            let reload = match self.known(Freshness::Recent)? {
-                Known::Unchanged(snapshot) => return Ok(snapshot),
-                Known::Changed(look) => Box::pin(self.reload_async(look)),
-            };
-            reload.await
+            match self.known(Freshness::Recent)? {
+                Some(snapshot) => Ok(snapshot),
+                None => Box::pin(self.reload_async()).await,
+            }
         }
 
         /// [`latest`](Self::latest) for an async caller, as
@@ -530,21 +518,18 @@ mod off_executor {
         ///
         /// Cancel safe: what was being read is kept for the next call.
         pub async fn latest_async(&self) -> Result<Arc<Snapshot>> {
-            let reload = match self.known(Freshness::Latest)? {
-                Known::Unchanged(snapshot) => return Ok(snapshot),
-                Known::Changed(look) => Box::pin(self.reload_async(look)),
-            };
-            reload.await
+            match self.known(Freshness::Latest)? {
+                Some(snapshot) => Ok(snapshot),
+                None => Box::pin(self.reload_async()).await,
+            }
         }
 
         /// Boxed by its callers, so that the future of a hit stays small.
-        async fn reload_async(&self, look: Look) -> Result<Arc<Snapshot>> {
-            let quick = match look {
-                Look::At(Some(stamp)) => self.0.persistence.loads_quickly(&stamp),
-                _ => true,
-            };
+        async fn reload_async(&self) -> Result<Arc<Snapshot>> {
             let before = self.0.state.load_full();
-            if quick && let Read::Whole(snapshot, look) = self.read_once()? {
+            if let Some(loaded) = self.0.persistence.load_quickly()
+                && let Read::Whole(snapshot, look) = self.take_apart(loaded)?
+            {
                 self.publish(State::of(&snapshot, look), Some(&before));
                 return Ok(snapshot);
             }

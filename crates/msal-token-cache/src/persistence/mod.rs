@@ -75,9 +75,11 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     /// The store could not be read.
     fn load(&self) -> Result<Option<Loaded>>;
 
-    /// Whether loading the content of this stamp takes so little time that an async caller may do
-    /// it in place.
-    fn loads_quickly(&self, stamp: &Stamp) -> bool;
+    /// [`load`](Self::load), if that takes so little time that an async caller may do it in place;
+    /// `None` if it may take more than a change of thread, and that is the default.
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        None
+    }
 
     /// Waits until no other program writes, and keeps others from writing until the lock goes.
     ///
@@ -166,8 +168,8 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
         (**self).load()
     }
 
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        (**self).loads_quickly(stamp)
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        (**self).load_quickly()
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
