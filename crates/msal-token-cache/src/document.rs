@@ -416,8 +416,10 @@ pub(crate) fn decode_name(json: &str) -> Cow<'_, str> {
     reason = "writing text into memory has no way to fail"
 )]
 pub(crate) fn encode(text: &str) -> Zeroizing<String> {
-    // No byte takes more than six when escaped, so the text never moves while it grows.
-    let mut json = Vec::with_capacity(6 * text.len() + 2);
+    // No byte takes more than six when escaped, and mostly none is: the text never moves while it
+    // grows, and there is no more to overwrite than need be.
+    let is_plain = scan::is_plain(text);
+    let mut json = Vec::with_capacity(if is_plain { 1 } else { 6 } * text.len() + 2);
     serde_json::to_writer(&mut json, text).expect("a text can be written into memory");
     Zeroizing::new(String::from_utf8(json).expect("JSON is UTF-8"))
 }

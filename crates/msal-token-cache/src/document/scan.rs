@@ -114,6 +114,13 @@ pub(crate) fn each_member<'t>(
     (scanner.at == text.len()).then_some(())
 }
 
+/// Whether a text stands for itself in a JSON string.
+pub(super) fn is_plain(text: &str) -> bool {
+    let mut scanner = Scanner::of(text);
+    scanner.plain();
+    scanner.at == text.len()
+}
+
 struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
