@@ -60,7 +60,10 @@ fn one_redemption_is_one_lock_and_one_rename_after_the_exchange() {
     strace
         .args(["-f", "-qq", "-yy", "-s", "0", "-o"])
         .arg(place("trace"))
-        .args(["-e", "trace=%file,%network,read,readv,write,writev,flock"])
+        .args([
+            "-e",
+            "trace=%file,%network,read,readv,write,writev,pwrite64,flock",
+        ])
         .arg(std::env::current_exe().unwrap())
         .env("FOLDER", folder.path())
         .env("AUTHORITY", stage.entra.authority());
@@ -93,6 +96,7 @@ async fn redeem_once() {
 /// Reads what strace wrote.
 fn check(trace: &str, cache: &Path) {
     let lines: Vec<_> = trace.lines().collect();
+    let folder = cache.parent().unwrap();
     let positions = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
         (0..lines.len()).filter(|n| is(lines[*n])).collect()
     };
@@ -113,6 +117,17 @@ fn check(trace: &str, cache: &Path) {
     };
     assert!(lock < write && write < unlock, "{trace}");
     assert_eq!(in_place, [0; 0], "{trace}");
+    // The new content once, and a line that says whose the lock is.
+    let written = |line: &str| -> u64 {
+        let is_write = line.contains("write") && line.contains(&*folder.to_string_lossy());
+        let bytes = line.rsplit_once(" = ").map(|(_, bytes)| bytes);
+        bytes.filter(|_| is_write).map_or(0, |n| n.parse().unwrap())
+    };
+    let (to_lock, to_cache): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| line.contains(".lockfile"));
+    let sum = |lines: &[&str]| lines.iter().map(|line| written(line)).sum::<u64>();
+    assert_eq!(sum(&to_cache), std::fs::metadata(cache).unwrap().len());
+    assert!((1..=200).contains(&sum(&to_lock)), "{trace}");
     assert!(
         talks.iter().filter(|talk| *talk < lock).count() >= 4,
         "{trace}"
