@@ -21,4 +21,6 @@ pub use lease::{Lease, Leases};
 pub(crate) use unix::FileLock;
 
 pub(crate) use backoff::Backoff;
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+pub(crate) use backoff::Stopwatch;
 pub(crate) use courtesy::Courtesy;

@@ -47,6 +47,14 @@ impl Stamp {
         }
     }
 
+    /// The stamp of content that is told from other content by more than the file: by which of
+    /// several places it came from.
+    #[cfg(unix)]
+    pub(crate) fn of_place(mut self, place: u8) -> Self {
+        self.numbers[2] += i128::from(place) << 64;
+        self
+    }
+
     /// Whether the change was so short a time ago that the next one may look the same: not every
     /// kernel and file system tells changes within a clock tick apart. What was read then is to be
     /// read once more when the stamp has come of age.
