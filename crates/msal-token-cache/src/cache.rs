@@ -511,7 +511,8 @@ mod off_executor {
         /// Boxed by its callers, so that the future of a hit stays small.
         async fn reload_async(&self, look: Look) -> Result<Arc<Snapshot>> {
             if self.loads_quickly(look)
-                && let Read::Whole(snapshot, look) = self.read_once()? {
+                && let Read::Whole(snapshot, look) = self.read_once()?
+            {
                 self.publish(&snapshot, look, look);
                 return Ok(snapshot);
             }

@@ -45,7 +45,8 @@ use crate::view::{ChosenAccount, View};
 ///
 /// # Limitations
 ///
-/// Plain-text caches only, and so Linux only, for now.
+/// On Linux, in the Secret Service or in plain text, and on macOS, in the Keychain; see the table of
+/// stores in the README for what was run and what was only compiled.
 #[derive(Clone)]
 pub struct SharedTokenCacheCredential(pub(crate) Arc<Inner>);
 
@@ -74,7 +75,10 @@ impl SharedTokenCacheCredential {
 
     /// Whether the shared cache of this platform can be read.
     pub const fn supported() -> bool {
-        cfg!(target_os = "linux")
+        cfg!(any(
+            target_os = "linux",
+            all(target_os = "macos", feature = "keychain"),
+        ))
     }
 
     /// Gets an access token for `scopes`.

@@ -170,10 +170,15 @@ impl<I: Item> Persistence for PlatformStore<I> {
                 (item, choice)
             }
             // An empty file may be one that a peer is just writing: it is handed on as it is.
-            Err(error)
-                if error.kind() == ErrorKind::Unavailable && self.may_read_plain_text() =>
-            {
+            Err(error) if error.kind() == ErrorKind::Unavailable && self.may_read_plain_text() => {
                 (text, Choice::PlainText(error.to_string()))
+            }
+            // It was there before, so that is not for want of such a store.
+            Err(error)
+                if error.kind() == ErrorKind::Unavailable
+                    && self.had_item.load(Ordering::Relaxed) =>
+            {
+                return Err(Error::new(ErrorKind::Io, error.to_string()).with_source(error));
             }
             Err(error) => return Err(error),
         };

@@ -79,10 +79,13 @@ impl Failure {
                 },
                 "try again, and see the service's log if that goes on",
             ),
-            Self::NoThread(_) => (
+            Self::NoThread(error) => (
                 Io,
-                "the thread that asks the Secret Service could not be used".to_owned(),
-                "raise the limit on threads",
+                match error {
+                    Some(error) => format!("no thread could be started to ask it: {error}"),
+                    None => "the thread that asks it died".to_owned(),
+                },
+                "see whether the limit on threads is reached",
             ),
         };
         let error = Error::new(kind, format!("{location} cannot be {what}: {why}; {next}"));
@@ -91,7 +94,6 @@ impl Failure {
             Self::NoService(cause) | Self::Ended(cause) | Self::Refused(cause) => {
                 error.with_source(cause)
             }
-            Self::NoThread(Some(cause)) => error.with_source(cause),
             _ => error,
         }
     }
@@ -156,7 +158,6 @@ fn is_of_the_connection(error: &secret_service::Error) -> bool {
 
     matches!(
         error,
-        Zbus(zbus::Error::InputOutput(_))
-            | ZbusFdo(fdo::Error::ZBus(zbus::Error::InputOutput(_)))
+        Zbus(zbus::Error::InputOutput(_)) | ZbusFdo(fdo::Error::ZBus(zbus::Error::InputOutput(_)))
     )
 }

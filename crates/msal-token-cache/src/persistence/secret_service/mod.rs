@@ -87,7 +87,10 @@ impl SecretServicePersistence {
     /// Sets the address of the bus that the service is on. By default it is that of the user's
     /// session, from the variable `DBUS_SESSION_BUS_ADDRESS`.
     pub fn with_bus_address(self, address: impl Into<String>) -> Self {
-        Self(self.0.with_item(|item| item.with_bus_address(address.into())))
+        Self(
+            self.0
+                .with_item(|item| item.with_bus_address(address.into())),
+        )
     }
 }
 

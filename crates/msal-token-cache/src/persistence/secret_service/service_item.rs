@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::session::Session;
+use crate::Result;
 use crate::lock::Stopwatch;
 use crate::persistence::item::Item;
-use crate::Result;
 
 /// The attribute that every item of a token cache has, and the schema's own.
 const CLIENT: (&str, &str) = ("MsalClientID", "Microsoft.Developer.IdentityService");
@@ -82,11 +82,7 @@ impl ServiceItem {
     }
 
     /// Does something with the service, unless that has just not answered.
-    fn attempt<T>(
-        &self,
-        what: &str,
-        attempt: impl FnOnce() -> Result<T, Failure>,
-    ) -> Result<T> {
+    fn attempt<T>(&self, what: &str, attempt: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
         let last = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
         let result = match last {
             Some((since, (silent, patience))) if since.elapsed() < REST => Err(silent(patience)),
