@@ -214,7 +214,7 @@ impl<I: Item> Persistence for PlatformStore<I> {
 
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
         let choice = self.choice.load_full();
-        let is_current = || self.choice.load().place() == choice.place() && is_current();
+        let is_current = || is_current() && self.choice.load().place() == choice.place();
         if let Choice::PlainText(_) = *choice {
             let file = self.file.stamp()?;
             if file.is_some_and(|file| file.file_length() == 0) {
@@ -255,3 +255,7 @@ impl<I: Item> fmt::Debug for PlatformStore<I> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "platform_store/tests.rs"]
+mod tests;
