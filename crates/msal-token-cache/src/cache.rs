@@ -160,10 +160,11 @@ impl TokenCache {
     /// Whether this snapshot is the cache as it is now, as closely as [`snapshot`](Self::snapshot)
     /// knows it. Never waits and reads nothing; where a look is needed and fails it is not.
     pub fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
-        matches!(
-            self.known(Freshness::Recent),
-            Ok(Known::Unchanged(current)) if Arc::ptr_eq(&current, snapshot)
-        )
+        let state = self.0.state.load();
+        state.snapshot.as_ref().is_some_and(|current| {
+            Arc::ptr_eq(current, snapshot)
+                && matches!(self.news(&state, Freshness::Recent), Ok(None))
+        })
     }
 
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
@@ -289,28 +290,28 @@ impl TokenCache {
     /// The current snapshot, if it is still what was read last.
     fn known(&self, freshness: Freshness) -> Result<Known> {
         let state = self.0.state.load();
+        Ok(match (&state.snapshot, self.news(&state, freshness)?) {
+            (Some(snapshot), None) => Known::Unchanged(Arc::clone(snapshot)),
+            (_, look) => Known::Changed(look.unwrap_or(Look::Unsure)),
+        })
+    }
+
+    /// The look at the store that shows other content than was seen last; `None` if there is none.
+    fn news(&self, state: &State, freshness: Freshness) -> Result<Option<Look>> {
         // Before the look, so that what changes right after it belongs to the next tick.
         let tick = self.0.persistence.tick().unwrap_or(NEVER);
-        let is_known =
-            |state: &State| tick != NEVER && state.looked.load(Ordering::Relaxed) == tick;
         let look = match freshness {
-            Freshness::Recent => {
-                if is_known(&state)
-                    && let Some(snapshot) = &state.snapshot
-                {
-                    return Ok(Known::Unchanged(Arc::clone(snapshot)));
-                }
-                Look::At(self.0.persistence.glance()?)
+            Freshness::Recent if tick != NEVER && state.looked.load(Ordering::Relaxed) == tick => {
+                return Ok(None);
             }
+            Freshness::Recent => Look::At(self.0.persistence.glance()?),
             Freshness::Latest => self.look()?,
         };
-        match &state.snapshot {
-            Some(snapshot) if state.seen.holds_in(look) => {
-                state.looked.store(tick, Ordering::Relaxed);
-                Ok(Known::Unchanged(Arc::clone(snapshot)))
-            }
-            _ => Ok(Known::Changed(look)),
+        if !state.seen.holds_in(look) {
+            return Ok(Some(look));
         }
+        state.looked.store(tick, Ordering::Relaxed);
+        Ok(None)
     }
 
     fn publish(&self, snapshot: &Arc<Snapshot>, of: Look, seen: Look) {

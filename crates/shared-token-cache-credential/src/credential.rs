@@ -17,7 +17,7 @@ use crate::join::Key;
 use crate::lifecycle::Lifecycle;
 use crate::refresh::Refreshing;
 use crate::request::Call;
-use crate::store::Store;
+use crate::store::{Freshness, Store};
 use crate::tenant::{Domains, Tenant, Tenants};
 use crate::throttling::Throttling;
 use crate::token_endpoint::TokenEndpoint;
@@ -147,13 +147,13 @@ impl SharedTokenCacheCredential {
             return Ok(token);
         }
         let call = Call::new(scopes, options, &inner.tenants)?;
-        let view = inner.view(store).await?;
+        let view = inner.view(store, Freshness::Recent).await?;
         if call.allows_cached() {
             let account = inner.account(store, &view)?;
             if let Found::Hit(token) = inner.find(&view, account, scopes, call.tenant) {
                 let (now, until) = (inner.clock.now(), inner.current_until(&token));
                 if now < until {
-                    view.remember(scopes, options.tenant_id(), &token, until);
+                    store.remember(&view, scopes, options.tenant_id(), &token, until);
                 } else if is_fresh(token.expires_on(), now) {
                     inner.refresh_ahead(&account.chosen.home_account_id, &call);
                 }
@@ -200,8 +200,10 @@ impl Inner {
         std::ptr::eq(store, &raw const *self.cae)
     }
 
-    pub(crate) async fn view(&self, store: &Store) -> Result<Arc<View>> {
-        store.view(&self.authority, &self.whose, &*self.clock).await
+    pub(crate) async fn view(&self, store: &Store, freshness: Freshness) -> Result<Arc<View>> {
+        store
+            .view(freshness, &self.authority, &self.whose, &*self.clock)
+            .await
     }
 
     pub(crate) fn account<'v>(&self, store: &Store, view: &'v View) -> Result<&'v ChosenAccount> {

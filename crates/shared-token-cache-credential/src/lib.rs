@@ -53,6 +53,7 @@ mod flight;
 #[cfg(test)]
 #[path = "flight/tests.rs"]
 mod flight_tests;
+mod hot;
 mod join;
 mod lifecycle;
 mod overlay;

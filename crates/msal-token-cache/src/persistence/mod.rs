@@ -31,7 +31,7 @@ mod safe_open;
 mod secret_service;
 mod stamp;
 #[cfg(unix)]
-mod ticks;
+pub(crate) mod ticks;
 
 use std::fmt;
 use std::path::PathBuf;
