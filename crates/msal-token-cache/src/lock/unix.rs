@@ -266,7 +266,7 @@ pub(super) mod kernel {
                 return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
             }
         }
-        match record(file, nix::libc::F_WRLCK) {
+        match record(file, Record::Lock) {
             Err(Errno::EAGAIN | Errno::EACCES) => {
                 let _ = file.unlock();
                 Err(Errno::EWOULDBLOCK)
@@ -277,12 +277,21 @@ pub(super) mod kernel {
     }
 
     pub(in super::super) fn unlock(file: &File) {
-        let _ = record(file, nix::libc::F_UNLCK);
+        let _ = record(file, Record::Unlock);
         let _ = file.unlock();
     }
 
+    enum Record {
+        Lock,
+        Unlock,
+    }
+
     #[cfg(target_os = "linux")]
-    fn record(file: &File, kind: nix::libc::c_int) -> nix::Result<()> {
+    fn record(file: &File, what: Record) -> nix::Result<()> {
+        let kind = match what {
+            Record::Lock => nix::libc::F_WRLCK,
+            Record::Unlock => nix::libc::F_UNLCK,
+        };
         let whole_file = nix::libc::flock {
             l_type: nix::libc::c_short::try_from(kind).unwrap_or_default(),
             l_whence: 0,
@@ -295,7 +304,7 @@ pub(super) mod kernel {
 
     #[cfg(not(target_os = "linux"))]
     #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
-    fn record(_file: &File, _kind: nix::libc::c_int) -> nix::Result<()> {
+    fn record(_file: &File, _what: Record) -> nix::Result<()> {
         Ok(())
     }
 }
