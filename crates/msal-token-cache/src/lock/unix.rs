@@ -281,6 +281,7 @@ pub(super) mod kernel {
         let _ = file.unlock();
     }
 
+    #[derive(Clone, Copy)]
     enum Record {
         Lock,
         Unlock,
