@@ -176,7 +176,7 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
         let flock = take(path, &file)?;
         let holder = match flock {
             // Its age is looked at while nobody can sign it: that of an older signature is none.
-            Flock::Ours => Signature::in_file(&file).holder(&fstat(&file)?),
+            Flock::Ours => Signature::in_file(&file).holder(changed(&fstat(&file)?)),
             // Whoever it is, it is there.
             _ => Holder::UNKNOWN,
         };
@@ -213,7 +213,7 @@ fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
 }
 
 /// When a file was changed last, since 1970.
-pub(super) fn changed(stat: &FileStat) -> Duration {
+fn changed(stat: &FileStat) -> Duration {
     Duration::new(
         u64::try_from(stat.st_mtime).unwrap_or(0),
         u32::try_from(stat.st_mtime_nsec).unwrap_or(0),

@@ -14,8 +14,11 @@ mod power_loss;
 #[cfg(unix)]
 mod safe_open;
 mod stamp;
+mod temporary;
 #[cfg(unix)]
 mod ticks;
+#[cfg(windows)]
+mod windows;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -29,6 +32,12 @@ pub use memory::MemoryPersistence;
 #[cfg(unix)]
 pub(crate) use safe_open::{file_type, open_for_reading, uninterrupted};
 pub use stamp::Stamp;
+#[cfg(all(windows, feature = "dpapi"))]
+pub use windows::DpapiPersistence;
+#[cfg(windows)]
+pub use windows::FilePersistence;
+#[cfg(windows)]
+pub(crate) use windows::{FileInformation, Sharing, is_in_use, open_for_asking, open_for_reading};
 
 use crate::Result;
 
