@@ -10,12 +10,13 @@ use crate::{Result, command};
 const REQUIREMENTS: &str = "crates/test-support/python";
 
 /// Which packages are there: Microsoft's, whose msal-extensions locks in another way where it
-/// finds portalocker, or mitmproxy.
+/// finds portalocker, or mitmproxy, or the C compiler zig.
 #[derive(Clone, Copy)]
 pub(crate) enum Environment {
     Plain,
     Portalocker,
     Mitmproxy,
+    Zig,
 }
 
 impl Environment {
@@ -24,6 +25,7 @@ impl Environment {
             Self::Plain => "plain",
             Self::Portalocker => "portalocker",
             Self::Mitmproxy => "mitmproxy",
+            Self::Zig => "zig",
         }
     }
 
@@ -32,6 +34,7 @@ impl Environment {
             Self::Plain => &["requirements.txt"],
             Self::Portalocker => &["requirements.txt", "requirements-portalocker.txt"],
             Self::Mitmproxy => &["requirements-mitmproxy.txt"],
+            Self::Zig => &["requirements-zig.txt"],
         };
         names
             .iter()
@@ -81,14 +84,16 @@ pub(crate) fn interpreter(environment: Environment) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Looks for what the suite is about: the lock that msal-extensions selects, or mitmproxy itself.
+/// Looks for what the suite is about: the lock that msal-extensions selects, or mitmproxy or zig itself.
 fn verify(environment: Environment, python: &Path) -> Result {
     const LOCK: &str = "import msal_extensions; print(msal_extensions.CrossPlatLock.__module__)";
     const PROXY: &str = "import mitmproxy.tools.main; print(mitmproxy.__name__)";
+    const ZIG: &str = "import ziglang; print(ziglang.__name__)";
     let (question, wanted) = match environment {
         Environment::Plain => (LOCK, "msal_extensions.filelock"),
         Environment::Portalocker => (LOCK, "msal_extensions.cache_lock"),
         Environment::Mitmproxy => (PROXY, "mitmproxy"),
+        Environment::Zig => (ZIG, "ziglang"),
     };
     let found = command::output(Command::new(python).args(["-c", question]))?;
     if found.trim() == wanted {

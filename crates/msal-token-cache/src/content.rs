@@ -51,7 +51,7 @@ impl Content {
 
 /// The known kinds of content that stand at the paths where a cache is looked for.
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(&DPAPI) {
+    if is_data_protection_blob(bytes) {
         Some("a cache that Windows encrypted for one user (DPAPI)")
     } else if is_compact_jwe(bytes) {
         Some("a cache that the Azure SDK for Go encrypted (JWE)")
@@ -60,6 +60,24 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether Windows' data protection made this, for whomever.
+pub(crate) fn is_data_protection_blob(bytes: &[u8]) -> bool {
+    bytes.starts_with(&DPAPI)
+}
+
+/// What content is that should have been encrypted by Windows' data protection.
+#[cfg(all(windows, feature = "dpapi"))]
+pub(crate) fn kind(bytes: &[u8]) -> &'static str {
+    foreign(bytes).unwrap_or_else(|| {
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        if text.trim_ascii_start().starts_with(b"{") {
+            "a cache in plain text"
+        } else {
+            "something else"
+        }
+    })
 }
 
 /// RFC 7516 section 3.1: five base64url parts between dots, the first a JSON object.

@@ -8,7 +8,7 @@
 //! token is not decided here.
 //!
 //! ```
-//! # #[cfg(unix)]
+//! # #[cfg(any(unix, windows))]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use msal_token_cache::{FilePersistence, TokenCache, default_path};
 //!
@@ -24,7 +24,7 @@
 //! }
 //! # Ok(())
 //! # }
-//! # #[cfg(not(unix))]
+//! # #[cfg(not(any(unix, windows)))]
 //! # fn main() {}
 //! ```
 //!
@@ -67,7 +67,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use location::default_path;
 pub use lock::{Lease, Leases};
 pub use merge::Merged;
-#[cfg(unix)]
+#[cfg(all(windows, feature = "dpapi"))]
+pub use persistence::DpapiPersistence;
+#[cfg(any(unix, windows))]
 pub use persistence::FilePersistence;
 #[cfg(all(target_os = "macos", feature = "keychain"))]
 pub use persistence::KeychainPersistence;

@@ -55,17 +55,24 @@ fn at_path(path: PathBuf, _allows_plain_text: bool) -> Result<TokenCache, WhyNoC
     )))
 }
 
+#[cfg(all(windows, feature = "dpapi"))]
+#[expect(clippy::unnecessary_wraps, reason = "as without the feature")]
+fn at_path(path: PathBuf, _allows_plain_text: bool) -> Result<TokenCache, WhyNoCache> {
+    Ok(TokenCache::new(msal_token_cache::DpapiPersistence::new(
+        path,
+    )))
+}
+
 /// Without an encrypted store, which was left out by its feature or which the platform has not.
 #[cfg(not(any(
     all(target_os = "linux", feature = "secret-service"),
     all(target_os = "macos", feature = "keychain"),
+    all(windows, feature = "dpapi"),
 )))]
 fn at_path(path: PathBuf, allows_plain_text: bool) -> Result<TokenCache, WhyNoCache> {
-    if allows_plain_text {
-        Ok(TokenCache::new(msal_token_cache::FilePersistence::new(
-            path,
-        )))
-    } else {
-        Err(WhyNoCache::EncryptionRequired)
+    if !allows_plain_text {
+        return Err(WhyNoCache::EncryptionRequired);
     }
+    let store = msal_token_cache::FilePersistence::new(path);
+    Ok(TokenCache::new(store))
 }

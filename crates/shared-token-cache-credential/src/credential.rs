@@ -45,8 +45,8 @@ use crate::view::{ChosenAccount, View};
 ///
 /// # Limitations
 ///
-/// On Linux, in the Secret Service or in plain text, and on macOS, in the Keychain; see the table of
-/// stores in the README for what was run and what was only compiled.
+/// On Linux the cache is in the Secret Service or in plain text, on Windows the system encrypts it,
+/// on macOS it is in the Keychain; the README's table of stores says what was run where.
 #[derive(Clone)]
 pub struct SharedTokenCacheCredential(pub(crate) Arc<Inner>);
 
@@ -78,6 +78,7 @@ impl SharedTokenCacheCredential {
         cfg!(any(
             target_os = "linux",
             all(target_os = "macos", feature = "keychain"),
+            all(windows, feature = "dpapi"),
         ))
     }
 

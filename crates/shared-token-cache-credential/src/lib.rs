@@ -33,7 +33,7 @@
 //! - Who does the cryptography of TLS: `ring`, which is on by default, or `aws-lc-rs`. With both it
 //!   is `aws-lc-rs`, without either the build fails.
 //! - Which encrypted stores are there, each on its platform alone and on by default:
-//!   `secret-service` for Linux, `keychain` for macOS. Without its own, a platform has the cache in
+//!   `secret-service` for Linux, `dpapi` for Windows, `keychain` for macOS. Without its own, a platform has the cache in
 //!   plain text where that is allowed.
 
 mod access;

@@ -30,6 +30,12 @@ pub(crate) enum WhyNoCache {
 impl NoCache {
     pub(crate) fn to_error(&self) -> Error {
         let why = match self.why {
+            #[cfg(windows)]
+            WhyNoCache::NoHome => {
+                "cannot be looked for, because there is no folder for it: set LOCALAPPDATA to an \
+                 absolute path, or give a cache with the builder's token_cache"
+            }
+            #[cfg(not(windows))]
             WhyNoCache::NoHome => {
                 "cannot be looked for, because there is no home folder: set HOME to an absolute \
                  path, or give a cache with the builder's token_cache"

@@ -30,8 +30,11 @@ mod safe_open;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 mod secret_service;
 mod stamp;
+mod temporary;
 #[cfg(unix)]
 pub(crate) mod ticks;
+#[cfg(windows)]
+mod windows;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -49,6 +52,12 @@ pub(crate) use safe_open::{file_type, open_for_reading, uninterrupted};
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 pub use secret_service::SecretServicePersistence;
 pub use stamp::Stamp;
+#[cfg(all(windows, feature = "dpapi"))]
+pub use windows::DpapiPersistence;
+#[cfg(windows)]
+pub use windows::FilePersistence;
+#[cfg(windows)]
+pub(crate) use windows::{FileInformation, Sharing, is_in_use, open_for_asking, open_for_reading};
 
 use crate::Result;
 

@@ -1,8 +1,8 @@
 /// What tells one content of a store from another.
 ///
-/// Only equality means anything. For a file it is device, inode, length, and the times of the last
-/// change of content and of status: the time alone misses replacements within a clock tick, and
-/// inode numbers are reused.
+/// Only equality means anything. For a file it is device, inode (on Windows volume and file id),
+/// length, and the times of the last change of content and of status: the time alone misses
+/// replacements within a clock tick, and inode numbers are reused.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     numbers: [i128; 5],
@@ -15,6 +15,13 @@ const YOUTH: i128 = 20_000_000;
 /// The same where times seem to be kept in whole seconds.
 #[cfg(unix)]
 const YOUTH_IN_SECONDS: i128 = 2_000_000_000;
+
+/// The same on Windows, in units of 100 ns: two ticks of 15.6 ms and some more.
+#[cfg(windows)]
+const YOUTH: i64 = 400_000;
+/// The same where times seem to be kept in whole seconds: FAT's are even ones.
+#[cfg(windows)]
+const YOUTH_IN_SECONDS: i64 = 40_000_000;
 
 impl Stamp {
     /// A stamp of numbers that change with the content: a version, for example.
@@ -55,6 +62,28 @@ impl Stamp {
         self
     }
 
+    #[cfg(windows)]
+    pub(crate) fn of(information: &super::FileInformation) -> Self {
+        let written = information.written;
+        let youth = if written % 10_000_000 == 0 {
+            YOUTH_IN_SECONDS
+        } else {
+            YOUTH
+        };
+        // FAT knows of no other change.
+        let last = written.max(information.changed);
+        Self {
+            numbers: [
+                i128::from(information.volume),
+                i128::from(information.index),
+                i128::from(information.length),
+                i128::from(written),
+                i128::from(information.changed),
+            ],
+            is_young: super::FileInformation::now() < last.saturating_add(youth),
+        }
+    }
+
     /// Whether the change was so short a time ago that the next one may look the same: not every
     /// kernel and file system tells changes within a clock tick apart. What was read then is to be
     /// read once more when the stamp has come of age.
@@ -63,7 +92,7 @@ impl Stamp {
     }
 
     /// The length of the file it was made of.
-    #[cfg(unix)]
+    #[cfg(any(unix, windows))]
     pub(crate) fn file_length(&self) -> i128 {
         self.numbers[2]
     }
