@@ -69,6 +69,8 @@ fn child<T: serde::de::DeserializeOwned>(
         let run = home.join("run");
         DirBuilder::new().mode(0o700).create(&run).map_err(failed)?;
         command.env("HOME", home).env("XDG_RUNTIME_DIR", run);
+        // Nor does it come from the keyring of whoever runs this.
+        command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
     }
     let mut child = command.spawn().map_err(failed)?;
     let mut input = child.stdin.take().ok_or("no way to tell it the vector")?;

@@ -42,6 +42,8 @@ struct Provoked {
 enum Surroundings {
     Usual,
     NoHome,
+    /// A home without a cache, and no session bus.
+    NoCache,
     NoRoots,
     /// A proxy that is spoken to by SOCKS.
     SocksProxy,
@@ -70,8 +72,10 @@ fn every_error_names_its_place_and_the_next_step() {
         return;
     }
     let no_roots = tempfile::NamedTempFile::new().unwrap();
+    let no_cache = tempfile::tempdir().unwrap();
     for (surroundings, variable, value) in [
         (Surroundings::NoHome, "HOME", Path::new("")),
+        (Surroundings::NoCache, "HOME", no_cache.path()),
         (Surroundings::NoRoots, "SSL_CERT_FILE", no_roots.path()),
         (
             Surroundings::SocksProxy,
@@ -112,6 +116,7 @@ impl Surroundings {
         let name = std::env::var(SURROUNDINGS).ok();
         let others = [
             Self::NoHome,
+            Self::NoCache,
             Self::NoRoots,
             Self::SocksProxy,
             Self::NoProxyUrl,

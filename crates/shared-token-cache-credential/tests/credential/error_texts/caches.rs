@@ -61,16 +61,29 @@ fn nowhere() -> Vec<Row> {
         )
         .within(Surroundings::NoHome),
         unavailable(
-            "the token cache mine.nocae is required to be encrypted, which cannot be read here: \
-             allow plain text with TokenCachePersistenceOptions::with_allow_unencrypted_storage",
-            "the token cache mine.nocae",
+            "the token cache cannot be used: mine.nocae in the Secret Service cannot be read: no \
+             D-Bus session answers; run this in the user's session, where \
+             DBUS_SESSION_BUS_ADDRESS is set, or allow plain text with \
+             TokenCachePersistenceOptions::with_allow_unencrypted_storage",
+            "mine.nocae in the Secret Service",
             "allow plain text with TokenCachePersistenceOptions::with_allow_unencrypted_storage",
             move |_| {
-                ask(Some(
-                    TokenCachePersistenceOptions::default().with_name("mine"),
-                ))
+                let options = TokenCachePersistenceOptions::default().with_name("mine");
+                Provoked::from(ask(Some(options))).with_cause()
             },
-        ),
+        )
+        .within(Surroundings::NoCache),
+        unavailable(
+            "the token cache {home}/.IdentityService/msal.cache.nocae (in plain text, because \
+             msal.cache.nocae in the Secret Service cannot be read: no D-Bus session answers; run \
+             this in the user's session, where DBUS_SESSION_BUS_ADDRESS is set) is missing or \
+             holds no account with a refresh token for login.microsoftonline.com: sign in with a \
+             developer tool that keeps its token cache there",
+            "{home}/.IdentityService/msal.cache.nocae",
+            "sign in with a developer tool that keeps its token cache there",
+            move |_| Provoked::from(ask(None)).with("home", &std::env::var("HOME").unwrap()),
+        )
+        .within(Surroundings::NoCache),
     ]
 }
 
