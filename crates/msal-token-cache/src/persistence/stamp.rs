@@ -57,6 +57,7 @@ impl Stamp {
     /// The stamp of content that is told from other content by more than the file: by which of
     /// several places it came from.
     #[cfg(unix)]
+    #[allow(dead_code, reason = "for the encrypted stores, which may be left out")]
     pub(crate) fn of_place(mut self, place: u8) -> Self {
         self.numbers[2] += i128::from(place) << 64;
         self

@@ -312,12 +312,15 @@ impl Drop for Desktop {
 struct SilentPrompter;
 
 #[zbus::interface(name = "org.gnome.keyring.internal.Prompter")]
+#[allow(clippy::unused_self, reason = "methods on the bus have one")]
 impl SilentPrompter {
-    #[allow(clippy::unused_self, reason = "methods on the bus have one")]
-    fn begin_prompting(&self, _callback: ObjectPath<'_>) {}
+    fn begin_prompting(&self, callback: ObjectPath<'_>) {
+        drop(callback);
+    }
 
-    #[allow(clippy::unused_self, reason = "methods on the bus have one")]
-    fn stop_prompting(&self, _callback: ObjectPath<'_>) {}
+    fn stop_prompting(&self, callback: ObjectPath<'_>) {
+        drop(callback);
+    }
 }
 
 fn attributes() -> HashMap<&'static str, &'static str> {

@@ -139,13 +139,13 @@ impl Item for ServiceItem {
                 return Ok(false);
             }
             let content = Zeroizing::new(content.to_vec());
-            match place {
-                Some(path) => session.talk(|service| replace(service, path, content))?,
-                None => {
-                    let name = self.name.clone();
-                    session.talk(|service| create(service, name, content))?;
+            let name = self.name.clone();
+            session.talk(|service| async move {
+                match place {
+                    Some(path) => replace(service, path, content).await,
+                    None => create(service, name, content).await,
                 }
-            }
+            })?;
             Ok(true)
         })
     }

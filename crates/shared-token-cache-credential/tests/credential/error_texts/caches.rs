@@ -81,7 +81,7 @@ fn nowhere() -> Vec<Row> {
              developer tool that keeps its token cache there",
             "{home}/.IdentityService/msal.cache.nocae",
             "sign in with a developer tool that keeps its token cache there",
-            move |_| Provoked::from(ask(None)).with("home", &std::env::var("HOME").unwrap()),
+            move |_| Provoked::from(ask(None)).with("home", std::env::var("HOME").unwrap()),
         )
         .within(Surroundings::NoCache),
     ]
