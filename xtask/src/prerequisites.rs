@@ -31,6 +31,30 @@ pub(crate) const OF_THE_SUITES: &[Prerequisite] = &[
     (&["npm", "--version"], &["npm"]),
 ];
 
+/// What the suite of the Secret Service starts.
+pub(crate) const OF_THE_SECRET_SERVICE: &[Prerequisite] = &[
+    (&["dbus-daemon", "--version"], &["dbus-daemon"]),
+    (&["gnome-keyring-daemon", "--version"], &["gnome-keyring"]),
+    // It has no option that does nothing.
+    (
+        &["sh", "-c", "command -v secret-tool"],
+        &["libsecret-tools"],
+    ),
+    // The system's own, for its PyGObject.
+    (
+        &["/usr/bin/python3", "-c", "import ensurepip, venv"],
+        &["python3", "python3-venv"],
+    ),
+    (
+        &[
+            "/usr/bin/python3",
+            "-c",
+            "import gi; gi.require_version('Secret', '1')",
+        ],
+        &["python3-gi", "gir1.2-secret-1"],
+    ),
+];
+
 /// Makes sure that all of this is there; as root on Debian, by installing what is not.
 ///
 /// # Errors

@@ -67,6 +67,12 @@ const SUITES: &[Suite] = &[
         run: oidc_provider,
     },
     Suite {
+        name: "secret-service",
+        about: "a keyring on a bus of its own, with Python's libsecret, and what can go wrong there",
+        platforms: &["linux"],
+        run: secret_service,
+    },
+    Suite {
         name: "torture",
         about: "one cache file among many writers, real peers and faults, in the short form",
         platforms: &["linux"],
@@ -183,6 +189,17 @@ fn proxies() -> Result<Tally> {
     let mitmdump = interpreter.with_file_name("mitmdump");
     let mut tests = cargo(&["test", "--workspace", "--no-fail-fast", "--test", "proxies"]);
     cargo_test::run(tests.env("PEER_MITMDUMP", mitmdump))
+}
+
+fn secret_service() -> Result<Tally> {
+    prerequisites::provide(prerequisites::OF_THE_SECRET_SERVICE)?;
+    let interpreter = python_peers::interpreter(Environment::Libsecret)?;
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    cargo_test::run(
+        tests
+            .args(["--test", "secret_service"])
+            .env("PEER_PYTHON", interpreter),
+    )
 }
 
 fn oidc_provider() -> Result<Tally> {

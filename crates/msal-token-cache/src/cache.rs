@@ -44,6 +44,8 @@ struct Shared {
     state: ArcSwap<State>,
     /// One writer of this process at a time; the store's lock is for the others.
     writer: Mutex<()>,
+    /// One reader at a time where reading takes long: the others then find it read.
+    reader: Mutex<()>,
 }
 
 /// What was read last.
@@ -123,12 +125,25 @@ impl TokenCache {
             persistence: Box::new(persistence),
             state: ArcSwap::from_pointee(state),
             writer: Mutex::new(()),
+            reader: Mutex::new(()),
         }))
     }
 
     /// Where the cache is, for messages.
     pub fn location(&self) -> String {
         self.0.persistence.location()
+    }
+
+    /// Whether what the store holds is encrypted, as far as it is known: a store that chooses
+    /// between several may have to be read first.
+    pub fn is_encrypted(&self) -> bool {
+        self.0.persistence.is_encrypted()
+    }
+
+    /// Which store was chosen and why not a better one, for messages; `None` where there was no
+    /// choice, or nothing to say about it.
+    pub fn explanation(&self) -> Option<String> {
+        self.0.persistence.explanation()
     }
 
     /// Where this cache's users on this machine agree who does a piece of work for all of them, if
@@ -145,10 +160,11 @@ impl TokenCache {
     /// Whether this snapshot is the cache as it is now, as closely as [`snapshot`](Self::snapshot)
     /// knows it. Never waits and reads nothing; where a look is needed and fails it is not.
     pub fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
-        matches!(
-            self.known(Freshness::Recent),
-            Ok(Known::Unchanged(current)) if Arc::ptr_eq(&current, snapshot)
-        )
+        let state = self.0.state.load();
+        state.snapshot.as_ref().is_some_and(|current| {
+            Arc::ptr_eq(current, snapshot)
+                && matches!(self.news(&state, Freshness::Recent), Ok(None))
+        })
     }
 
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
@@ -167,7 +183,7 @@ impl TokenCache {
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         match self.known(Freshness::Recent)? {
             Known::Unchanged(snapshot) => Ok(snapshot),
-            Known::Changed(_) => self.reload(),
+            Known::Changed(look) => self.reload_in_turn(look),
         }
     }
 
@@ -179,7 +195,7 @@ impl TokenCache {
     pub fn latest(&self) -> Result<Arc<Snapshot>> {
         match self.known(Freshness::Latest)? {
             Known::Unchanged(snapshot) => Ok(snapshot),
-            Known::Changed(_) => self.reload(),
+            Known::Changed(look) => self.reload_in_turn(look),
         }
     }
 
@@ -274,28 +290,28 @@ impl TokenCache {
     /// The current snapshot, if it is still what was read last.
     fn known(&self, freshness: Freshness) -> Result<Known> {
         let state = self.0.state.load();
+        Ok(match (&state.snapshot, self.news(&state, freshness)?) {
+            (Some(snapshot), None) => Known::Unchanged(Arc::clone(snapshot)),
+            (_, look) => Known::Changed(look.unwrap_or(Look::Unsure)),
+        })
+    }
+
+    /// The look at the store that shows other content than was seen last; `None` if there is none.
+    fn news(&self, state: &State, freshness: Freshness) -> Result<Option<Look>> {
         // Before the look, so that what changes right after it belongs to the next tick.
         let tick = self.0.persistence.tick().unwrap_or(NEVER);
-        let is_known =
-            |state: &State| tick != NEVER && state.looked.load(Ordering::Relaxed) == tick;
         let look = match freshness {
-            Freshness::Recent => {
-                if is_known(&state)
-                    && let Some(snapshot) = &state.snapshot
-                {
-                    return Ok(Known::Unchanged(Arc::clone(snapshot)));
-                }
-                Look::At(self.0.persistence.glance()?)
+            Freshness::Recent if tick != NEVER && state.looked.load(Ordering::Relaxed) == tick => {
+                return Ok(None);
             }
+            Freshness::Recent => Look::At(self.0.persistence.glance()?),
             Freshness::Latest => self.look()?,
         };
-        match &state.snapshot {
-            Some(snapshot) if state.seen.holds_in(look) => {
-                state.looked.store(tick, Ordering::Relaxed);
-                Ok(Known::Unchanged(Arc::clone(snapshot)))
-            }
-            _ => Ok(Known::Changed(look)),
+        if !state.seen.holds_in(look) {
+            return Ok(Some(look));
         }
+        state.looked.store(tick, Ordering::Relaxed);
+        Ok(None)
     }
 
     fn publish(&self, snapshot: &Arc<Snapshot>, of: Look, seen: Look) {
@@ -306,6 +322,27 @@ impl TokenCache {
             seen,
             looked: AtomicU64::new(NEVER),
         }));
+    }
+
+    fn loads_quickly(&self, look: Look) -> bool {
+        match look {
+            Look::At(Some(stamp)) => self.0.persistence.loads_quickly(&stamp),
+            _ => true,
+        }
+    }
+
+    /// Reads what is to be seen there; where that takes long, only one at a time does, and the
+    /// others find it read.
+    fn reload_in_turn(&self, look: Look) -> Result<Arc<Snapshot>> {
+        if self.loads_quickly(look) {
+            return self.reload();
+        }
+        let reader = self.0.reader.lock();
+        let _one_at_a_time = reader.unwrap_or_else(PoisonError::into_inner);
+        match self.known(Freshness::Latest)? {
+            Known::Unchanged(snapshot) => Ok(snapshot),
+            Known::Changed(_) => self.reload(),
+        }
     }
 
     fn reload(&self) -> Result<Arc<Snapshot>> {
@@ -474,16 +511,14 @@ mod off_executor {
 
         /// Boxed by its callers, so that the future of a hit stays small.
         async fn reload_async(&self, look: Look) -> Result<Arc<Snapshot>> {
-            let quick = match look {
-                Look::At(Some(stamp)) => self.0.persistence.loads_quickly(&stamp),
-                _ => true,
-            };
-            if quick && let Read::Whole(snapshot, look) = self.read_once()? {
+            if self.loads_quickly(look)
+                && let Read::Whole(snapshot, look) = self.read_once()?
+            {
                 self.publish(&snapshot, look, look);
                 return Ok(snapshot);
             }
             let cache = self.clone();
-            off_executor(self, move || cache.reload()).await
+            off_executor(self, move || cache.reload_in_turn(look)).await
         }
 
         /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool. Without a

@@ -20,6 +20,10 @@ pub enum ErrorKind {
     /// Somebody else held the lock, or on Windows the file itself, for as long as we were ready to
     /// wait.
     Locked,
+    /// The platform has no such store here: nothing answers that keeps one.
+    Unavailable,
+    /// The platform's store is locked, and its user was not asked to unlock it, or did not.
+    Sealed,
     /// The store could not be found out about, read or written.
     Io,
 }

@@ -71,6 +71,10 @@ pub use merge::Merged;
 pub use persistence::DpapiPersistence;
 #[cfg(any(unix, windows))]
 pub use persistence::FilePersistence;
+#[cfg(all(target_os = "macos", feature = "keychain"))]
+pub use persistence::KeychainPersistence;
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+pub use persistence::SecretServicePersistence;
 pub use persistence::{Loaded, MemoryPersistence, Persistence, Stamp, StoreLock};
 pub use redemption::{Identity, RedeemedToken, Redemption};
 pub use schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};

@@ -17,7 +17,7 @@ use crate::join::Key;
 use crate::lifecycle::Lifecycle;
 use crate::refresh::Refreshing;
 use crate::request::Call;
-use crate::store::Store;
+use crate::store::{Freshness, Store};
 use crate::tenant::{Domains, Tenant, Tenants};
 use crate::throttling::Throttling;
 use crate::token_endpoint::TokenEndpoint;
@@ -45,7 +45,8 @@ use crate::view::{ChosenAccount, View};
 ///
 /// # Limitations
 ///
-/// Plain-text caches only, and so Linux only, for now.
+/// On Linux the cache is in the Secret Service or in plain text, on Windows the system encrypts it,
+/// on macOS it is in the Keychain; the README's table of stores says what was run where.
 #[derive(Clone)]
 pub struct SharedTokenCacheCredential(pub(crate) Arc<Inner>);
 
@@ -74,7 +75,11 @@ impl SharedTokenCacheCredential {
 
     /// Whether the shared cache of this platform can be read.
     pub const fn supported() -> bool {
-        cfg!(target_os = "linux")
+        cfg!(any(
+            target_os = "linux",
+            all(target_os = "macos", feature = "keychain"),
+            all(windows, feature = "dpapi"),
+        ))
     }
 
     /// Gets an access token for `scopes`.
@@ -143,13 +148,13 @@ impl SharedTokenCacheCredential {
             return Ok(token);
         }
         let call = Call::new(scopes, options, &inner.tenants)?;
-        let view = inner.view(store).await?;
+        let view = inner.view(store, Freshness::Recent).await?;
         if call.allows_cached() {
             let account = inner.account(store, &view)?;
             if let Found::Hit(token) = inner.find(&view, account, scopes, call.tenant) {
                 let (now, until) = (inner.clock.now(), inner.current_until(&token));
                 if now < until {
-                    view.remember(scopes, options.tenant_id(), &token, until);
+                    store.remember(&view, scopes, options.tenant_id(), &token, until);
                 } else if is_fresh(token.expires_on(), now) {
                     inner.refresh_ahead(&account.chosen.home_account_id, &call);
                 }
@@ -196,8 +201,10 @@ impl Inner {
         std::ptr::eq(store, &raw const *self.cae)
     }
 
-    pub(crate) async fn view(&self, store: &Store) -> Result<Arc<View>> {
-        store.view(&self.authority, &self.whose, &*self.clock).await
+    pub(crate) async fn view(&self, store: &Store, freshness: Freshness) -> Result<Arc<View>> {
+        store
+            .view(freshness, &self.authority, &self.whose, &*self.clock)
+            .await
     }
 
     pub(crate) fn account<'v>(&self, store: &Store, view: &'v View) -> Result<&'v ChosenAccount> {

@@ -15,7 +15,7 @@ use crate::credential::Inner;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::retry::{Next, Retries};
-use crate::store::Store;
+use crate::store::{Freshness, Store};
 use crate::tenant::{Tenant, is_guid};
 use crate::token_endpoint::{TokenReply, TokenRequest, TransportError, TransportErrorKind};
 use crate::unavailable;
@@ -69,7 +69,7 @@ impl<'a> Exchange<'a> {
         if let Some(refusal) = self.reported {
             return Err(refusal.into_error(&self.inner.authority, username));
         }
-        let place = self.store.place();
+        let place = self.store.described_place();
         let authority = &self.inner.authority;
         Err(unavailable::no_refresh_token(username, &place, authority))
     }
@@ -81,7 +81,7 @@ impl<'a> Exchange<'a> {
 
     /// What another program has put in place of a refresh token that was refused.
     async fn replacement(&self, chosen: &Chosen) -> Option<Attempt> {
-        let view = self.inner.view(self.store).await.ok()?;
+        let view = self.inner.view(self.store, Freshness::Latest).await.ok()?;
         let is_new = |attempt: &Attempt| {
             let secret = attempt.token.secret().expose_secret();
             !self

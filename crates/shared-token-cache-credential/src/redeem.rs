@@ -10,7 +10,7 @@ use crate::access::{Found, info};
 use crate::credential::Inner;
 use crate::exchange::Exchange;
 use crate::request::Request;
-use crate::store::Store;
+use crate::store::{Freshness, Store};
 use crate::turn::Turn;
 use crate::view::View;
 
@@ -85,14 +85,14 @@ impl Inner {
         purpose: Purpose,
         deadline: Instant,
     ) -> Result<Obtained> {
-        let view = self.view(store).await?;
+        let view = self.view(store, Freshness::Latest).await?;
         let home_account_id = &self.account(store, &view)?.chosen.home_account_id;
         let lease = match self.turn(store, request, home_account_id, purpose).await? {
             Turn::Ours(lease) => lease,
             Turn::Stored(token) => return Ok(Obtained::Stored(token)),
         };
         // As it is by now.
-        let view = self.view(store).await?;
+        let view = self.view(store, Freshness::Latest).await?;
         let exchange = Exchange::new(self, store, request, deadline);
         let redemption = Arc::new(exchange.run(&view).await?);
         Ok(Obtained::Redeemed(redemption, lease))
@@ -105,7 +105,7 @@ impl Inner {
         request: &Request,
         purpose: Purpose,
     ) -> Result<Option<AccessTokenInfo>> {
-        let view = self.view(store).await?;
+        let view = self.view(store, Freshness::Latest).await?;
         let found = self.cached(store, &view, request)?;
         let is_good = |token: &AccessTokenInfo| {
             purpose == Purpose::Answer || self.is_current(token, self.clock.now())
@@ -128,7 +128,7 @@ impl Inner {
         if !request.allows_last_resort() {
             return None;
         }
-        let view = self.view(store).await.ok()?;
+        let view = self.view(store, Freshness::Latest).await.ok()?;
         match self.cached(store, &view, request).ok()? {
             Found::Hit(token) => Some(token),
             Found::Miss(last_resort) => last_resort,

@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use msal_token_cache::{
@@ -8,6 +9,7 @@ use token_credential::{AccessTokenInfo, Result};
 
 use crate::account::Whose;
 use crate::authority::Authority;
+use crate::hot::Hot;
 use crate::overlay::Overlay;
 use crate::unavailable::{self, NoCache};
 use crate::view::{ChosenAccount, View};
@@ -18,11 +20,20 @@ use crate::view::{ChosenAccount, View};
 pub(crate) struct Store {
     cache: Result<TokenCache, NoCache>,
     pub(crate) overlay: Overlay,
-    view: ArcSwapOption<View>,
+    hot: ArcSwapOption<Hot>,
     /// Held by the write that is under way. The others wait here, where they can be cut off, and
     /// not each on a thread of its own.
     writing: Arc<tokio::sync::Mutex<()>>,
     warned: Mutex<Vec<CacheErrorKind>>,
+}
+
+/// How closely the cache is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Freshness {
+    /// Once per tick of a few milliseconds: for callers whose token is known.
+    Recent,
+    /// In any case: for whoever redeems, waits for others who do, or is about to give up.
+    Latest,
 }
 
 impl Store {
@@ -30,7 +41,7 @@ impl Store {
         Self {
             cache,
             overlay: Overlay::default(),
-            view: ArcSwapOption::empty(),
+            hot: ArcSwapOption::empty(),
             writing: Arc::default(),
             warned: Mutex::default(),
         }
@@ -48,32 +59,43 @@ impl Store {
         }
     }
 
+    /// The same, with why it is there and not in a better place.
+    pub(crate) fn described_place(&self) -> String {
+        let cache = self.cache.as_ref().ok();
+        match cache.and_then(TokenCache::explanation) {
+            Some(explanation) => format!("{} ({explanation})", self.place()),
+            None => self.place(),
+        }
+    }
+
     /// Where the processes that share the cache agree who redeems.
     pub(crate) fn leases(&self) -> Option<Leases> {
         self.cache.as_ref().ok()?.leases()
     }
 
-    /// The view of the cache as it is now.
+    /// The view of the cache, as it is now or was a moment ago.
     pub(crate) async fn view(
         &self,
+        freshness: Freshness,
         authority: &Authority,
         whose: &Whose,
         clock: &dyn Clock,
     ) -> Result<Arc<View>> {
         // First what is kept: a token that moves into the store meanwhile is then in both.
         let kept = self.overlay.kept();
-        let snapshot = self
-            .cache()?
-            .snapshot_async()
-            .await
-            .map_err(unavailable::unreadable)?;
-        if let Some(view) = &*self.view.load()
-            && view.is_of(&snapshot, &kept)
+        let cache = self.cache()?;
+        let snapshot = match freshness {
+            Freshness::Recent => cache.snapshot_async().await,
+            Freshness::Latest => cache.latest_async().await,
+        };
+        let snapshot = snapshot.map_err(unavailable::unreadable)?;
+        if let Some(hot) = &*self.hot.load()
+            && hot.view.is_of(&snapshot, &kept)
         {
-            return Ok(Arc::clone(view));
+            return Ok(Arc::clone(&hot.view));
         }
         let view = Arc::new(View::new(snapshot, kept, authority, whose, clock.now()));
-        self.view.store(Some(Arc::clone(&view)));
+        self.hot.store(Some(Arc::new(Hot::new(Arc::clone(&view)))));
         Ok(view)
     }
 
@@ -85,15 +107,32 @@ impl Store {
         tenant: Option<&str>,
         clock: &dyn Clock,
     ) -> Option<AccessTokenInfo> {
-        let view = self.view.load();
-        let view = view.as_deref()?;
-        let token = view.hot(scopes, tenant, clock.now())?;
-        let is_current = self.overlay.is_in(view)
-            && self
-                .cache
-                .as_ref()
-                .is_ok_and(|cache| cache.is_current(&view.snapshot));
-        is_current.then_some(token)
+        let hot = self.hot.load();
+        let hot = hot.as_deref()?;
+        let token = hot.token(scopes, tenant, clock.recently())?;
+        let cache = self.cache.as_ref().ok()?;
+        let is_current = self.overlay.is_in(&hot.view) && cache.is_current(&hot.view.snapshot);
+        is_current.then(|| token.clone())
+    }
+
+    /// Keeps a token that was found in this view at hand for the next call that asks the same,
+    /// until that time.
+    pub(crate) fn remember(
+        &self,
+        view: &Arc<View>,
+        scopes: &[&str],
+        tenant: Option<&str>,
+        token: &AccessTokenInfo,
+        until: SystemTime,
+    ) {
+        self.hot.rcu(|hot| {
+            let hot = hot.as_ref()?;
+            Some(if Arc::ptr_eq(&hot.view, view) {
+                Arc::new(hot.with(scopes, tenant, token, until))
+            } else {
+                Arc::clone(hot)
+            })
+        });
     }
 
     /// The account that is meant, or why there is none.
@@ -105,7 +144,7 @@ impl Store {
     ) -> Result<&'v ChosenAccount> {
         view.account
             .as_ref()
-            .map_err(|why| unavailable::no_account(why, &self.place(), authority, whose))
+            .map_err(|why| unavailable::no_account(why, &self.described_place(), authority, whose))
     }
 
     /// Puts a redemption into the cache. Where that cannot be done the overlay answers instead,

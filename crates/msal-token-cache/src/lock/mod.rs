@@ -30,4 +30,6 @@ pub(crate) use unix::FileLock;
 pub(crate) use windows::FileLock;
 
 pub(crate) use backoff::Backoff;
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+pub(crate) use backoff::Stopwatch;
 pub(crate) use courtesy::Courtesy;

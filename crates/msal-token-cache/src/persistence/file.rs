@@ -130,6 +130,15 @@ impl FilePersistence {
         Ok(bytes)
     }
 
+    /// Sets the time of the file's last change to now, and leaves its content alone; an empty one
+    /// is created where there is none.
+    pub(super) fn touch(&self) -> Result<Stamp> {
+        let path = safe_open::resolve(&self.path)?;
+        check_writable(&path)?;
+        let stat = safe_open::touch(&path)?;
+        Ok(Stamp::of(&stat))
+    }
+
     /// How the file at the path is, if there is one.
     fn stat(&self) -> Result<Option<FileStat>> {
         match nix::sys::stat::stat(&self.path) {
@@ -150,7 +159,8 @@ impl FilePersistence {
                 return Err(Error::new(ErrorKind::Insecure, text));
             }
         }
-        if safe_open::open_to_others(stat) {
+        // In an empty one there is nothing to read: it may be the signal file of an encrypted store.
+        if stat.st_size > 0 && safe_open::open_to_others(stat) {
             self.warned.once(Warning::Mode, || {
                 tracing::warn!(
                     path = %self.path.display(),

@@ -53,6 +53,14 @@ impl Stamp {
         }
     }
 
+    /// The stamp of content that is told from other content by more than the file: by which of
+    /// several places it came from.
+    #[cfg(unix)]
+    pub(crate) fn of_place(mut self, place: u8) -> Self {
+        self.numbers[2] += i128::from(place) << 64;
+        self
+    }
+
     #[cfg(windows)]
     pub(crate) fn of(information: &super::FileInformation) -> Self {
         let written = information.written;

@@ -116,6 +116,10 @@ impl Persistence for DpapiPersistence {
         self.file.stamp()
     }
 
+    fn is_encrypted(&self) -> bool {
+        true
+    }
+
     fn tick(&self) -> Option<u64> {
         self.file.tick()
     }

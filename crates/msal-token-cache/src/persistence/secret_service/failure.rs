@@ -1,0 +1,163 @@
+//! What can go wrong between us and the service, and what the user can do about it.
+
+use std::time::Duration;
+
+use zbus::{DBusError, fdo};
+
+use crate::{Error, ErrorKind};
+
+/// Why the service was of no use.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The session bus cannot be reached.
+    NoBus(zbus::Error),
+    /// The bus knows no service of this name, and cannot start one.
+    NoService(secret_service::Error),
+    /// There is no keyring to put an item into.
+    NoDefaultKeyring,
+    Locked,
+    /// The user did not want to unlock it, or nobody could be asked.
+    Dismissed,
+    /// The user was asked to unlock it and did nothing for so long.
+    Unanswered(Duration),
+    /// The service did nothing for so long.
+    Stuck(Duration),
+    /// The service went away before it had answered.
+    Ended(secret_service::Error),
+    Refused(secret_service::Error),
+    /// The thread that talks to the bus could not be started, or died.
+    NoThread(Option<std::io::Error>),
+}
+
+impl Failure {
+    /// The error of what was tried at this place.
+    pub(super) fn at(self, location: &str, what: &str) -> Error {
+        use ErrorKind::{Io, Sealed, Unavailable};
+
+        let (kind, why, next) = match &self {
+            Self::NoBus(_) => (
+                Unavailable,
+                "no D-Bus session answers".to_owned(),
+                "run this in the user's session, where DBUS_SESSION_BUS_ADDRESS is set",
+            ),
+            Self::NoService(_) => (
+                Unavailable,
+                "no Secret Service runs in this D-Bus session".to_owned(),
+                "start one, as gnome-keyring is",
+            ),
+            Self::NoDefaultKeyring => (
+                Unavailable,
+                "the Secret Service has no default keyring".to_owned(),
+                "make one, with Seahorse for example",
+            ),
+            Self::Locked => (Sealed, "the keyring is locked".to_owned(), UNLOCK),
+            Self::Dismissed => (
+                Sealed,
+                "the request to unlock the keyring was dismissed".to_owned(),
+                UNLOCK,
+            ),
+            Self::Unanswered(patience) => (
+                Sealed,
+                format!("the request to unlock the keyring was not answered within {patience:?}"),
+                UNLOCK,
+            ),
+            Self::Stuck(patience) => (
+                Io,
+                format!("the Secret Service did not answer within {patience:?}"),
+                "if that goes on, restart it",
+            ),
+            Self::Ended(_) => (
+                Io,
+                "the Secret Service ended before it had answered".to_owned(),
+                "try again",
+            ),
+            Self::Refused(error) => (
+                Io,
+                match name_of(error) {
+                    Some(name) => format!("the Secret Service answered {name}"),
+                    None => "the Secret Service gave an answer that makes no sense".to_owned(),
+                },
+                "try again, and see the service's log if that goes on",
+            ),
+            Self::NoThread(error) => (
+                Io,
+                match error {
+                    Some(error) => format!("no thread could be started to ask it: {error}"),
+                    None => "the thread that asks it died".to_owned(),
+                },
+                "see whether the limit on threads is reached",
+            ),
+        };
+        let error = Error::new(kind, format!("{location} cannot be {what}: {why}; {next}"));
+        match self {
+            Self::NoBus(cause) => error.with_source(cause),
+            Self::NoService(cause) | Self::Ended(cause) | Self::Refused(cause) => {
+                error.with_source(cause)
+            }
+            _ => error,
+        }
+    }
+}
+
+const UNLOCK: &str = "unlock it, by signing in to the desktop or with Seahorse";
+
+impl From<secret_service::Error> for Failure {
+    fn from(error: secret_service::Error) -> Self {
+        use secret_service::Error::{Locked, Prompt, PromptDisconnected};
+
+        match error {
+            Locked => return Self::Locked,
+            Prompt => return Self::Dismissed,
+            PromptDisconnected => return Self::Ended(error),
+            _ => {}
+        }
+        match name_of(&error).as_deref() {
+            Some(IS_LOCKED) => Self::Locked,
+            Some(
+                "org.freedesktop.DBus.Error.ServiceUnknown"
+                | "org.freedesktop.DBus.Error.NameHasNoOwner",
+            ) => Self::NoService(error),
+            Some(name) if name.starts_with("org.freedesktop.DBus.Error.Spawn.") => {
+                Self::NoService(error)
+            }
+            Some(
+                "org.freedesktop.DBus.Error.NoReply" | "org.freedesktop.DBus.Error.Disconnected",
+            ) => Self::Ended(error),
+            None if is_of_the_connection(&error) => Self::Ended(error),
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+const IS_LOCKED: &str = "org.freedesktop.Secret.Error.IsLocked";
+
+/// The D-Bus name of an error that the service or the bus answered.
+fn name_of(error: &secret_service::Error) -> Option<String> {
+    fn of_zbus(error: &zbus::Error) -> Option<String> {
+        match error {
+            zbus::Error::MethodError(name, ..) => Some(name.to_string()),
+            zbus::Error::FDO(error) => of_fdo(error),
+            _ => None,
+        }
+    }
+    fn of_fdo(error: &fdo::Error) -> Option<String> {
+        match error {
+            fdo::Error::ZBus(error) => of_zbus(error),
+            error => Some(error.name().to_string()),
+        }
+    }
+    match error {
+        secret_service::Error::Zbus(error) => of_zbus(error),
+        secret_service::Error::ZbusFdo(error) => of_fdo(error),
+        _ => None,
+    }
+}
+
+fn is_of_the_connection(error: &secret_service::Error) -> bool {
+    use secret_service::Error::{Zbus, ZbusFdo};
+
+    matches!(
+        error,
+        Zbus(zbus::Error::InputOutput(_)) | ZbusFdo(fdo::Error::ZBus(zbus::Error::InputOutput(_)))
+    )
+}

@@ -1,0 +1,83 @@
+//! What calls that ask the same as an earlier one get.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use token_credential::AccessTokenInfo;
+
+use crate::view::View;
+
+/// A view, and the tokens that calls found in it.
+#[derive(Debug)]
+pub(crate) struct Hot {
+    pub(crate) view: Arc<View>,
+    slots: Vec<Arc<Slot>>,
+}
+
+/// What a call got, by what it asked: as it was written then, and found good.
+#[derive(Debug)]
+struct Slot {
+    scopes: Box<[String]>,
+    tenant: Option<String>,
+    token: AccessTokenInfo,
+    /// Until when it is handed out without a further look: then it is too old, or due for a
+    /// refresh.
+    until: SystemTime,
+}
+
+/// More sets of scopes and tenants than a program uses; what is not among them is looked up each
+/// time.
+const MOST_SLOTS: usize = 32;
+
+impl Hot {
+    /// A view that nobody has found anything in yet.
+    pub(crate) fn new(view: Arc<View>) -> Self {
+        Self {
+            view,
+            slots: Vec::new(),
+        }
+    }
+
+    /// The token that an earlier call for the same scopes and tenant got, as long as nothing is to
+    /// be decided about it.
+    pub(crate) fn token(
+        &self,
+        scopes: &[&str],
+        tenant: Option<&str>,
+        now: SystemTime,
+    ) -> Option<&AccessTokenInfo> {
+        let slot = self.slots.iter().find(|slot| slot.is_for(scopes, tenant))?;
+        (now < slot.until).then_some(&slot.token)
+    }
+
+    /// The same with one token more, until that time.
+    pub(crate) fn with(
+        &self,
+        scopes: &[&str],
+        tenant: Option<&str>,
+        token: &AccessTokenInfo,
+        until: SystemTime,
+    ) -> Self {
+        let new = Arc::new(Slot {
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            tenant: tenant.map(str::to_owned),
+            token: token.clone(),
+            until,
+        });
+        let others = self.slots.iter();
+        let others = others.filter(|slot| !slot.is_for(scopes, tenant)).cloned();
+        Self {
+            view: Arc::clone(&self.view),
+            slots: std::iter::once(new)
+                .chain(others)
+                .take(MOST_SLOTS)
+                .collect(),
+        }
+    }
+}
+
+impl Slot {
+    fn is_for(&self, scopes: &[&str], tenant: Option<&str>) -> bool {
+        self.scopes.iter().eq(scopes) && self.tenant.as_deref() == tenant
+    }
+}
