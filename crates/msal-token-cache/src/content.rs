@@ -51,7 +51,7 @@ impl Content {
 
 /// The known kinds of content that stand at the paths where a cache is looked for.
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    if is_data_protection_blob(bytes) {
+    if bytes.starts_with(&DPAPI) {
         Some("a cache that Windows encrypted for one user (DPAPI)")
     } else if is_compact_jwe(bytes) {
         Some("a cache that the Azure SDK for Go encrypted (JWE)")
@@ -62,22 +62,15 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether Windows' data protection made this, for whomever.
-pub(crate) fn is_data_protection_blob(bytes: &[u8]) -> bool {
-    bytes.starts_with(&DPAPI)
-}
-
-/// What content is that should have been encrypted by Windows' data protection.
+/// The known kinds of content that Windows' data protection did not make.
 #[cfg(all(windows, feature = "dpapi"))]
-pub(crate) fn kind(bytes: &[u8]) -> &'static str {
-    foreign(bytes).unwrap_or_else(|| {
-        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        if text.trim_ascii_start().starts_with(b"{") {
-            "a cache in plain text"
-        } else {
-            "something else"
-        }
-    })
+pub(crate) fn not_encrypted_by_windows(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(&DPAPI) {
+        return None;
+    }
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let is_object = text.trim_ascii_start().starts_with(b"{");
+    foreign(bytes).or(is_object.then_some("a cache in plain text"))
 }
 
 /// RFC 7516 section 3.1: five base64url parts between dots, the first a JSON object.

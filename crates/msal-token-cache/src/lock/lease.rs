@@ -197,6 +197,7 @@ mod tests {
         held_file
             .set_modified(time + Duration::from_secs(3600))
             .unwrap();
+        drop(held_file);
         assert!(leases.succeed(&WORK, after).unwrap());
         assert!(!leases.succeed(&WORK, after).unwrap());
         drop(held);

@@ -1,7 +1,6 @@
 /// What tells one content of a store from another.
 ///
-/// Only equality means anything. For a file it is device, inode (on Windows volume and file id),
-/// length, and the times of the last change of content and of status: the time alone misses
+/// Only equality means anything. For a file it is device and inode (on Windows the file id), length, and the times of the last change of content and of status: the time alone misses
 /// replacements within a clock tick, and inode numbers are reused.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
@@ -74,8 +73,10 @@ impl Stamp {
         // FAT knows of no other change.
         let last = written.max(information.changed);
         Self {
+            // Not the volume: Wine forgets it when an open file is renamed, and a file of another
+            // one that agrees in all of this is a copy.
             numbers: [
-                i128::from(information.volume),
+                0,
                 i128::from(information.index),
                 i128::from(information.length),
                 i128::from(written),

@@ -43,12 +43,10 @@ impl LeaseFile {
                     }));
                 }
                 Err(error) if is_in_use(&error) => return Ok(None),
-                // It, or the folder, is about to go.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound
-                    ) && backoff.wait() => {}
+                // It, or the folder, is about to go, or the folder has just gone.
+                Err(error) if is_going(&error) && backoff.wait() => {}
+                // Others come and go all the time.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
@@ -73,17 +71,18 @@ impl Drop for LeaseFile {
 pub(super) fn open_held(path: &Path) -> io::Result<Option<File>> {
     match open_for_asking(path, FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES) {
         Ok(file) => Ok(Some(file)),
-        // Or it is about to go.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            Ok(None)
-        }
+        Err(error) if is_going(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether this is said of what is about to go, until the last who has it open closes it, or of
+/// what has gone. That it is forbidden looks the same.
+fn is_going(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// Sets the file's time to now.

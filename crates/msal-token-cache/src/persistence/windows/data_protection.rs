@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_was_protected_comes_back_and_nothing_else_does() {
-        for clear in [&b"{}"[..], &[0; 100_000]] {
+        for clear in [&b"{}"[..], &[0; 10_000]] {
             let blob = protect(clear).unwrap();
             assert_ne!(blob.as_slice(), clear);
             assert_eq!(unprotect(&blob).unwrap().as_slice(), clear);

@@ -7,7 +7,7 @@ use windows_sys::Win32::Foundation::{ERROR_INVALID_DATA, ERROR_INVALID_PARAMETER
 
 use super::FilePersistence;
 use super::data_protection::{protect, unprotect};
-use crate::content::{self, is_data_protection_blob};
+use crate::content;
 use crate::persistence::{Loaded, Persistence, Stamp, StoreLock};
 use crate::{Error, ErrorKind, Result};
 
@@ -74,34 +74,37 @@ impl DpapiPersistence {
         }
     }
 
-    fn undecipherable(&self, blob: &[u8], error: io::Error) -> Error {
+    fn undecipherable(&self, content: &[u8], error: io::Error) -> Error {
+        const NEXT: &str =
+            "it is left as it is: sign in again with the tool that wrote it, or move it away";
         let place = self.location();
-        if !is_data_protection_blob(blob) {
-            let what = content::kind(blob);
+        let (kind, text) = if let Some(what) = content::not_encrypted_by_windows(content) {
             let text = format!(
-                "{place} holds {what}, not what Windows encrypted for this user (DPAPI); it is left \
-                 as it is: sign in again with the tool that wrote it, or move it away"
+                "{place} holds {what}, not one that Windows encrypted for this user (DPAPI); {NEXT}"
             );
-            return Error::new(ErrorKind::Foreign, text).with_source(error);
-        }
-        let codes = [ERROR_INVALID_DATA, ERROR_INVALID_PARAMETER].map(u32::cast_signed);
-        if error
-            .raw_os_error()
-            .is_some_and(|code| codes.contains(&code))
-        {
+            (ErrorKind::Foreign, text)
+        } else if is_invalid(&error) {
             let text = format!(
-                "{place} holds half of what Windows encrypted, or it was tampered with ({error}); it \
-                 is left as it is: sign in again with the tool that wrote it, or move it away"
+                "{place} does not hold what Windows encrypts (DPAPI), or half of it ({error}); {NEXT}"
             );
-            return Error::new(ErrorKind::Corrupt, text).with_source(error);
-        }
-        let text = format!(
-            "{place} cannot be decrypted ({error}): Windows encrypted it for another user, on another \
-             machine or before this user's password was reset; it is left as it is: run as the user \
-             who signed in, or move it away and sign in again"
-        );
-        Error::new(ErrorKind::Foreign, text).with_source(error)
+            (ErrorKind::Corrupt, text)
+        } else {
+            let text = format!(
+                "{place} cannot be decrypted ({error}): Windows encrypted it (DPAPI) for another \
+                 user, on another machine, or before this user's password was reset; {NEXT}"
+            );
+            (ErrorKind::Foreign, text)
+        };
+        Error::new(kind, text).with_source(error)
     }
+}
+
+/// Whether the blob is at fault, and not who asks.
+fn is_invalid(error: &io::Error) -> bool {
+    let codes = [ERROR_INVALID_DATA, ERROR_INVALID_PARAMETER].map(u32::cast_signed);
+    error
+        .raw_os_error()
+        .is_some_and(|code| codes.contains(&code))
 }
 
 impl Persistence for DpapiPersistence {

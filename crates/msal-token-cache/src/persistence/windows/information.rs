@@ -21,7 +21,7 @@ use crate::clock::{Clock, SystemClock};
 /// Asked of an open file: what a folder's listing says of its files may be old on NTFS.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileInformation {
-    pub(crate) volume: u32,
+    volume: u32,
     /// Unique on its volume while the file is there; on `ReFS` the lower half of its id.
     pub(crate) index: u64,
     pub(crate) length: u64,
