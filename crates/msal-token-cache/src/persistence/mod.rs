@@ -30,7 +30,7 @@ mod secret_service;
 mod stamp;
 mod temporary;
 #[cfg(unix)]
-pub(crate) mod ticks;
+mod ticks;
 #[cfg(windows)]
 mod windows;
 

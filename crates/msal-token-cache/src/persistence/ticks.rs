@@ -16,7 +16,9 @@ pub(crate) fn monotonic() -> Option<u64> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         let time = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).ok()?;
-        u64::try_from(nanoseconds(time)).ok()
+        // Of a time since the machine was started: it does not wrap.
+        #[allow(clippy::cast_sign_loss, reason = "neither part is negative")]
+        Some(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
