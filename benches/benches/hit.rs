@@ -24,11 +24,12 @@ fn hit(criterion: &mut Criterion) {
         let strict = sample.credential(sample.strict_cache());
         let shared: Arc<dyn TokenCredential> = Arc::new(credential.clone());
         let scopes = [sample.scope.as_str()];
+        let scopes: &[&str] = black_box(&scopes);
         let options = TokenRequestOptions::default();
 
-        let inherent = || at_once(credential.get_token(black_box(&scopes), &options)).unwrap();
-        let dynamic = || at_once(shared.get_token(black_box(&scopes), &options)).unwrap();
-        let checked = || at_once(strict.get_token(black_box(&scopes), &options)).unwrap();
+        let inherent = || at_once(credential.get_token(scopes, &options)).unwrap();
+        let dynamic = || at_once(shared.get_token(scopes, &options)).unwrap();
+        let checked = || at_once(strict.get_token(scopes, &options)).unwrap();
         sample.check("ours", inherent().token().expose_secret());
         sample.check("ours, dyn", dynamic().token().expose_secret());
         sample.check("ours, checked", checked().token().expose_secret());
@@ -40,7 +41,7 @@ fn hit(criterion: &mut Criterion) {
         #[cfg(feature = "yardsticks")]
         {
             let azure = benches::azure::holding(&sample.token);
-            let cached = || at_once(azure.get_token(black_box(&scopes), None)).unwrap();
+            let cached = || at_once(azure.get_token(scopes, None)).unwrap();
             sample.check("azure_identity", cached().token.secret());
             group.bench_function(id("azure_identity"), |bencher| bencher.iter(cached));
         }

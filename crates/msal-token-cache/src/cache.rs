@@ -100,6 +100,13 @@ impl Look {
 /// What a reader's look came to.
 enum Known {
     Unchanged(Arc<Snapshot>),
+    #[cfg_attr(
+        not(feature = "tokio"),
+        expect(
+            dead_code,
+            reason = "only who may not block asks how long it will take"
+        )
+    )]
     Changed(Look),
 }
 
@@ -177,6 +184,7 @@ impl TokenCache {
     }
 
     /// The store's present [tick](Persistence::tick).
+    #[inline]
     pub fn tick(&self) -> Option<u64> {
         self.0.persistence.tick()
     }
@@ -184,15 +192,20 @@ impl TokenCache {
     /// Whether this snapshot is the cache as it is in this tick, which is the present one, as
     /// closely as [`snapshot`](Self::snapshot) knows it. Never waits and reads nothing; where a look
     /// is needed and fails it is not.
+    #[inline]
     pub fn is_current(&self, snapshot: &Arc<Snapshot>, tick: Option<u64>) -> bool {
         // The caller's keeps the address from being another one's.
         self.0.published.load(Ordering::Acquire) == Arc::as_ptr(snapshot).addr()
-            && (self.has_looked(tick) || {
-                let state = self.0.state.load();
-                let is_published = |current| Arc::ptr_eq(current, snapshot);
-                state.snapshot.as_ref().is_some_and(is_published)
-                    && matches!(self.news(&state, Freshness::Recent, tick), Ok(None))
-            })
+            && (self.has_looked(tick) || self.is_still_current(snapshot, tick))
+    }
+
+    /// The same, with a look.
+    #[cold]
+    fn is_still_current(&self, snapshot: &Arc<Snapshot>, tick: Option<u64>) -> bool {
+        let state = self.0.state.load();
+        let is_published = |current| Arc::ptr_eq(current, snapshot);
+        state.snapshot.as_ref().is_some_and(is_published)
+            && matches!(self.news(&state, Freshness::Recent, tick), Ok(None))
     }
 
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
@@ -343,6 +356,7 @@ impl TokenCache {
         Ok(None)
     }
 
+    #[inline]
     fn has_looked(&self, tick: Option<u64>) -> bool {
         tick.is_some_and(|tick| tick == self.0.looked.load(Ordering::Relaxed))
     }

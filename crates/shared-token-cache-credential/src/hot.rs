@@ -53,14 +53,8 @@ impl Hot {
         now: impl FnOnce() -> SystemTime,
     ) -> Option<&AccessTokenInfo> {
         let slot = self.slots.iter().find(|slot| slot.is_for(scopes, tenant))?;
-        if tick.is_some_and(|tick| tick == slot.looked.load(Ordering::Relaxed)) {
-            return Some(&slot.token);
-        }
-        let is_good = now() < slot.until;
-        if is_good {
-            slot.looked.store(tick.unwrap_or(NEVER), Ordering::Relaxed);
-        }
-        is_good.then_some(&slot.token)
+        let has_looked = tick.is_some_and(|tick| tick == slot.looked.load(Ordering::Relaxed));
+        (has_looked || slot.is_good(tick, now())).then_some(&slot.token)
     }
 
     /// The same with one token more, until that time.
@@ -93,5 +87,14 @@ impl Hot {
 impl Slot {
     fn is_for(&self, scopes: &[&str], tenant: Option<&str>) -> bool {
         self.scopes.iter().eq(scopes) && self.tenant.as_deref() == tenant
+    }
+
+    #[cold]
+    fn is_good(&self, tick: Option<u64>, now: SystemTime) -> bool {
+        let is_good = now < self.until;
+        if is_good {
+            self.looked.store(tick.unwrap_or(NEVER), Ordering::Relaxed);
+        }
+        is_good
     }
 }

@@ -220,8 +220,8 @@ impl Persistence for FilePersistence {
     }
 
     fn glance(&self) -> Result<Option<Stamp>> {
-        if let Some(stat) = self.held.look() {
-            return Ok(Some(Stamp::of(&stat)));
+        if let Some(stamp) = self.held.look() {
+            return Ok(Some(stamp));
         }
         let before = ticks::monotonic();
         let stat = self.stat()?;
