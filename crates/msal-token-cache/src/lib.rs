@@ -39,9 +39,8 @@
 //!
 //! # Limitations
 //!
-//! Plain-text stores on Unix, for now. A peer that ignores the lock can undo a write; it is put on
-//! top again at the next look, not prevented. See [`FilePersistence`] for file systems without
-//! `flock`.
+//! A peer that ignores the lock can undo a write; it is put on top again at the next look, not
+//! prevented. See [`FilePersistence`] for file systems without `flock`.
 
 mod cache;
 mod clock;
