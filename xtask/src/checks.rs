@@ -59,7 +59,7 @@ fn lint() -> Result {
 }
 
 /// The test targets with `test = false`, which only a suite that names them runs.
-fn tests_run_by_name() -> Result<Vec<String>> {
+pub(crate) fn tests_run_by_name() -> Result<Vec<String>> {
     let metadata = command::output(&mut cargo(&[
         "metadata",
         "--no-deps",

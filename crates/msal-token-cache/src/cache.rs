@@ -100,13 +100,6 @@ impl Look {
 /// What a reader's look came to.
 enum Known {
     Unchanged(Arc<Snapshot>),
-    #[cfg_attr(
-        not(feature = "tokio"),
-        expect(
-            dead_code,
-            reason = "only who may not block asks how long it will take"
-        )
-    )]
     Changed(Look),
 }
 

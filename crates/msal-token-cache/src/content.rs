@@ -69,8 +69,10 @@ pub(crate) fn not_encrypted_by_windows(bytes: &[u8]) -> Option<&'static str> {
         return None;
     }
     let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let is_object = text.trim_ascii_start().starts_with(b"{");
-    foreign(bytes).or(is_object.then_some("a cache in plain text"))
+    if text.trim_ascii_start().starts_with(b"{") {
+        return Some(foreign(bytes).unwrap_or("a cache in plain text"));
+    }
+    foreign(bytes)
 }
 
 /// RFC 7516 section 3.1: five base64url parts between dots, the first a JSON object.

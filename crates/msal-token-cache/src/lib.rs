@@ -46,8 +46,8 @@
 //!
 //! # Limitations
 //!
-//! The Keychain of macOS was compiled, not run. A peer that ignores the lock can undo a write; it is put on
-//! top again at the next look, not prevented. See [`FilePersistence`] for file systems without
+//! The Keychain of macOS was compiled, not run. A peer that ignores the lock can undo a write; it is
+//! put on top again at the next look, not prevented. See [`FilePersistence`] for file systems without
 //! `flock`.
 
 mod cache;

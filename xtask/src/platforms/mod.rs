@@ -3,6 +3,7 @@
 //!
 //! What is made for them is kept under `target/platforms`.
 
+mod left_out;
 mod macos;
 mod standard_library;
 mod windows;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{RUST, Target, folder, standard_library};
+use super::{RUST, Target, folder, left_out, standard_library};
 use crate::cargo_test::{self, Tally};
 use crate::prerequisites::{self, Prerequisite};
 use crate::{Result, command};
@@ -31,6 +31,11 @@ pub(crate) fn run() -> Result<Tally> {
     standard_library::provide(TRIPLE)?;
     make_prefix()?;
     let target = target()?;
+    left_out::print(&target, |program| {
+        let mut wine = Command::new(WINE);
+        wine.arg(program).envs(wines()?);
+        Ok(wine)
+    })?;
     let mut tally = target.check(&[&[
         "clippy",
         "--workspace",
@@ -46,9 +51,22 @@ pub(crate) fn run() -> Result<Tally> {
 
 fn target() -> Result<Target> {
     let prefix = format!("CARGO_TARGET_{}", super::variable(TRIPLE));
+    let certificates = folder()?.join("certificates.o");
+    command::run(
+        Command::new(GCC)
+            .args(["-O2", "-D_WIN32_WINNT=0x0A00", "-c"])
+            .arg("xtask/platforms/certificates.c")
+            .arg("-o")
+            .arg(&certificates),
+    )?;
+    let linker = fs::canonicalize("xtask/platforms/windows-linker")?;
     let mut environment = vec![
-        (format!("{prefix}_LINKER"), GCC.to_owned()),
+        (format!("{prefix}_LINKER"), linker.display().to_string()),
         (format!("{prefix}_RUNNER"), WINE.to_owned()),
+        (
+            "CERTIFICATES".to_owned(),
+            certificates.display().to_string(),
+        ),
     ];
     environment.extend(wines()?);
     Ok(Target {

@@ -1,13 +1,11 @@
 //! A test that needs a process of its own: another environment, another user, a tracer.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 const RERUN: &str = "TEST_RERUN";
 /// `nobody`, who owns nothing.
+#[cfg(unix)]
 const OTHER_USER: u32 = 65534;
 
 /// Whether this is the process of its own.
@@ -55,6 +53,7 @@ pub(super) fn this_binary() -> Command {
 }
 
 /// Runs a test as a user whom file modes bind: as it is, or again where that is root.
+#[cfg(unix)]
 pub(super) fn as_ordinary_user(test: &str, run: impl FnOnce()) {
     if !is_root() {
         return run();
@@ -63,7 +62,10 @@ pub(super) fn as_ordinary_user(test: &str, run: impl FnOnce()) {
 }
 
 /// Runs the test of this name again as a user whom file modes bind, with such other surroundings.
+#[cfg(unix)]
 pub(super) fn rerun_as_ordinary_user(test: &str, surroundings: impl FnOnce(&mut Command)) {
+    use std::os::unix::process::CommandExt;
+
     // The other user may not come to where this binary is.
     let folder = tempfile::tempdir().unwrap();
     set_mode(folder.path(), 0o755);
@@ -82,10 +84,20 @@ pub(super) fn rerun_as_ordinary_user(test: &str, surroundings: impl FnOnce(&mut 
     rerun(command, test);
 }
 
+#[cfg(unix)]
 fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
+    use std::os::unix::fs::MetadataExt;
+
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
+#[cfg(unix)]
 pub(super) fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
+
+/// Here a file has the permissions of its folder.
+#[cfg(windows)]
+pub(super) fn set_mode(_path: &Path, _mode: u32) {}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use msal_token_cache::Leases;
 
 use super::super::sample::Place;
-use super::locking::Killed;
+use super::locking::{Killed, say_held};
 
 const WORK: [&str; 2] = ["redeem", "ada@contoso.example"];
 
@@ -14,7 +14,7 @@ const WORK: [&str; 2] = ["redeem", "ada@contoso.example"];
 pub(crate) fn holds(folder: &Path) {
     let lease = Leases::in_folder(folder).take(&WORK).unwrap();
     assert!(lease.is_some());
-    println!("held");
+    say_held();
     std::thread::sleep(Duration::from_secs(60));
 }
 

@@ -1,8 +1,10 @@
 //! Caches that cannot be used, and caches without the account that is meant.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 
 use msal_token_cache::{FilePersistence, TokenCache};
@@ -22,8 +24,13 @@ use super::{Provoked, Row, Surroundings};
 pub(super) fn rows() -> Vec<Row> {
     [
         nowhere(),
+        #[cfg(all(target_os = "linux", feature = "secret-service"))]
+        no_keyring(),
         foreign_or_torn(),
         unreadable(),
+        #[cfg(unix)]
+        unreadable_on_unix(),
+        #[cfg(unix)]
         no_files(),
         no_account(),
     ]
@@ -41,25 +48,35 @@ fn unavailable<P: Into<Provoked>>(
     Row::new(CredentialUnavailable, text, place, next, provoke)
 }
 
+/// What comes of the default cache.
+fn of_options(options: Option<TokenCachePersistenceOptions>) -> Error {
+    let mut builder = SharedTokenCacheCredential::builder();
+    if let Some(options) = options {
+        builder = builder.cache_persistence_options(options);
+    }
+    let credential = builder.build().unwrap();
+    at_once(credential.get_token(&[ARM], &TokenRequestOptions::default())).unwrap_err()
+}
+
 /// Caches that cannot be looked for.
+#[cfg(unix)]
 fn nowhere() -> Vec<Row> {
-    let ask = |options: Option<TokenCachePersistenceOptions>| {
-        let mut builder = SharedTokenCacheCredential::builder();
-        if let Some(options) = options {
-            builder = builder.cache_persistence_options(options);
-        }
-        let credential = builder.build().unwrap();
-        at_once(credential.get_token(&[ARM], &TokenRequestOptions::default())).unwrap_err()
-    };
     vec![
         unavailable(
             "the token cache msal.cache.nocae cannot be looked for, because there is no home \
              folder: set HOME to an absolute path, or give a cache with the builder's token_cache",
             "the token cache msal.cache.nocae",
             "set HOME to an absolute path, or give a cache with the builder's token_cache",
-            move |_| ask(None),
+            |_| of_options(None),
         )
         .within(Surroundings::NoHome),
+    ]
+}
+
+/// The default cache, without a keyring.
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+fn no_keyring() -> Vec<Row> {
+    let rows = [
         unavailable(
             "the token cache cannot be used: mine.nocae in the Secret Service cannot be read: no \
              D-Bus session answers; run this in the user's session, where \
@@ -67,12 +84,11 @@ fn nowhere() -> Vec<Row> {
              TokenCachePersistenceOptions::with_allow_unencrypted_storage",
             "mine.nocae in the Secret Service",
             "allow plain text with TokenCachePersistenceOptions::with_allow_unencrypted_storage",
-            move |_| {
+            |_| {
                 let options = TokenCachePersistenceOptions::default().with_name("mine");
-                Provoked::from(ask(Some(options))).with_cause()
+                Provoked::from(of_options(Some(options))).with_cause()
             },
-        )
-        .within(Surroundings::NoCache),
+        ),
         unavailable(
             "the token cache {home}/.IdentityService/msal.cache.nocae (in plain text, because \
              msal.cache.nocae in the Secret Service cannot be read: no D-Bus session answers; run \
@@ -81,9 +97,23 @@ fn nowhere() -> Vec<Row> {
              developer tool that keeps its token cache there",
             "{home}/.IdentityService/msal.cache.nocae",
             "sign in with a developer tool that keeps its token cache there",
-            move |_| Provoked::from(ask(None)).with("home", std::env::var("HOME").unwrap()),
+            |_| Provoked::from(of_options(None)).with("home", std::env::var("HOME").unwrap()),
+        ),
+    ];
+    rows.map(|row| row.within(Surroundings::NoCache)).into()
+}
+
+#[cfg(windows)]
+fn nowhere() -> Vec<Row> {
+    vec![
+        unavailable(
+            "the token cache msal.cache.nocae cannot be looked for, because there is no folder for \
+             it: set LOCALAPPDATA to an absolute path, or give a cache with the builder's token_cache",
+            "the token cache msal.cache.nocae",
+            "set LOCALAPPDATA to an absolute path, or give a cache with the builder's token_cache",
+            |_| of_options(None),
         )
-        .within(Surroundings::NoCache),
+        .within(Surroundings::NoHome),
     ]
 }
 
@@ -175,13 +205,6 @@ fn unreadable() -> Vec<Row> {
                 Provoked::from(error).with("path", file.path().to_str().unwrap())
             },
         ),
-        // It has content, and says that it has none.
-        unavailable(
-            "the token cache cannot be used: {path} changed while it was read: try again",
-            "{path}",
-            "try again",
-            |stage| at_path(stage, Path::new("/proc/self/status")),
-        ),
         unavailable(
             "the token cache cannot be used: the runtime shut down before {path} was read or \
              written: call from within one that runs",
@@ -199,6 +222,20 @@ fn unreadable() -> Vec<Row> {
                 let path = file.path().to_str().unwrap();
                 Provoked::from(error.unwrap_err()).with("path", path)
             },
+        ),
+    ]
+}
+
+/// The same, where files have modes and there is `/proc`.
+#[cfg(unix)]
+fn unreadable_on_unix() -> Vec<Row> {
+    vec![
+        // It has content, and says that it has none.
+        unavailable(
+            "the token cache cannot be used: {path} changed while it was read: try again",
+            "{path}",
+            "try again",
+            |stage| at_path(stage, Path::new("/proc/self/status")),
         ),
         unavailable(
             "the token cache cannot be used: opening {path} failed: {cause}; make it a file that \
@@ -230,6 +267,7 @@ fn unreadable() -> Vec<Row> {
 }
 
 /// What stands there and is no file of one's own.
+#[cfg(unix)]
 fn no_files() -> Vec<Row> {
     let own = "make it a file that this user owns and may read";
     let put = "put the file itself there";
