@@ -39,7 +39,8 @@ pub(crate) fn run() -> Result<Tally> {
             1,
             &[
                 "no token: the token cache",
-                ".IdentityService/msal.cache.nocae is missing",
+                ".IdentityService/msal.cache.nocae (in plain text, because ",
+                " is missing or holds no account",
             ],
         ),
         check(&home, "get_token", &["--nonsense"], 1, &["usage:"]),
