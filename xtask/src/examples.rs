@@ -39,8 +39,8 @@ pub(crate) fn run() -> Result<Tally> {
             1,
             &[
                 "no token: the token cache",
-                ".IdentityService/msal.cache.nocae (in plain text, because ",
-                " is missing or holds no account",
+                ".IdentityService/msal.cache.nocae (in plain text, because no D-Bus \
+                 session answers) is missing",
             ],
         ),
         check(&home, "get_token", &["--nonsense"], 1, &["usage:"]),

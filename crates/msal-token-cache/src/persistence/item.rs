@@ -2,19 +2,27 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::Result;
+use crate::{Error, Result};
+
+/// What a load came to.
+pub(crate) enum Found {
+    Content(Zeroizing<Vec<u8>>),
+    NoItem,
+    /// There is no such store here: why, in a few words, and as an error for whoever needs it.
+    NoStore(String, Error),
+}
 
 /// One item of a store that the platform has, and encrypts. Every function may block.
 pub(crate) trait Item: fmt::Debug + Send + Sync {
     /// Where the item is, for messages.
     fn location(&self) -> String;
 
-    /// The item's content; `None` if there is no such item.
+    /// Reads the item's content, if there is some.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if there is no such store.
-    fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>>;
+    /// There is such a store, and it could not be read.
+    fn load(&self) -> Result<Found>;
 
     /// Replaces the item's content, or makes the item, if this still is as it should be at the last
     /// moment; returns whether it was.

@@ -6,7 +6,7 @@ use security_framework::base::Error as KeychainError;
 use security_framework::passwords::{PasswordOptions, generic_password, set_generic_password};
 use zeroize::Zeroizing;
 
-use super::item::Item;
+use super::item::{Found, Item};
 use super::platform_store::PlatformStore;
 use super::{Loaded, Persistence, Stamp, StoreLock, stored_by};
 use crate::{Error, ErrorKind, Result};
@@ -123,11 +123,12 @@ impl Item for KeychainItem {
         format!("{} in the Keychain", self.account)
     }
 
-    fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    fn load(&self) -> Result<Found> {
         let wanted = PasswordOptions::new_generic_password(SERVICE, &self.account);
         match generic_password(wanted) {
-            Ok(content) => Ok(Some(Zeroizing::new(content))),
-            Err(error) if error.code() == ITEM_NOT_FOUND => Ok(None),
+            Ok(content) => Ok(Found::Content(Zeroizing::new(content))),
+            Err(error) if error.code() == ITEM_NOT_FOUND => Ok(Found::NoItem),
+            // Plain text does not serve in its place, so that there is none is an error as others.
             Err(error) => Err(self.error("read", error)),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
-use super::item::Item;
+use super::item::{Found, Item};
 use super::{FilePersistence, Loaded, Persistence, Stamp, StoreLock};
 use crate::{Error, ErrorKind, Result};
 
@@ -156,33 +156,27 @@ impl<I: Item> Persistence for PlatformStore<I> {
         let stamp = file.as_ref().map(|file| file.stamp);
         let text = file.map(|file| file.bytes);
         let has_text = text.as_ref().is_some_and(|text| !text.is_empty());
-        let (bytes, choice) = match self.item.load() {
-            Ok(None) if has_text && self.may_read_plain_text() => {
+        let in_platform = |has_item| Choice::Platform {
+            has_item,
+            beside_plain_text: has_text,
+        };
+        let (bytes, choice) = match self.item.load()? {
+            Found::Content(content) => {
+                self.had_item.store(true, Ordering::Relaxed);
+                (Some(content), in_platform(true))
+            }
+            Found::NoItem if has_text && self.may_read_plain_text() => {
                 let why = format!("there is no {}", self.item.location());
                 (text, Choice::PlainText(why))
             }
-            Ok(item) => {
-                let has_item = item.is_some();
-                self.had_item.fetch_or(has_item, Ordering::Relaxed);
-                let beside_plain_text = has_text;
-                let choice = Choice::Platform {
-                    has_item,
-                    beside_plain_text,
-                };
-                (item, choice)
-            }
+            Found::NoItem => (None, in_platform(false)),
             // An empty file may be one that a peer is just writing: it is handed on as it is.
-            Err(error) if error.kind() == ErrorKind::Unavailable && self.may_read_plain_text() => {
-                (text, Choice::PlainText(error.to_string()))
-            }
+            Found::NoStore(why, _) if self.may_read_plain_text() => (text, Choice::PlainText(why)),
             // It was there before, so that is not for want of such a store.
-            Err(error)
-                if error.kind() == ErrorKind::Unavailable
-                    && self.had_item.load(Ordering::Relaxed) =>
-            {
+            Found::NoStore(_, error) if self.had_item.load(Ordering::Relaxed) => {
                 return Err(Error::new(ErrorKind::Io, error.to_string()).with_source(error));
             }
-            Err(error) => return Err(error),
+            Found::NoStore(_, error) => return Err(error),
         };
         let bytes = bytes.unwrap_or_else(|| Zeroizing::new(EMPTY.to_vec()));
         let stamp = stamp_at(&choice, stamp);

@@ -74,10 +74,16 @@ impl Item for Platform {
         "the item of the test".to_owned()
     }
 
-    fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    fn load(&self) -> Result<Found> {
         self.0.loads.fetch_add(1, Ordering::Relaxed);
-        self.try_it()?;
-        Ok(self.0.content.lock().unwrap().clone().map(Zeroizing::new))
+        match self.try_it() {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                return Ok(Found::NoStore("it is out of order".to_owned(), error));
+            }
+            tried => tried?,
+        }
+        let content = self.0.content.lock().unwrap().clone();
+        Ok(content.map_or(Found::NoItem, |it| Found::Content(Zeroizing::new(it))))
     }
 
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<bool> {
@@ -246,7 +252,7 @@ fn plain_text_serves_where_the_platform_has_no_store_or_no_item() {
         (Platform::default(), "there is no the item of the test"),
         (
             Platform::failing(ErrorKind::Unavailable),
-            "the platform is out of order",
+            "it is out of order",
         ),
     ] {
         let stage = Stage::new(platform.clone(), true, Some(PLAIN));

@@ -30,11 +30,17 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The error of what was tried at this place.
-    pub(super) fn at(self, location: &str, what: &str) -> Error {
+    /// Why, in a few words, there is no such store at all; `None` if there is one.
+    pub(super) fn no_store(&self) -> Option<String> {
+        let is_it = matches!(self, Self::NoBus(_) | Self::NoService(_));
+        is_it.then(|| self.words().1)
+    }
+
+    /// What kind of failure it is, in words, and what to do next.
+    fn words(&self) -> (ErrorKind, String, &'static str) {
         use ErrorKind::{Io, Sealed, Unavailable};
 
-        let (kind, why, next) = match &self {
+        match self {
             Self::NoBus(_) => (
                 Unavailable,
                 "no D-Bus session answers".to_owned(),
@@ -87,7 +93,12 @@ impl Failure {
                 },
                 "see whether the limit on threads is reached",
             ),
-        };
+        }
+    }
+
+    /// The error of what was tried at this place.
+    pub(super) fn at(self, location: &str, what: &str) -> Error {
+        let (kind, why, next) = self.words();
         let error = Error::new(kind, format!("{location} cannot be {what}: {why}; {next}"));
         match self {
             Self::NoBus(cause) => error.with_source(cause),

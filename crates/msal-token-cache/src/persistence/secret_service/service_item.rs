@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::session::Session;
-use crate::Result;
 use crate::lock::Stopwatch;
-use crate::persistence::item::Item;
+use crate::persistence::item::{Found, Item};
+use crate::{Error, Result};
 
 /// The attribute that every item of a token cache has, and the schema's own.
 const CLIENT: (&str, &str) = ("MsalClientID", "Microsoft.Developer.IdentityService");
@@ -40,9 +40,9 @@ pub(super) struct ServiceItem {
 
 type Silence = (fn(Duration) -> Failure, Duration);
 
-/// What a search came to.
-enum Found {
-    Nothing,
+/// Where a search led.
+enum Place {
+    Nowhere,
     Unlocked(OwnedObjectPath),
     Locked(OwnedObjectPath),
 }
@@ -66,11 +66,12 @@ impl ServiceItem {
         self.unlock_prompt = Some(patience);
         self
     }
+
     fn open(&self, patience: Duration) -> Result<Session, Failure> {
         Session::open(self.bus_address.as_deref(), patience)
     }
 
-    fn find(&self, session: &Session) -> Result<Found, Failure> {
+    fn find(&self, session: &Session) -> Result<Place, Failure> {
         let name = self.name.clone();
         session.talk(|service| find(service, name))
     }
@@ -82,13 +83,16 @@ impl ServiceItem {
     }
 
     /// Does something with the service, unless that has just not answered.
-    fn attempt<T>(&self, what: &str, attempt: impl FnOnce() -> Result<T, Failure>) -> Result<T> {
+    fn attempt<T>(&self, attempt: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         let last = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = match last {
+        match last {
             Some((since, (silent, patience))) if since.elapsed() < REST => Err(silent(patience)),
             _ => attempt().inspect_err(|failure| self.remember(failure)),
-        };
-        result.map_err(|failure| failure.at(&self.location(), what))
+        }
+    }
+
+    fn unwritten(&self, failure: Failure) -> Error {
+        failure.at(&self.location(), "written")
     }
 
     fn remember(&self, failure: &Failure) {
@@ -107,32 +111,42 @@ impl Item for ServiceItem {
         format!("{} in the Secret Service", self.name)
     }
 
-    fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        self.attempt("read", || {
+    fn load(&self) -> Result<Found> {
+        let loaded = self.attempt(|| {
             let mut session = self.open(PATIENCE)?;
             let path = match self.find(&session)? {
-                Found::Nothing => return Ok(None),
-                Found::Unlocked(path) => path,
-                Found::Locked(path) => {
+                Place::Nowhere => return Ok(Found::NoItem),
+                Place::Unlocked(path) => path,
+                Place::Locked(path) => {
                     self.ask_to_unlock(&mut session, path.clone())?;
                     path
                 }
             };
-            session.talk(|service| read(service, path)).map(Some)
+            session
+                .talk(|service| read(service, path))
+                .map(Found::Content)
+        });
+        loaded.or_else(|failure| {
+            let why = failure.no_store();
+            let error = failure.at(&self.location(), "read");
+            match why {
+                Some(why) => Ok(Found::NoStore(why, error)),
+                None => Err(error),
+            }
         })
     }
 
     /// Nobody is asked here, since others wait for the lock.
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<bool> {
-        self.attempt("written", || {
+        let saved = self.attempt(|| {
             let session = self.open(PATIENCE_IN_WRITING)?;
             let place = match self.find(&session)? {
-                Found::Unlocked(path) => Some(path),
-                Found::Locked(_) => return Err(Failure::Locked),
-                Found::Nothing => match session.talk(default_keyring)? {
-                    Found::Unlocked(_) => None,
-                    Found::Locked(_) => return Err(Failure::Locked),
-                    Found::Nothing => return Err(Failure::NoDefaultKeyring),
+                Place::Unlocked(path) => Some(path),
+                Place::Locked(_) => return Err(Failure::Locked),
+                Place::Nowhere => match session.talk(default_keyring)? {
+                    Place::Unlocked(_) => None,
+                    Place::Locked(_) => return Err(Failure::Locked),
+                    Place::Nowhere => return Err(Failure::NoDefaultKeyring),
                 },
             };
             if !is_current() {
@@ -147,28 +161,30 @@ impl Item for ServiceItem {
                 }
             })?;
             Ok(true)
-        })
+        });
+        saved.map_err(|failure| self.unwritten(failure))
     }
 
     fn unlock(&self) -> Result<()> {
         if self.unlock_prompt.is_none() {
             return Ok(());
         }
-        self.attempt("written", || {
+        let unlocked = self.attempt(|| {
             let mut session = match self.open(PATIENCE) {
                 // Whether that is the end of it is for others to say.
                 Err(Failure::NoBus(_) | Failure::NoService(_)) => return Ok(()),
                 opened => opened?,
             };
             let place = match self.find(&session)? {
-                Found::Nothing => session.talk(default_keyring)?,
+                Place::Nowhere => session.talk(default_keyring)?,
                 found => found,
             };
             match place {
-                Found::Locked(path) => self.ask_to_unlock(&mut session, path),
-                Found::Unlocked(_) | Found::Nothing => Ok(()),
+                Place::Locked(path) => self.ask_to_unlock(&mut session, path),
+                Place::Unlocked(_) | Place::Nowhere => Ok(()),
             }
-        })
+        });
+        unlocked.map_err(|failure| self.unwritten(failure))
     }
 }
 
@@ -183,28 +199,28 @@ fn on_one_line(json: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// The item that libsecret would read: the first one that is unlocked, else the first one.
-async fn find(service: Arc<SecretService<'_>>, name: String) -> Result<Found, Failure> {
+async fn find(service: Arc<SecretService<'_>>, name: String) -> Result<Place, Failure> {
     let attributes = HashMap::from([(SCHEMA, &*name), CLIENT]);
     let found = service.search_items(attributes).await?;
     let first = |items: &[FoundItem<'_>]| items.first().map(|item| item.item_path.clone());
     Ok(match (first(&found.unlocked), first(&found.locked)) {
-        (Some(path), _) => Found::Unlocked(path),
-        (None, Some(path)) => Found::Locked(path),
-        (None, None) => Found::Nothing,
+        (Some(path), _) => Place::Unlocked(path),
+        (None, Some(path)) => Place::Locked(path),
+        (None, None) => Place::Nowhere,
     })
 }
 
 /// Where a new item is put.
-async fn default_keyring(service: Arc<SecretService<'_>>) -> Result<Found, Failure> {
+async fn default_keyring(service: Arc<SecretService<'_>>) -> Result<Place, Failure> {
     let keyring = match service.get_default_collection().await {
-        Err(secret_service::Error::NoResult) => return Ok(Found::Nothing),
+        Err(secret_service::Error::NoResult) => return Ok(Place::Nowhere),
         keyring => keyring?,
     };
     let path = keyring.collection_path.clone();
     Ok(if keyring.is_locked().await? {
-        Found::Locked(path)
+        Place::Locked(path)
     } else {
-        Found::Unlocked(path)
+        Place::Unlocked(path)
     })
 }
 

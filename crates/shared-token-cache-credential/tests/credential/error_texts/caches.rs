@@ -91,9 +91,7 @@ fn no_keyring() -> Vec<Row> {
         ),
         unavailable(
             "the token cache {home}/.IdentityService/msal.cache.nocae (in plain text, because \
-             msal.cache.nocae in the Secret Service cannot be read: no D-Bus session answers; run \
-             this in the user's session, where DBUS_SESSION_BUS_ADDRESS is set) is missing or \
-             holds no account with a refresh token for login.microsoftonline.com: sign in with a \
+             no D-Bus session answers) is missing or holds no account with a refresh token for login.microsoftonline.com: sign in with a \
              developer tool that keeps its token cache there",
             "{home}/.IdentityService/msal.cache.nocae",
             "sign in with a developer tool that keeps its token cache there",
