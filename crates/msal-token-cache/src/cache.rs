@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 /// writes says in [`modify`](Self::modify) what to change, on top of whatever is there by then.
 ///
 /// ```
-/// # #[cfg(any(unix, windows))]
+/// # #[cfg(unix)]
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use msal_token_cache::{FilePersistence, TokenCache};
 ///
@@ -28,7 +28,7 @@ use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 /// }
 /// # Ok(())
 /// # }
-/// # #[cfg(not(any(unix, windows)))]
+/// # #[cfg(not(unix))]
 /// # fn main() {}
 /// ```
 ///
@@ -52,8 +52,6 @@ struct Shared {
     publishing: Mutex<()>,
     /// One writer of this process at a time; the store's lock is for the others.
     writer: Mutex<()>,
-    /// One reader at a time where reading takes long: the others then find it read.
-    reader: Mutex<()>,
 }
 
 /// What was read last.
@@ -97,12 +95,6 @@ impl Look {
     }
 }
 
-/// What a reader's look came to.
-enum Known {
-    Unchanged(Arc<Snapshot>),
-    Changed(Look),
-}
-
 /// How closely a reader looks.
 #[derive(Clone, Copy)]
 enum Freshness {
@@ -144,7 +136,6 @@ impl TokenCache {
             looked: AtomicU64::new(NEVER),
             publishing: Mutex::new(()),
             writer: Mutex::new(()),
-            reader: Mutex::new(()),
         }))
     }
 
@@ -198,7 +189,7 @@ impl TokenCache {
         let state = self.0.state.load();
         let is_published = |current| Arc::ptr_eq(current, snapshot);
         state.snapshot.as_ref().is_some_and(is_published)
-            && matches!(self.news(&state, Freshness::Recent, tick), Ok(None))
+            && matches!(self.is_as_seen(&state, Freshness::Recent, tick), Ok(true))
     }
 
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
@@ -216,8 +207,8 @@ impl TokenCache {
     /// There is a cache and it could not be read: [`ErrorKind`] says why.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         match self.known(Freshness::Recent)? {
-            Known::Unchanged(snapshot) => Ok(snapshot),
-            Known::Changed(look) => self.reload_in_turn(look),
+            Some(snapshot) => Ok(snapshot),
+            None => self.reload(),
         }
     }
 
@@ -228,8 +219,8 @@ impl TokenCache {
     /// As [`snapshot`](Self::snapshot).
     pub fn latest(&self) -> Result<Arc<Snapshot>> {
         match self.known(Freshness::Latest)? {
-            Known::Unchanged(snapshot) => Ok(snapshot),
-            Known::Changed(look) => self.reload_in_turn(look),
+            Some(snapshot) => Ok(snapshot),
+            None => self.reload(),
         }
     }
 
@@ -321,32 +312,31 @@ impl TokenCache {
         self.0.persistence.stamp().map(Look::At)
     }
 
-    /// The current snapshot, if it is still what was read last.
-    fn known(&self, freshness: Freshness) -> Result<Known> {
+    /// The current snapshot, if there is one and it is still what the store holds.
+    fn known(&self, freshness: Freshness) -> Result<Option<Arc<Snapshot>>> {
         let state = self.0.state.load();
-        Ok(
-            match (&state.snapshot, self.news(&state, freshness, self.tick())?) {
-                (Some(snapshot), None) => Known::Unchanged(Arc::clone(snapshot)),
-                (_, look) => Known::Changed(look.unwrap_or(Look::Unsure)),
-            },
-        )
+        let Some(snapshot) = &state.snapshot else {
+            return Ok(None);
+        };
+        let is_current = self.is_as_seen(&state, freshness, self.tick())?;
+        Ok(is_current.then(|| Arc::clone(snapshot)))
     }
 
-    /// The look at the store that shows other content than was seen last; `None` if there is none.
-    /// The tick is from before the look, so that what changes right after it belongs to the next.
-    fn news(&self, state: &State, freshness: Freshness, tick: Option<u64>) -> Result<Option<Look>> {
+    /// Whether the store holds what was seen last. The tick is from before the look, so that what
+    /// changes right after it belongs to the next.
+    fn is_as_seen(&self, state: &State, freshness: Freshness, tick: Option<u64>) -> Result<bool> {
         let look = match freshness {
-            Freshness::Recent if self.has_looked(tick) => return Ok(None),
+            Freshness::Recent if self.has_looked(tick) => return Ok(true),
             Freshness::Recent => Look::At(self.0.persistence.glance()?),
             Freshness::Latest => self.look()?,
         };
-        if !state.seen.holds_in(look) {
-            return Ok(Some(look));
+        let is_as_seen = state.seen.holds_in(look);
+        if is_as_seen {
+            self.0
+                .looked
+                .store(tick.unwrap_or(NEVER), Ordering::Relaxed);
         }
-        self.0
-            .looked
-            .store(tick.unwrap_or(NEVER), Ordering::Relaxed);
-        Ok(None)
+        Ok(is_as_seen)
     }
 
     #[inline]
@@ -372,27 +362,6 @@ impl TokenCache {
         self.0.looked.store(NEVER, Ordering::Relaxed);
         self.0.state.store(Arc::new(state));
         self.0.published.store(address, Ordering::Release);
-    }
-
-    fn loads_quickly(&self, look: Look) -> bool {
-        match look {
-            Look::At(Some(stamp)) => self.0.persistence.loads_quickly(&stamp),
-            _ => true,
-        }
-    }
-
-    /// Reads what is to be seen there; where that takes long, only one at a time does, and the
-    /// others find it read.
-    fn reload_in_turn(&self, look: Look) -> Result<Arc<Snapshot>> {
-        if self.loads_quickly(look) {
-            return self.reload();
-        }
-        let reader = self.0.reader.lock();
-        let _one_at_a_time = reader.unwrap_or_else(PoisonError::into_inner);
-        match self.known(Freshness::Latest)? {
-            Known::Unchanged(snapshot) => Ok(snapshot),
-            Known::Changed(_) => self.reload(),
-        }
     }
 
     fn reload(&self) -> Result<Arc<Snapshot>> {
@@ -482,7 +451,11 @@ impl TokenCache {
     }
 
     fn read_once(&self) -> Result<Read> {
-        let loaded = match self.0.persistence.load() {
+        self.take_apart(self.0.persistence.load())
+    }
+
+    fn take_apart(&self, loaded: Result<Option<Loaded>>) -> Result<Read> {
+        let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 return Ok(Read::Torn(error, Look::Unsure));
@@ -525,8 +498,7 @@ impl fmt::Debug for TokenCache {
 #[cfg(feature = "tokio")]
 mod off_executor {
     use super::{
-        Arc, Error, ErrorKind, Freshness, Known, Look, Read, Result, Snapshot, State, TokenCache,
-        Transaction,
+        Arc, Error, ErrorKind, Freshness, Read, Result, Snapshot, State, TokenCache, Transaction,
     };
 
     impl TokenCache {
@@ -541,11 +513,10 @@ mod off_executor {
         ///
         /// Cancel safe: what was being read is kept for the next call.
         pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
-            let reload = match self.known(Freshness::Recent)? {
-                Known::Unchanged(snapshot) => return Ok(snapshot),
-                Known::Changed(look) => Box::pin(self.reload_async(look)),
-            };
-            reload.await
+            match self.known(Freshness::Recent)? {
+                Some(snapshot) => Ok(snapshot),
+                None => Box::pin(self.reload_async()).await,
+            }
         }
 
         /// [`latest`](Self::latest) for an async caller, as
@@ -559,24 +530,23 @@ mod off_executor {
         ///
         /// Cancel safe: what was being read is kept for the next call.
         pub async fn latest_async(&self) -> Result<Arc<Snapshot>> {
-            let reload = match self.known(Freshness::Latest)? {
-                Known::Unchanged(snapshot) => return Ok(snapshot),
-                Known::Changed(look) => Box::pin(self.reload_async(look)),
-            };
-            reload.await
+            match self.known(Freshness::Latest)? {
+                Some(snapshot) => Ok(snapshot),
+                None => Box::pin(self.reload_async()).await,
+            }
         }
 
         /// Boxed by its callers, so that the future of a hit stays small.
-        async fn reload_async(&self, look: Look) -> Result<Arc<Snapshot>> {
+        async fn reload_async(&self) -> Result<Arc<Snapshot>> {
             let before = self.0.state.load_full();
-            if self.loads_quickly(look)
-                && let Read::Whole(snapshot, look) = self.read_once()?
+            if let Some(loaded) = self.0.persistence.load_quickly()
+                && let Read::Whole(snapshot, look) = self.take_apart(loaded)?
             {
                 self.publish(State::of(&snapshot, look), Some(&before));
                 return Ok(snapshot);
             }
             let cache = self.clone();
-            off_executor(self, move || cache.reload_in_turn(look)).await
+            off_executor(self, move || cache.reload()).await
         }
 
         /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool. Without a

@@ -131,6 +131,10 @@ impl Terms {
         };
         let entries: Vec<_> = snapshot
             .access_tokens_of(&self.home_account_id)
+            // What is kept may have to do with any of them; mostly nothing is.
+            .filter(|entry| {
+                !kept.is_empty() || entry.target().contains(query.scopes.iter().copied())
+            })
             .filter(|entry| entry.is_plain_bearer() && entry.has_believable_times(now))
             .collect();
         let kept: Vec<_> = kept

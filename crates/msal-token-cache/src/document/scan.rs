@@ -164,16 +164,16 @@ impl<'t> Scanner<'t> {
     fn blanks(&mut self) {
         loop {
             match self.peek() {
-                Some(b' ') => {
-                    while self.bytes[self.at..].starts_with(b"        ") {
-                        self.at += 8;
-                    }
-                    if self.peek() == Some(b' ') {
-                        self.at += 1;
-                    }
-                }
-                Some(b'\n' | b'\t' | b'\r') => self.at += 1,
+                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
                 _ => return,
+            }
+            // An indented text has many in a row.
+            while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
+                let others = u64::from_le_bytes(*chunk) ^ u64::from_le_bytes(*b"        ");
+                self.at += others.trailing_zeros() as usize / 8;
+                if others != 0 {
+                    break;
+                }
             }
         }
     }

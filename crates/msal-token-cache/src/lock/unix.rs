@@ -232,7 +232,7 @@ pub(super) fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
 
 fn locked(path: &Path, timeout: Duration) -> Error {
     let signature = match open_for_reading(path) {
-        Ok(Some((file, _))) => Signature::in_file(&file),
+        Ok(Some(opened)) => Signature::in_file(&opened.file),
         _ => Signature::default(),
     };
     let holder = match signature.pid {

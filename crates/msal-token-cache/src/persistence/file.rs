@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::atomic_file::{self, Written};
 use super::held_file::HeldFile;
-use super::safe_open::{self, Owner};
+use super::safe_open::{self, Opened, Owner};
 use super::{Loaded, Persistence, Stamp, StoreLock, ticks};
 use crate::location;
 use crate::lock::{Courtesy, FileLock};
@@ -54,7 +54,7 @@ pub struct FilePersistence {
 }
 
 /// The size up to which reading and parsing take less time than a change of thread.
-const QUICK_BYTES: i128 = 256 * 1024;
+const QUICK_BYTES: i64 = 256 * 1024;
 
 impl FilePersistence {
     /// A cache at this path; nothing is opened yet.
@@ -138,6 +138,32 @@ impl FilePersistence {
         check_writable(&path)?;
         let stat = safe_open::touch(&path)?;
         Ok(Stamp::of(&stat))
+    }
+
+    fn open(&self) -> Result<Option<Opened<'_>>> {
+        // Until this one is read nothing can be asked but the path.
+        self.held.let_go();
+        safe_open::open_resolved(&self.path)
+    }
+
+    fn load_opened(&self, opened: Opened<'_>) -> Result<Loaded> {
+        let Opened { file, stat, path } = opened;
+        self.check_readable(&stat)?;
+        // Its age is that before reading: what changes later must not go unnoticed.
+        let stamp = Stamp::of(&stat);
+        let bytes = self.read(&file, stat.st_size)?;
+        let after = fstat(&file).map_err(|errno| Error::io("looking at", &path, errno))?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > self.max_bytes) {
+            return Err(self.too_large());
+        }
+        if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
+            let text = format!("{} changed while it was read: try again", self.location());
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
+        if *path == *self.path {
+            self.held.hold(file, &after);
+        }
+        Ok(Loaded { bytes, stamp })
     }
 
     /// How the file at the path is, if there is one.
@@ -240,32 +266,17 @@ impl Persistence for FilePersistence {
     }
 
     fn load(&self) -> Result<Option<Loaded>> {
-        // Until this one is read nothing can be asked but the path.
-        self.held.let_go();
-        let path = safe_open::resolve(&self.path)?;
-        let Some((file, before)) = safe_open::open_for_reading(&path)? else {
-            return Ok(None);
-        };
-        self.check_readable(&before)?;
-        // Its age is that before reading: what changes later must not go unnoticed.
-        let stamp = Stamp::of(&before);
-        let bytes = self.read(&file, before.st_size)?;
-        let after = fstat(&file).map_err(|errno| Error::io("looking at", &path, errno))?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > self.max_bytes) {
-            return Err(self.too_large());
-        }
-        if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
-            let text = format!("{} changed while it was read: try again", self.location());
-            return Err(Error::new(ErrorKind::Corrupt, text));
-        }
-        if path == self.path {
-            self.held.hold(file, &after);
-        }
-        Ok(Some(Loaded { bytes, stamp }))
+        let opened = self.open()?;
+        opened.map(|opened| self.load_opened(opened)).transpose()
     }
 
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        stamp.file_length() <= QUICK_BYTES
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        match self.open() {
+            Ok(Some(opened)) if opened.stat.st_size > QUICK_BYTES => None,
+            Ok(Some(opened)) => Some(self.load_opened(opened).map(Some)),
+            Ok(None) => Some(Ok(None)),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

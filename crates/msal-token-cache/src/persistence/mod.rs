@@ -15,6 +15,11 @@ mod held_file;
 mod item;
 #[cfg(all(target_os = "macos", feature = "keychain"))]
 mod keychain;
+#[cfg(any(
+    all(target_os = "linux", feature = "secret-service"),
+    all(target_os = "macos", feature = "keychain")
+))]
+mod loads;
 mod memory;
 #[cfg(any(
     all(target_os = "linux", feature = "secret-service"),
@@ -113,9 +118,11 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     /// The store could not be read.
     fn load(&self) -> Result<Option<Loaded>>;
 
-    /// Whether loading the content of this stamp takes so little time that an async caller may do
-    /// it in place.
-    fn loads_quickly(&self, stamp: &Stamp) -> bool;
+    /// [`load`](Self::load), if that takes so little time that an async caller may do it in place;
+    /// `None` if it may take more than a change of thread, and that is the default.
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        None
+    }
 
     /// Waits until no other program writes, and keeps others from writing until the lock goes.
     ///
@@ -219,8 +226,8 @@ macro_rules! stored_by {
                 self.0.load()
             }
 
-            fn loads_quickly(&self, stamp: &Stamp) -> bool {
-                self.0.loads_quickly(stamp)
+            fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+                self.0.load_quickly()
             }
 
             fn lock(&self) -> Result<Box<dyn StoreLock>> {
@@ -280,8 +287,8 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
         (**self).load()
     }
 
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        (**self).loads_quickly(stamp)
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        (**self).load_quickly()
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

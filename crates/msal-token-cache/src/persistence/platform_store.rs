@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
 use super::item::{Found, Item};
+use super::loads::Loads;
 use super::{FilePersistence, Loaded, Persistence, Stamp, StoreLock};
 use crate::{Error, ErrorKind, Result};
 
@@ -21,6 +22,7 @@ use crate::{Error, ErrorKind, Result};
 /// the next change of the file on.
 pub(crate) struct PlatformStore<I> {
     item: I,
+    loads: Loads,
     file: FilePersistence,
     allows_plain_text: bool,
     choice: ArcSwap<Choice>,
@@ -63,6 +65,7 @@ impl<I: Item> PlatformStore<I> {
     pub(crate) fn new(item: I, path: PathBuf) -> Self {
         Self {
             item,
+            loads: Loads::default(),
             file: FilePersistence::new(path),
             allows_plain_text: false,
             choice: ArcSwap::from_pointee(Choice::Unknown),
@@ -160,7 +163,7 @@ impl<I: Item> Persistence for PlatformStore<I> {
             has_item,
             beside_plain_text: has_text,
         };
-        let (bytes, choice) = match self.item.load()? {
+        let (bytes, choice) = match self.loads.load(&self.item)? {
             Found::Content(content) => {
                 self.had_item.store(true, Ordering::Relaxed);
                 (Some(content), in_platform(true))
@@ -182,11 +185,6 @@ impl<I: Item> Persistence for PlatformStore<I> {
         let stamp = stamp_at(&choice, stamp);
         self.choice.store(Arc::new(choice));
         Ok(Some(Loaded { bytes, stamp }))
-    }
-
-    /// To ask the platform takes longer than a change of thread.
-    fn loads_quickly(&self, _stamp: &Stamp) -> bool {
-        false
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

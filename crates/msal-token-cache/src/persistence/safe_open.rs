@@ -4,6 +4,7 @@
     reason = "this is the door through which files are opened"
 )]
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -27,20 +28,48 @@ pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix:
     }
 }
 
-/// Opens a regular file for reading; `None` if there is none.
-///
-/// Never blocks, on a FIFO for example, and never follows a link: [`resolve`] does that first.
-pub(crate) fn open_for_reading(path: &Path) -> Result<Option<(File, FileStat)>> {
+/// A regular file that was opened for reading.
+pub(crate) struct Opened<'p> {
+    pub(crate) file: File,
+    pub(crate) stat: FileStat,
+    /// Where it is itself.
+    pub(crate) path: Cow<'p, Path>,
+}
+
+/// Opens a regular file for reading; `None` if there is none. Never blocks, on a FIFO for example,
+/// and never follows a link.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Option<Opened<'_>>> {
+    opened(open_unfollowed(path), path.into())
+}
+
+/// The same, for the file that a path means, as [`resolve`] says.
+pub(crate) fn open_resolved(path: &Path) -> Result<Option<Opened<'_>>> {
+    match open_unfollowed(path) {
+        // Mostly it is none: to ask beforehand would cost more than to be told.
+        Err(Errno::ELOOP) => {
+            let target = resolve(path)?;
+            opened(open_unfollowed(&target), target.into())
+        }
+        fd => opened(fd, path.into()),
+    }
+}
+
+fn open_unfollowed(path: &Path) -> nix::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = match uninterrupted(|| open(path, flags, Mode::empty())) {
+    uninterrupted(|| open(path, flags, Mode::empty()))
+}
+
+fn opened(fd: nix::Result<OwnedFd>, path: Cow<'_, Path>) -> Result<Option<Opened<'_>>> {
+    let fd = match fd {
         Ok(fd) => fd,
         Err(Errno::ENOENT) => return Ok(None),
-        Err(Errno::ELOOP) => return Err(not_regular(path, "a symbolic link")),
-        Err(errno) => return Err(Error::io("opening", path, errno)),
+        Err(Errno::ELOOP) => return Err(not_regular(&path, "a symbolic link")),
+        Err(errno) => return Err(Error::io("opening", &path, errno)),
     };
-    let stat = fstat(&file).map_err(|errno| Error::io("looking at", path, errno))?;
-    regular(path, &stat)?;
-    Ok(Some((File::from(file), stat)))
+    let stat = fstat(&fd).map_err(|errno| Error::io("looking at", &path, errno))?;
+    regular(&path, &stat)?;
+    let file = File::from(fd);
+    Ok(Some(Opened { file, stat, path }))
 }
 
 /// Sets the time of a regular file's last change to now; an empty file is created if there is none.

@@ -21,7 +21,7 @@ struct Member<'s> {
 impl<'s> Members<'s> {
     /// `None` if the text is not an object.
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let mut members = Vec::with_capacity(12);
+        let mut members = Vec::with_capacity(16);
         each_member(json, |name, value| {
             members.push(Member {
                 name: name.decoded().unwrap_or(Cow::Borrowed(name.text)),

@@ -59,8 +59,8 @@ impl Persistence for Counted {
         self.counts.loads.fetch_add(1, Ordering::Relaxed);
         self.file.load()
     }
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        self.file.loads_quickly(stamp)
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        self.file.load_quickly()
     }
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
         self.file.lock()

@@ -175,8 +175,8 @@ impl Persistence for Undone {
     fn load(&self) -> Result<Option<Loaded>> {
         self.memory.load()
     }
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        self.memory.loads_quickly(stamp)
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        self.memory.load_quickly()
     }
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
         self.memory.lock()
@@ -227,8 +227,8 @@ impl Persistence for Followed {
     fn load(&self) -> Result<Option<Loaded>> {
         self.memory.load()
     }
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        self.memory.loads_quickly(stamp)
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        self.memory.load_quickly()
     }
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
         self.locks.fetch_add(1, Ordering::Relaxed);

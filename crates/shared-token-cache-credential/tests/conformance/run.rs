@@ -220,8 +220,8 @@ impl Persistence for Unreadable {
         Self::error()
     }
 
-    fn loads_quickly(&self, _stamp: &Stamp) -> bool {
-        true
+    fn load_quickly(&self) -> Option<msal_token_cache::Result<Option<Loaded>>> {
+        Some(self.load())
     }
 
     fn lock(&self) -> msal_token_cache::Result<Box<dyn StoreLock>> {

@@ -404,8 +404,8 @@ impl Persistence for Overtaken {
         self.store.load()
     }
 
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        self.store.loads_quickly(stamp)
+    fn load_quickly(&self) -> Option<msal_token_cache::Result<Option<Loaded>>> {
+        self.store.load_quickly()
     }
 
     fn lock(&self) -> msal_token_cache::Result<Box<dyn StoreLock>> {

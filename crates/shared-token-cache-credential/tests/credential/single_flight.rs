@@ -392,8 +392,8 @@ impl Persistence for PanickingStore {
         self.0.load()
     }
 
-    fn loads_quickly(&self, stamp: &msal_token_cache::Stamp) -> bool {
-        self.0.loads_quickly(stamp)
+    fn load_quickly(&self) -> Option<msal_token_cache::Result<Option<msal_token_cache::Loaded>>> {
+        self.0.load_quickly()
     }
 
     fn lock(&self) -> msal_token_cache::Result<Box<dyn msal_token_cache::StoreLock>> {

@@ -75,8 +75,8 @@ impl Persistence for WatchedStore {
         self.store.load()
     }
 
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        self.store.loads_quickly(stamp)
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        self.store.load_quickly()
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

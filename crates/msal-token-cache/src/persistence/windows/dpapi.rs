@@ -138,11 +138,6 @@ impl Persistence for DpapiPersistence {
         Ok(Some(Loaded { bytes, stamp }))
     }
 
-    /// Never: to decrypt is to ask another process of the system's.
-    fn loads_quickly(&self, _stamp: &Stamp) -> bool {
-        false
-    }
-
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
         self.file.lock()
     }

@@ -188,8 +188,11 @@ impl Persistence for FilePersistence {
         Ok(Some(Loaded { bytes, stamp }))
     }
 
-    fn loads_quickly(&self, stamp: &Stamp) -> bool {
-        stamp.file_length() <= QUICK_BYTES
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        match self.stamp() {
+            Ok(Some(stamp)) if stamp.file_length() > QUICK_BYTES => None,
+            _ => Some(self.load()),
+        }
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
