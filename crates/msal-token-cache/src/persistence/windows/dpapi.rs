@@ -120,10 +120,6 @@ impl Persistence for DpapiPersistence {
         true
     }
 
-    fn is_encrypted(&self) -> bool {
-        true
-    }
-
     fn tick(&self) -> Option<u64> {
         self.file.tick()
     }
