@@ -14,17 +14,27 @@ fn is_whole(certificate: &[u8]) -> bool {
         let Some(start) = certificate.len().checked_sub(length) else {
             return false;
         };
-        let [0x30, rest, 0x02, first, ref numbers @ ..] = certificate[start..] else {
+        let [0x30, rest, ref numbers @ ..] = certificate[start..] else {
             return false;
         };
-        let [0x02, second] = numbers[usize::from(first).min(numbers.len() - 2)..][..2] else {
+        let Some((first, numbers)) = number(numbers) else {
             return false;
         };
-        usize::from(rest) + 2 == length
-            && usize::from(first) + usize::from(second) + 6 == length
-            && first >= 32
-            && second >= 32
+        let Some((second, [])) = number(numbers) else {
+            return false;
+        };
+        usize::from(rest) + 2 == length && first == 32 && second == 32
     })
+}
+
+/// How many bytes the integer has that begins here, and what comes behind it.
+fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let [0x02, length, bytes @ ..] = bytes else {
+        return None;
+    };
+    let (number, behind) = bytes.split_at_checked(usize::from(*length))?;
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    Some((number.len() - zeros, behind))
 }
 
 #[cfg(test)]
@@ -33,18 +43,23 @@ mod tests {
 
     #[test]
     fn a_number_that_is_short_is_noticed() {
-        let certificate = |first: u8, second: u8| {
-            let mut bytes = vec![0; 300];
-            bytes.extend([0x30, first + second + 4, 0x02, first]);
-            bytes.extend(vec![7; first.into()]);
-            bytes.extend([0x02, second]);
-            bytes.extend(vec![7; second.into()]);
-            bytes
+        let integer = |length: u8, begin: u8| {
+            let mut bytes = vec![begin; usize::from(length)];
+            if begin >= 0x80 {
+                bytes.insert(0, 0);
+            }
+            let mut integer = vec![0x02, u8::try_from(bytes.len()).unwrap()];
+            integer.extend(bytes);
+            integer
         };
-        for first in 28..=33 {
-            for second in 28..=33 {
-                let expected = first >= 32 && second >= 32;
-                assert_eq!(is_whole(&certificate(first, second)), expected);
+        for (first, second) in [(32, 32), (31, 32), (32, 31), (30, 32), (31, 31)] {
+            for (one, other) in [(7, 7), (7, 0x87), (0x87, 7), (0x87, 0x87)] {
+                let numbers = [integer(first, one), integer(second, other)].concat();
+                let mut certificate = vec![0; 300];
+                certificate.extend([0x30, u8::try_from(numbers.len()).unwrap()]);
+                certificate.extend(numbers);
+                let expected = (first, second) == (32, 32);
+                assert_eq!(is_whole(&certificate), expected, "{first} {second}");
             }
         }
         assert!(!is_whole(&[]));
