@@ -13,24 +13,23 @@ use std::sync::Arc;
 use benches::at_once;
 use benches::sample::Sample;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use msal_token_cache::TokenCache;
-use shared_token_cache_credential::{
-    AccessToken, SharedTokenCacheCredential, TokenCredential, TokenRequestOptions,
-};
+use shared_token_cache_credential::{AccessToken, TokenCredential, TokenRequestOptions};
 
 fn hit(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hit");
     for sample in Sample::all_in(env!("CARGO_TARGET_TMPDIR")) {
         let id = |side: &str| BenchmarkId::new(side, sample.name);
         let cache = sample.cache();
-        let credential = sample.credential(cache.clone());
+        let credential = sample.credential(cache);
+        let strict = sample.credential(sample.strict_cache());
         let shared: Arc<dyn TokenCredential> = Arc::new(credential.clone());
         let scopes = [sample.scope.as_str()];
+        let scopes: &[&str] = black_box(&scopes);
         let options = TokenRequestOptions::default();
 
-        let inherent = || at_once(credential.get_token(black_box(&scopes), &options)).unwrap();
-        let dynamic = || at_once(shared.get_token(black_box(&scopes), &options)).unwrap();
-        let checked = || checked(&cache, &credential, black_box(&scopes), &options);
+        let inherent = || at_once(credential.get_token(scopes, &options)).unwrap();
+        let dynamic = || at_once(shared.get_token(scopes, &options)).unwrap();
+        let checked = || at_once(strict.get_token(scopes, &options)).unwrap();
         sample.check("ours", inherent().token().expose_secret());
         sample.check("ours, dyn", dynamic().token().expose_secret());
         sample.check("ours, checked", checked().token().expose_secret());
@@ -42,7 +41,7 @@ fn hit(criterion: &mut Criterion) {
         #[cfg(feature = "yardsticks")]
         {
             let azure = benches::azure::holding(&sample.token);
-            let cached = || at_once(azure.get_token(black_box(&scopes), None)).unwrap();
+            let cached = || at_once(azure.get_token(scopes, None)).unwrap();
             sample.check("azure_identity", cached().token.secret());
             group.bench_function(id("azure_identity"), |bencher| bencher.iter(cached));
         }
@@ -56,17 +55,6 @@ fn hit(criterion: &mut Criterion) {
         }
     }
     group.finish();
-}
-
-/// A hit that looks at the file before each call, however the credential spaces its own looks.
-fn checked(
-    cache: &TokenCache,
-    credential: &SharedTokenCacheCredential,
-    scopes: &[&str],
-    options: &TokenRequestOptions,
-) -> AccessToken {
-    cache.snapshot().unwrap();
-    at_once(credential.get_token(scopes, options)).unwrap()
 }
 
 /// A look that misses a write would be no look. Leaves the file with other tokens.

@@ -18,6 +18,11 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 /// The result of a future that has nothing to wait for.
+#[allow(
+    clippy::inline_always,
+    reason = "who awaits a future does not move it first"
+)]
+#[inline(always)]
 pub fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,

@@ -74,6 +74,11 @@ impl Sample {
         TokenCache::new(FilePersistence::new(self.path()))
     }
 
+    /// The same, looking at the file for every caller.
+    pub fn strict_cache(&self) -> TokenCache {
+        TokenCache::new(FilePersistence::new(self.path()).with_strict_freshness(true))
+    }
+
     /// A credential for the account on this cache.
     pub fn credential(&self, cache: TokenCache) -> SharedTokenCacheCredential {
         SharedTokenCacheCredential::builder()

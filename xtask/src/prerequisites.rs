@@ -40,7 +40,7 @@ pub(crate) const OF_THE_SECRET_SERVICE: &[Prerequisite] = &[
         &["sh", "-c", "command -v secret-tool"],
         &["libsecret-tools"],
     ),
-    // The system's own, for its PyGObject.
+    // The system's own, for its `PyGObject`.
     (
         &["/usr/bin/python3", "-c", "import ensurepip, venv"],
         &["python3", "python3-venv"],

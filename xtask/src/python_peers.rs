@@ -32,8 +32,8 @@ impl Environment {
         }
     }
 
-    /// The Python that it is made of. PyGObject, which libsecret needs, has to be the system's own:
-    /// to install it from elsewhere takes a compiler and the headers of GLib.
+    /// The Python that it is made of. `PyGObject`, which libsecret needs, has to be the system's own:
+    /// to install it from elsewhere takes a compiler and headers.
     fn base(self) -> &'static str {
         match self {
             Self::Libsecret => SYSTEM_PYTHON,

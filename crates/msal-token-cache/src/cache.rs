@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +42,14 @@ pub struct TokenCache(Arc<Shared>);
 struct Shared {
     persistence: Box<dyn Persistence>,
     state: ArcSwap<State>,
+    /// The address of the state's snapshot. Whoever holds a snapshot of this address holds that
+    /// one, and knows so without a look at the state.
+    published: AtomicUsize,
+    /// The tick in which a reader last found the store as it was seen; [`NEVER`] before. A look
+    /// that was overtaken by a newer state may tell of it as well: only within its own tick.
+    looked: AtomicU64,
+    /// Held while state, address and look change together.
+    publishing: Mutex<()>,
     /// One writer of this process at a time; the store's lock is for the others.
     writer: Mutex<()>,
     /// One reader at a time where reading takes long: the others then find it read.
@@ -56,8 +64,17 @@ struct State {
     of: Look,
     /// The content that was looked at last: newer than the snapshot's where that looked torn.
     seen: Look,
-    /// The tick in which a reader last found the store as it was seen; [`NEVER`] before.
-    looked: AtomicU64,
+}
+
+impl State {
+    /// What was read or written as a whole.
+    fn of(snapshot: &Arc<Snapshot>, look: Look) -> Self {
+        Self {
+            snapshot: Some(Arc::clone(snapshot)),
+            of: look,
+            seen: look,
+        }
+    }
 }
 
 const NEVER: u64 = u64::MAX;
@@ -119,11 +136,13 @@ impl TokenCache {
             snapshot: None,
             of: Look::Unsure,
             seen: Look::Unsure,
-            looked: AtomicU64::new(NEVER),
         };
         Self(Arc::new(Shared {
             persistence: Box::new(persistence),
             state: ArcSwap::from_pointee(state),
+            published: AtomicUsize::new(0),
+            looked: AtomicU64::new(NEVER),
+            publishing: Mutex::new(()),
             writer: Mutex::new(()),
             reader: Mutex::new(()),
         }))
@@ -157,14 +176,29 @@ impl TokenCache {
         self.0.state.load().snapshot.clone()
     }
 
-    /// Whether this snapshot is the cache as it is now, as closely as [`snapshot`](Self::snapshot)
-    /// knows it. Never waits and reads nothing; where a look is needed and fails it is not.
-    pub fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
+    /// The store's present [tick](Persistence::tick).
+    #[inline]
+    pub fn tick(&self) -> Option<u64> {
+        self.0.persistence.tick()
+    }
+
+    /// Whether this snapshot is the cache as it is in this tick, which is the present one, as
+    /// closely as [`snapshot`](Self::snapshot) knows it. Never waits and reads nothing; where a look
+    /// is needed and fails it is not.
+    #[inline]
+    pub fn is_current(&self, snapshot: &Arc<Snapshot>, tick: Option<u64>) -> bool {
+        // The caller's keeps the address from being another one's.
+        self.0.published.load(Ordering::Acquire) == Arc::as_ptr(snapshot).addr()
+            && (self.has_looked(tick) || self.is_still_current(snapshot, tick))
+    }
+
+    /// The same, with a look.
+    #[cold]
+    fn is_still_current(&self, snapshot: &Arc<Snapshot>, tick: Option<u64>) -> bool {
         let state = self.0.state.load();
-        state.snapshot.as_ref().is_some_and(|current| {
-            Arc::ptr_eq(current, snapshot)
-                && matches!(self.news(&state, Freshness::Recent), Ok(None))
-        })
+        let is_published = |current| Arc::ptr_eq(current, snapshot);
+        state.snapshot.as_ref().is_some_and(is_published)
+            && matches!(self.news(&state, Freshness::Recent, tick), Ok(None))
     }
 
     /// The cache as it is now; empty where there is none. Reads only what has changed since the
@@ -257,7 +291,7 @@ impl TokenCache {
             let saved = self.0.persistence.save_if(text.as_bytes(), &is_current)?;
             if let Some(stamp) = saved {
                 let saved = Look::At(Some(stamp));
-                self.publish(edited, saved, saved);
+                self.publish(State::of(edited, saved), None);
                 return Ok((answer, saved));
             }
         }
@@ -290,38 +324,54 @@ impl TokenCache {
     /// The current snapshot, if it is still what was read last.
     fn known(&self, freshness: Freshness) -> Result<Known> {
         let state = self.0.state.load();
-        Ok(match (&state.snapshot, self.news(&state, freshness)?) {
-            (Some(snapshot), None) => Known::Unchanged(Arc::clone(snapshot)),
-            (_, look) => Known::Changed(look.unwrap_or(Look::Unsure)),
-        })
+        Ok(
+            match (&state.snapshot, self.news(&state, freshness, self.tick())?) {
+                (Some(snapshot), None) => Known::Unchanged(Arc::clone(snapshot)),
+                (_, look) => Known::Changed(look.unwrap_or(Look::Unsure)),
+            },
+        )
     }
 
     /// The look at the store that shows other content than was seen last; `None` if there is none.
-    fn news(&self, state: &State, freshness: Freshness) -> Result<Option<Look>> {
-        // Before the look, so that what changes right after it belongs to the next tick.
-        let tick = self.0.persistence.tick().unwrap_or(NEVER);
+    /// The tick is from before the look, so that what changes right after it belongs to the next.
+    fn news(&self, state: &State, freshness: Freshness, tick: Option<u64>) -> Result<Option<Look>> {
         let look = match freshness {
-            Freshness::Recent if tick != NEVER && state.looked.load(Ordering::Relaxed) == tick => {
-                return Ok(None);
-            }
+            Freshness::Recent if self.has_looked(tick) => return Ok(None),
             Freshness::Recent => Look::At(self.0.persistence.glance()?),
             Freshness::Latest => self.look()?,
         };
         if !state.seen.holds_in(look) {
             return Ok(Some(look));
         }
-        state.looked.store(tick, Ordering::Relaxed);
+        self.0
+            .looked
+            .store(tick.unwrap_or(NEVER), Ordering::Relaxed);
         Ok(None)
     }
 
-    fn publish(&self, snapshot: &Arc<Snapshot>, of: Look, seen: Look) {
-        let snapshot = Some(Arc::clone(snapshot));
-        self.0.state.store(Arc::new(State {
-            snapshot,
-            of,
-            seen,
-            looked: AtomicU64::new(NEVER),
-        }));
+    #[inline]
+    fn has_looked(&self, tick: Option<u64>) -> bool {
+        tick.is_some_and(|tick| tick == self.0.looked.load(Ordering::Relaxed))
+    }
+
+    /// Has readers use this from now on. What was read, and not written, goes `over` the state that
+    /// was there before it was read: if another one has come meanwhile, that one is newer.
+    fn publish(&self, state: State, over: Option<&Arc<State>>) {
+        let _in_turn = self
+            .0
+            .publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if over.is_some_and(|over| !Arc::ptr_eq(over, &self.0.state.load())) {
+            return;
+        }
+        let address = state
+            .snapshot
+            .as_ref()
+            .map_or(0, |it| Arc::as_ptr(it).addr());
+        self.0.looked.store(NEVER, Ordering::Relaxed);
+        self.0.state.store(Arc::new(state));
+        self.0.published.store(address, Ordering::Release);
     }
 
     fn loads_quickly(&self, look: Look) -> bool {
@@ -347,7 +397,9 @@ impl TokenCache {
 
     fn reload(&self) -> Result<Arc<Snapshot>> {
         // That there was nothing to read is nothing to go on with.
-        let last_good = self.current().filter(|snapshot| !snapshot.is_nothing());
+        let before = self.0.state.load_full();
+        let last_good = before.snapshot.clone();
+        let last_good = last_good.filter(|snapshot| !snapshot.is_nothing());
         let times = if last_good.is_some() { 1 } else { BUSY_WRITERS };
         let read = self.read_patiently(times)?;
         let (snapshot, of, seen) = match (read, last_good) {
@@ -363,7 +415,12 @@ impl TokenCache {
             (Read::Empty(look), None) => (Arc::new(Snapshot::empty()), look, look),
             (Read::Torn(error, _), None) => return Err(error),
         };
-        self.publish(&snapshot, of, seen);
+        let state = State {
+            snapshot: Some(Arc::clone(&snapshot)),
+            of,
+            seen,
+        };
+        self.publish(state, Some(&before));
         Ok(snapshot)
     }
 
@@ -468,7 +525,7 @@ impl fmt::Debug for TokenCache {
 #[cfg(feature = "tokio")]
 mod off_executor {
     use super::{
-        Arc, Error, ErrorKind, Freshness, Known, Look, Read, Result, Snapshot, TokenCache,
+        Arc, Error, ErrorKind, Freshness, Known, Look, Read, Result, Snapshot, State, TokenCache,
         Transaction,
     };
 
@@ -511,10 +568,11 @@ mod off_executor {
 
         /// Boxed by its callers, so that the future of a hit stays small.
         async fn reload_async(&self, look: Look) -> Result<Arc<Snapshot>> {
+            let before = self.0.state.load_full();
             if self.loads_quickly(look)
                 && let Read::Whole(snapshot, look) = self.read_once()?
             {
-                self.publish(&snapshot, look, look);
+                self.publish(State::of(&snapshot, look), Some(&before));
                 return Ok(snapshot);
             }
             let cache = self.clone();

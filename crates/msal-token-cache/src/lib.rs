@@ -37,10 +37,18 @@
 //! - The lock is held for reading, merging and replacing, never for longer.
 //! - What it cannot read (encrypted, torn, not a cache) it never writes over and never deletes.
 //!
+//! # Stores
+//!
+//! `FilePersistence` is plain text. The encrypted stores of the platforms are features, on by default
+//! and each for its platform alone: `SecretServicePersistence` (feature `secret-service`, Linux),
+//! `DpapiPersistence` (`dpapi`, Windows) and `KeychainPersistence` (`keychain`, macOS). A [`Persistence`]
+//! of one's own may keep the cache anywhere else.
+//!
 //! # Limitations
 //!
-//! A peer that ignores the lock can undo a write; it is put on top again at the next look, not
-//! prevented. See [`FilePersistence`] for file systems without `flock`.
+//! The Keychain of macOS was compiled, not run. A peer that ignores the lock can undo a write; it is
+//! put on top again at the next look, not prevented. See [`FilePersistence`] for file systems without
+//! `flock`.
 
 mod cache;
 mod clock;

@@ -68,7 +68,8 @@ struct Offer<'o> {
     cached_at: Option<SystemTime>,
     expires_on: SystemTime,
     refresh_on: Option<SystemTime>,
-    secret: &'o Secret,
+    /// Copied out of the snapshot when it is asked for.
+    secret: &'o dyn Fn() -> &'o Secret,
 }
 
 impl Terms {
@@ -155,7 +156,7 @@ impl Terms {
                 cached_at: entry.cached_at(),
                 expires_on: entry.expires_on(),
                 refresh_on: entry.refresh_on(),
-                secret: entry.secret(),
+                secret: &|| entry.secret(),
             };
             best.consider(&offer, self.rank(&offer, query).map(Rank::Stored));
         }
@@ -169,7 +170,7 @@ impl Terms {
                 cached_at: Some(kept.cached_at()),
                 expires_on: kept.expires_on(),
                 refresh_on: kept.refresh_on(),
-                secret: kept.access_token(),
+                secret: &|| kept.access_token(),
             };
             // Whatever application it is of: it is what was redeemed last.
             best.consider(&offer, self.rank(&offer, query).map(|_| Rank::Kept(age)));
@@ -233,7 +234,7 @@ impl Best {
         });
         if is_better {
             let info = info(
-                offer.secret,
+                (offer.secret)(),
                 offer.cached_at,
                 offer.expires_on,
                 offer.refresh_on,

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msal_token_cache::{Clock, SystemClock, TokenCache};
+use msal_token_cache::{Clock, TokenCache};
 use token_credential::{Error, ErrorKind, Result};
 
 use crate::account::{Filter, Whose};
@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
 use crate::throttling::Throttling;
 use crate::token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
+use crate::wall_clock::WallClock;
 
 /// How a [`SharedTokenCacheCredential`] is set up; every setting has a default.
 #[derive(Default)]
@@ -208,7 +209,7 @@ impl SharedTokenCacheCredentialBuilder {
             nocae,
             cae,
             endpoint,
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            clock: WallClock::new(self.clock),
             timeout: self.timeout.unwrap_or(TIMEOUT),
             flights: Flights::new(),
             refreshing: (!self.no_background_refresh).then(Refreshing::new),

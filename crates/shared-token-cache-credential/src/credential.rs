@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use msal_token_cache::Clock;
 use token_credential::{
     AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
@@ -22,6 +21,7 @@ use crate::tenant::{Domains, Tenant, Tenants};
 use crate::throttling::Throttling;
 use crate::token_endpoint::TokenEndpoint;
 use crate::view::{ChosenAccount, View};
+use crate::wall_clock::WallClock;
 
 /// Azure access tokens from the sign-in that the developer's tools already hold.
 ///
@@ -59,7 +59,7 @@ pub(crate) struct Inner {
     pub(crate) nocae: Arc<Store>,
     pub(crate) cae: Arc<Store>,
     pub(crate) endpoint: Arc<dyn TokenEndpoint>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: WallClock,
     pub(crate) timeout: Duration,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) flights: Flights<Key, Result<AccessTokenInfo>>,
@@ -122,7 +122,13 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessToken> {
-        Ok(self.get_token_info(scopes, options).await?.into())
+        let take = |hot: &AccessTokenInfo| AccessToken::new(hot.token().clone(), hot.expires_on());
+        if let Some(token) = self.0.hot(scopes, options, take) {
+            return Ok(token);
+        }
+        // Boxed, so that a hit does not carry the state of all that follows along.
+        let looked_up = Box::pin(self.0.look_up(scopes, options));
+        Ok(looked_up.await?.into())
     }
 
     /// Gets an access token for `scopes` with all that is known about it.
@@ -139,32 +145,10 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        let inner = &self.0;
-        let store = inner.store(options.enable_cae());
-        let asks_for_cached = options.claims().is_none() && !options.force_refresh();
-        if asks_for_cached
-            && let Some(token) = store.hot(scopes, options.tenant_id(), &*inner.clock)
-        {
+        if let Some(token) = self.0.hot(scopes, options, Clone::clone) {
             return Ok(token);
         }
-        let call = Call::new(scopes, options, &inner.tenants)?;
-        let view = inner.view(store, Freshness::Recent).await?;
-        if call.allows_cached() {
-            let account = inner.account(store, &view)?;
-            if let Found::Hit(token) = inner.find(&view, account, scopes, call.tenant) {
-                let (now, until) = (inner.clock.now(), inner.current_until(&token));
-                if now < until {
-                    store.remember(&view, scopes, options.tenant_id(), &token, until);
-                } else if is_fresh(token.expires_on(), now) {
-                    inner.refresh_ahead(&account.chosen.home_account_id, &call);
-                }
-                return Ok(token);
-            }
-        }
-        // Without an account there is nothing to redeem.
-        let account = inner.account(store, &view)?.chosen.home_account_id.clone();
-        // Boxed, so that a hit does not carry a redemption's state along.
-        Box::pin(inner.join(account, call.to_request())).await
+        Box::pin(self.0.look_up(scopes, options)).await
     }
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
@@ -192,6 +176,46 @@ impl SharedTokenCacheCredential {
 }
 
 impl Inner {
+    /// What an earlier call for the same got, if that may be handed out as it is.
+    fn hot<T>(
+        &self,
+        scopes: &[&str],
+        options: &TokenRequestOptions,
+        take: impl FnOnce(&AccessTokenInfo) -> T,
+    ) -> Option<T> {
+        if options.claims().is_some() || options.force_refresh() {
+            return None;
+        }
+        let store = self.store(options.enable_cae());
+        store.hot(scopes, options.tenant_id(), &self.clock, take)
+    }
+
+    /// Looks in the cache, and redeems a refresh token if there is no token in it.
+    async fn look_up(
+        self: &Arc<Self>,
+        scopes: &[&str],
+        options: &TokenRequestOptions,
+    ) -> Result<AccessTokenInfo> {
+        let store = self.store(options.enable_cae());
+        let call = Call::new(scopes, options, &self.tenants)?;
+        let view = self.view(store, Freshness::Recent).await?;
+        if call.allows_cached() {
+            let account = self.account(store, &view)?;
+            if let Found::Hit(token) = self.find(&view, account, scopes, call.tenant) {
+                let (now, until) = (self.clock.now(), self.current_until(&token));
+                if now < until {
+                    store.remember(&view, scopes, options.tenant_id(), &token, until);
+                } else if is_fresh(token.expires_on(), now) {
+                    self.refresh_ahead(&account.chosen.home_account_id, &call);
+                }
+                return Ok(token);
+            }
+        }
+        // Without an account there is nothing to redeem.
+        let account = self.account(store, &view)?.chosen.home_account_id.clone();
+        self.join(account, call.to_request()).await
+    }
+
     pub(crate) fn store(&self, enable_cae: bool) -> &Arc<Store> {
         if enable_cae { &self.cae } else { &self.nocae }
     }
@@ -203,7 +227,7 @@ impl Inner {
 
     pub(crate) async fn view(&self, store: &Store, freshness: Freshness) -> Result<Arc<View>> {
         store
-            .view(freshness, &self.authority, &self.whose, &*self.clock)
+            .view(freshness, &self.authority, &self.whose, &self.clock)
             .await
     }
 

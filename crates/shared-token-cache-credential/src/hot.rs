@@ -1,6 +1,7 @@
 //! What calls that ask the same as an earlier one get.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use token_credential::AccessTokenInfo;
@@ -23,7 +24,11 @@ struct Slot {
     /// Until when it is handed out without a further look: then it is too old, or due for a
     /// refresh.
     until: SystemTime,
+    /// The tick in which that time was last seen not to have come; [`NEVER`] before.
+    looked: AtomicU64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 /// More sets of scopes and tenants than a program uses; what is not among them is looked up each
 /// time.
@@ -39,15 +44,17 @@ impl Hot {
     }
 
     /// The token that an earlier call for the same scopes and tenant got, as long as nothing is to
-    /// be decided about it.
+    /// be decided about it. The time of day is asked for once per tick, if there is one.
     pub(crate) fn token(
         &self,
         scopes: &[&str],
         tenant: Option<&str>,
-        now: SystemTime,
+        tick: Option<u64>,
+        now: impl FnOnce() -> SystemTime,
     ) -> Option<&AccessTokenInfo> {
         let slot = self.slots.iter().find(|slot| slot.is_for(scopes, tenant))?;
-        (now < slot.until).then_some(&slot.token)
+        let has_looked = tick.is_some_and(|tick| tick == slot.looked.load(Ordering::Relaxed));
+        (has_looked || slot.is_good(tick, now())).then_some(&slot.token)
     }
 
     /// The same with one token more, until that time.
@@ -63,6 +70,7 @@ impl Hot {
             tenant: tenant.map(str::to_owned),
             token: token.clone(),
             until,
+            looked: AtomicU64::new(NEVER),
         });
         let others = self.slots.iter();
         let others = others.filter(|slot| !slot.is_for(scopes, tenant)).cloned();
@@ -79,5 +87,14 @@ impl Hot {
 impl Slot {
     fn is_for(&self, scopes: &[&str], tenant: Option<&str>) -> bool {
         self.scopes.iter().eq(scopes) && self.tenant.as_deref() == tenant
+    }
+
+    #[cold]
+    fn is_good(&self, tick: Option<u64>, now: SystemTime) -> bool {
+        let is_good = now < self.until;
+        if is_good {
+            self.looked.store(tick.unwrap_or(NEVER), Ordering::Relaxed);
+        }
+        is_good
     }
 }

@@ -72,6 +72,7 @@ mod token_endpoint;
 mod turn;
 mod unavailable;
 mod view;
+mod wall_clock;
 
 pub use authentication_record::AuthenticationRecord;
 pub use builder::SharedTokenCacheCredentialBuilder;

@@ -1,34 +1,58 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use arc_swap::ArcSwap;
 use msal_token_cache::{Redemption, Target};
 use token_credential::Secret;
 
-use crate::view::View;
-
 /// What was redeemed and is not in the store yet, or cannot be written there: it answers until it
 /// expires, so that a store that is read-only costs no second redemption.
 #[derive(Debug, Default)]
-pub(crate) struct Overlay(ArcSwap<Vec<Arc<Redemption>>>);
+pub(crate) struct Overlay {
+    kept: ArcSwap<Vec<Arc<Redemption>>>,
+    /// Counts the changes, each after it was made.
+    changes: AtomicU64,
+}
+
+/// What an overlay held at some time.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// The oldest first.
+    pub(crate) redemptions: Arc<Vec<Arc<Redemption>>>,
+    changes: u64,
+}
+
+impl Kept {
+    /// Whether nothing has changed in between.
+    pub(crate) fn is_of_same_time(&self, other: &Self) -> bool {
+        self.changes == other.changes
+    }
+}
 
 /// More than a process asks for; beyond it the oldest go.
 const CAPACITY: usize = 1024;
 
 impl Overlay {
-    /// What is kept, the oldest first. The list is another one after each change.
-    pub(crate) fn kept(&self) -> Arc<Vec<Arc<Redemption>>> {
-        self.0.load_full()
+    /// What is kept now.
+    pub(crate) fn kept(&self) -> Kept {
+        // The count first: a change in between then shows.
+        let changes = self.changes.load(Ordering::Acquire);
+        Kept {
+            redemptions: self.kept.load_full(),
+            changes,
+        }
     }
 
-    /// Whether nothing has changed since that view was made.
-    pub(crate) fn is_in(&self, view: &View) -> bool {
-        view.is_of_kept(&self.0.load())
+    /// Whether nothing has changed since.
+    pub(crate) fn is_at(&self, kept: &Kept) -> bool {
+        self.changes.load(Ordering::Acquire) == kept.changes
     }
 
     /// Keeps the result of a redemption, in place of what it replaces.
     pub(crate) fn keep(&self, new: &Arc<Redemption>) {
-        self.0.rcu(|kept| {
+        self.change(|kept| {
             let stays =
                 |old: &&Arc<Redemption>| old.expires_on() > new.cached_at() && !replaces(new, old);
             let mut kept: Vec<_> = kept.iter().filter(stays).cloned().collect();
@@ -42,7 +66,7 @@ impl Overlay {
 
     /// Lets go of what the store holds by now.
     pub(crate) fn forget(&self, stored: &Arc<Redemption>) {
-        self.0.rcu(|kept| -> Vec<_> {
+        self.change(|kept| {
             kept.iter()
                 .filter(|kept| !Arc::ptr_eq(kept, stored))
                 .cloned()
@@ -50,9 +74,14 @@ impl Overlay {
         });
     }
 
+    fn change(&self, change: impl Fn(&[Arc<Redemption>]) -> Vec<Arc<Redemption>>) {
+        self.kept.rcu(|kept| change(kept));
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
     /// The refresh token that has replaced this one although the store does not show it.
     pub(crate) fn rotated(&self, redeemed: &Secret, now: SystemTime) -> Option<Secret> {
-        let kept = self.0.load();
+        let kept = self.kept.load();
         let newest_first = kept.iter().rev().filter(|kept| kept.expires_on() > now);
         newest_first
             .filter(|kept| {
@@ -95,7 +124,8 @@ mod tests {
 
     fn kept(overlay: &Overlay, token: &RedeemedToken) -> Vec<String> {
         let kept = overlay.kept();
-        kept.iter()
+        kept.redemptions
+            .iter()
             .filter(|kept| kept.redeemed().home_account_id() == token.home_account_id())
             .map(|kept| kept.access_token().expose_secret().to_owned())
             .collect()

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use msal_token_cache::{
-    Clock, ErrorKind as CacheErrorKind, Lease, Leases, Merged, Redemption, TokenCache,
+    ErrorKind as CacheErrorKind, Lease, Leases, Merged, Redemption, TokenCache,
 };
 use token_credential::{AccessTokenInfo, Result};
 
@@ -13,6 +13,7 @@ use crate::hot::Hot;
 use crate::overlay::Overlay;
 use crate::unavailable::{self, NoCache};
 use crate::view::{ChosenAccount, View};
+use crate::wall_clock::WallClock;
 
 /// A cache as this credential uses it: with the account that it chose there, and with what could
 /// not be written.
@@ -79,7 +80,7 @@ impl Store {
         freshness: Freshness,
         authority: &Authority,
         whose: &Whose,
-        clock: &dyn Clock,
+        clock: &WallClock,
     ) -> Result<Arc<View>> {
         // First what is kept: a token that moves into the store meanwhile is then in both.
         let kept = self.overlay.kept();
@@ -100,19 +101,23 @@ impl Store {
     }
 
     /// The token that an earlier call for the same got, if neither the cache nor what is kept in
-    /// memory has changed since. Never waits; for whoever has nothing at hand it looks at nothing.
-    pub(crate) fn hot(
+    /// memory has changed since; of it, what the caller takes. Never waits; for whoever has nothing
+    /// at hand it looks at nothing.
+    pub(crate) fn hot<T>(
         &self,
         scopes: &[&str],
         tenant: Option<&str>,
-        clock: &dyn Clock,
-    ) -> Option<AccessTokenInfo> {
+        clock: &WallClock,
+        take: impl FnOnce(&AccessTokenInfo) -> T,
+    ) -> Option<T> {
         let hot = self.hot.load();
         let hot = hot.as_deref()?;
-        let token = hot.token(scopes, tenant, clock.recently())?;
         let cache = self.cache.as_ref().ok()?;
-        let is_current = self.overlay.is_in(&hot.view) && cache.is_current(&hot.view.snapshot);
-        is_current.then(|| token.clone())
+        let tick = cache.tick();
+        let token = hot.token(scopes, tenant, clock.tick(tick), || clock.now())?;
+        let is_current =
+            self.overlay.is_at(&hot.view.kept) && cache.is_current(&hot.view.snapshot, tick);
+        is_current.then(|| take(token))
     }
 
     /// Keeps a token that was found in this view at hand for the next call that asks the same,

@@ -1,17 +1,18 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use msal_token_cache::{Redemption, Snapshot};
+use msal_token_cache::Snapshot;
 
 use crate::access::{Found, Query, Terms};
 use crate::account::{Chosen, NotChosen, Whose, choose};
 use crate::authority::Authority;
+use crate::overlay::Kept;
 
 /// What this credential sees in a cache, until that or what is kept in memory changes.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
-    kept: Arc<Vec<Arc<Redemption>>>,
+    pub(crate) kept: Kept,
     pub(crate) account: Result<ChosenAccount, NotChosen>,
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct ChosenAccount {
 impl View {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
-        kept: Arc<Vec<Arc<Redemption>>>,
+        kept: Kept,
         authority: &Authority,
         whose: &Whose,
         now: SystemTime,
@@ -42,13 +43,8 @@ impl View {
     }
 
     /// Whether nothing has changed since.
-    pub(crate) fn is_of(&self, snapshot: &Arc<Snapshot>, kept: &Arc<Vec<Arc<Redemption>>>) -> bool {
-        Arc::ptr_eq(&self.snapshot, snapshot) && self.is_of_kept(kept)
-    }
-
-    /// Whether nothing has changed since of what is kept in memory.
-    pub(crate) fn is_of_kept(&self, kept: &Arc<Vec<Arc<Redemption>>>) -> bool {
-        Arc::ptr_eq(&self.kept, kept)
+    pub(crate) fn is_of(&self, snapshot: &Arc<Snapshot>, kept: &Kept) -> bool {
+        Arc::ptr_eq(&self.snapshot, snapshot) && self.kept.is_of_same_time(kept)
     }
 
     /// Looks for a token of the account that is good for all that is asked.
@@ -58,6 +54,8 @@ impl View {
         query: &Query<'_>,
         now: SystemTime,
     ) -> Found {
-        account.terms.find(&self.snapshot, &self.kept, query, now)
+        account
+            .terms
+            .find(&self.snapshot, &self.kept.redemptions, query, now)
     }
 }

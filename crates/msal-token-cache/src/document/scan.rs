@@ -3,9 +3,10 @@
 //! Accepts what `serde_json` accepts as a raw value, and nothing else; a property test holds the
 //! two against each other. Nesting is bounded by memory, not by the stack.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Entries, Member, Section, decode_name};
+use super::{Entries, Member, Section, decode, decode_name};
 
 /// Where the parts of a cache stand.
 pub(super) struct Places {
@@ -63,15 +64,50 @@ pub(super) fn owner(entry: &str) -> Range<usize> {
     scanner.owned(entry).unwrap_or_default()
 }
 
-/// Shows the name, with the quotes, and the value of each member of an object; `None` if the text
-/// is not one.
-pub(crate) fn each_member<'t>(text: &'t str, mut see: impl FnMut(&'t str, &'t str)) -> Option<()> {
+/// A name or a value of a member.
+#[derive(Clone, Copy)]
+pub(crate) struct Json<'t> {
+    /// As it stands in the text; a string with its quotes.
+    pub(crate) text: &'t str,
+    /// Whether it is a string without an escape in it.
+    is_plain: bool,
+}
+
+impl<'t> Json<'t> {
+    /// The text that a string stands for. `None` if this is no string, or means no text.
+    pub(crate) fn decoded(self) -> Option<Cow<'t, str>> {
+        if self.is_plain {
+            Some(Cow::Borrowed(&self.text[1..self.text.len() - 1]))
+        } else {
+            decode(self.text)
+        }
+    }
+}
+
+/// Shows the name and the value of each member of an object; `None` if the text is not one.
+pub(crate) fn each_member<'t>(
+    text: &'t str,
+    mut see: impl FnMut(Json<'t>, Json<'t>),
+) -> Option<()> {
     let mut scanner = Scanner::of(text);
     scanner.blanks();
     scanner.object(|scanner, name| {
         let start = scanner.at;
-        scanner.value()?;
-        see(&text[name.range], &text[start..scanner.at]);
+        let is_plain = if scanner.peek() == Some(b'"') {
+            !scanner.string()?
+        } else {
+            scanner.value()?;
+            false
+        };
+        let name = Json {
+            text: &text[name.range],
+            is_plain: !name.is_escaped,
+        };
+        let value = Json {
+            text: &text[start..scanner.at],
+            is_plain,
+        };
+        see(name, value);
         Some(())
     })?;
     scanner.blanks();
@@ -92,7 +128,7 @@ struct Name {
 }
 
 impl Name {
-    fn text<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let json = &text[self.range.clone()];
         if self.is_escaped {
             decode_name(json)
@@ -351,22 +387,23 @@ impl<'t> Scanner<'t> {
             self.at += 8;
         }
         let rest = &self.bytes[self.at..];
-        let chunks = rest.chunks_exact(32);
-        let whole = chunks
-            .take_while(|chunk| {
-                !chunk
-                    .iter()
-                    .fold(false, |found, &byte| found | is_special(byte))
-            })
-            .count();
-        let rest = &rest[32 * whole..];
-        let left = rest.iter().take_while(|&&byte| !is_special(byte)).count();
-        self.at += 32 * whole + left;
+        let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+        let plain = &rest[..plain];
+        // Without a way out in the middle it is done in large steps.
+        let has_control = plain
+            .iter()
+            .fold(false, |found, byte| found | is_control(*byte));
+        let length = if has_control {
+            plain.iter().take_while(|byte| !is_control(**byte)).count()
+        } else {
+            plain.len()
+        };
+        self.at += length;
     }
 }
 
-fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+fn is_control(byte: u8) -> bool {
+    byte < 0x20
 }
 
 /// Marks the special bytes among eight, in the highest bit of each. Exact for the first of them.

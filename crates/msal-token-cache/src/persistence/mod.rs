@@ -10,8 +10,7 @@ mod folder;
 mod held_file;
 #[cfg(any(
     all(target_os = "linux", feature = "secret-service"),
-    all(target_os = "macos", feature = "keychain"),
-    all(unix, test)
+    all(target_os = "macos", feature = "keychain")
 ))]
 mod item;
 #[cfg(all(target_os = "macos", feature = "keychain"))]
@@ -19,8 +18,7 @@ mod keychain;
 mod memory;
 #[cfg(any(
     all(target_os = "linux", feature = "secret-service"),
-    all(target_os = "macos", feature = "keychain"),
-    all(unix, test)
+    all(target_os = "macos", feature = "keychain")
 ))]
 mod platform_store;
 #[cfg(all(test, unix))]
@@ -32,7 +30,7 @@ mod secret_service;
 mod stamp;
 mod temporary;
 #[cfg(unix)]
-pub(crate) mod ticks;
+mod ticks;
 #[cfg(windows)]
 mod windows;
 

@@ -70,6 +70,7 @@ impl<I: Item> PlatformStore<I> {
         }
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn with_item(mut self, with: impl FnOnce(I) -> I) -> Self {
         self.item = with(self.item);
         self
@@ -81,6 +82,7 @@ impl<I: Item> PlatformStore<I> {
     }
 
     /// Says whether the file may serve where the platform's store has nothing.
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn with_plain_text(mut self, allow: bool) -> Self {
         self.allows_plain_text = allow;
         self

@@ -8,15 +8,18 @@
     reason = "this is the door to the coarse clock"
 )]
 
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// Nanoseconds since some moment, in ticks of 1 to 10 ms; `None` where there is no such clock.
+#[inline]
 pub(crate) fn monotonic() -> Option<u64> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        let time = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).ok()?;
-        u64::try_from(nanoseconds(time)).ok()
+        let time = clock_gettime(ClockId::MonotonicCoarse);
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        let nanos = u64::try_from(time.tv_nsec).ok()?;
+        // Since the machine was started: it does not wrap.
+        Some(seconds * 1_000_000_000 + nanos)
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
@@ -24,16 +27,12 @@ pub(crate) fn monotonic() -> Option<u64> {
     }
 }
 
-/// The time that a file gets that changes now, in nanoseconds since the epoch. Where it cannot be
-/// told it is the beginning of time: every file then counts as just changed.
+/// The time that a file gets that changes now, in nanoseconds since the epoch.
 pub(crate) fn time_of_day() -> i128 {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let clock = ClockId::CLOCK_REALTIME_COARSE;
+    let clock = ClockId::RealtimeCoarse;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let clock = ClockId::CLOCK_REALTIME;
-    clock_gettime(clock).map_or(i128::MIN / 2, nanoseconds)
-}
-
-fn nanoseconds(time: TimeSpec) -> i128 {
-    i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec())
+    let clock = ClockId::Realtime;
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+    i128::from(tv_sec) * 1_000_000_000 + i128::from(tv_nsec)
 }

@@ -6,45 +6,44 @@ use token_credential::Secret;
 use zeroize::Zeroizing;
 
 use super::time::{parse_number, parse_seconds};
-use crate::document::{Writer, decode, decode_name, each_member, encode};
+use crate::document::{Json, Writer, each_member, encode};
 
 /// The members of one entry, in their order.
 pub(crate) struct Members<'s>(Vec<Member<'s>>);
 
 struct Member<'s> {
     name: Cow<'s, str>,
-    /// The name as it stands in the text, with the quotes.
+    /// The name as it stands in the text.
     name_json: &'s str,
-    /// The value, still JSON text.
-    json: &'s str,
+    value: Json<'s>,
 }
 
 impl<'s> Members<'s> {
     /// `None` if the text is not an object.
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
         let mut members = Vec::with_capacity(12);
-        each_member(json, |name_json, json| {
+        each_member(json, |name, value| {
             members.push(Member {
-                name: decode_name(name_json),
-                name_json,
-                json,
+                name: name.decoded().unwrap_or(Cow::Borrowed(name.text)),
+                name_json: name.text,
+                value,
             });
         })?;
         Some(Self(members))
     }
 
     /// The value of a member; of duplicates the last one counts.
-    fn json(&self, name: &str) -> Option<&'s str> {
+    fn value(&self, name: &str) -> Option<Json<'s>> {
         self.0
             .iter()
             .rev()
             .find(|member| member.name == name)
-            .map(|member| member.json)
+            .map(|member| member.value)
     }
 
     /// The text of a member that is a string.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'s, str>> {
-        decode(self.json(name)?)
+        self.value(name)?.decoded()
     }
 
     /// The text of a member that is a string and not empty.
@@ -75,7 +74,7 @@ impl<'s> Members<'s> {
     pub(crate) fn time(&self, name: &str) -> Option<SystemTime> {
         match self.text(name) {
             Some(text) => parse_seconds(&text),
-            None => parse_number(self.json(name)?),
+            None => parse_number(self.value(name)?.text),
         }
     }
 
@@ -101,7 +100,7 @@ impl<'s> Members<'s> {
             match changes.iter().find(|(changed, _)| changed == name) {
                 Some((_, Some(text))) => entry.json(member.name_json, &encode(text)),
                 Some((_, None)) => {}
-                None => entry.json(member.name_json, member.json),
+                None => entry.json(member.name_json, member.value.text),
             }
         }
         for (name, text) in changes.iter().filter(|(name, _)| !self.has(name)) {
@@ -114,13 +113,13 @@ impl<'s> Members<'s> {
 
     /// Whether there is a member of this name, whatever its value.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.json(name).is_some()
+        self.value(name).is_some()
     }
 
     /// Whether there is a member of this name that is neither null nor an empty string.
     pub(crate) fn is_set(&self, name: &str) -> bool {
-        self.json(name)
-            .is_some_and(|json| json != "null" && json != "\"\"")
+        self.value(name)
+            .is_some_and(|json| json.text != "null" && json.text != "\"\"")
     }
 }
 

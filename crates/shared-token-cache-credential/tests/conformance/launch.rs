@@ -68,6 +68,8 @@ fn child<T: serde::de::DeserializeOwned>(
         let run = home.join("run");
         make_private_folder(&run).map_err(failed)?;
         command.env(HOME, home).env("XDG_RUNTIME_DIR", run);
+        // Nor does it come from the keyring of whoever runs this.
+        command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
     }
     let mut child = command.spawn().map_err(failed)?;
     let mut input = child.stdin.take().ok_or("no way to tell it the vector")?;

@@ -46,6 +46,8 @@ struct Provoked {
 enum Surroundings {
     Usual,
     NoHome,
+    /// A home without a cache, and no session bus.
+    NoCache,
     NoRoots,
     /// A proxy that is spoken to by SOCKS.
     SocksProxy,
@@ -75,8 +77,12 @@ fn every_error_names_its_place_and_the_next_step() {
     }
     #[cfg(unix)]
     let no_roots = tempfile::NamedTempFile::new().unwrap();
+    #[cfg(all(target_os = "linux", feature = "secret-service"))]
+    let no_cache = tempfile::tempdir().unwrap();
     for (surroundings, variable, value) in [
         (Surroundings::NoHome, home::VARIABLE, Path::new("")),
+        #[cfg(all(target_os = "linux", feature = "secret-service"))]
+        (Surroundings::NoCache, "HOME", no_cache.path()),
         #[cfg(unix)]
         (Surroundings::NoRoots, "SSL_CERT_FILE", no_roots.path()),
         (
@@ -126,6 +132,7 @@ impl Surroundings {
         let name = std::env::var(SURROUNDINGS).ok();
         let others = [
             Self::NoHome,
+            Self::NoCache,
             Self::NoRoots,
             Self::SocksProxy,
             Self::NoProxyUrl,

@@ -40,11 +40,24 @@ async fn ask_elsewhere(stage: &Stage, options: &str, bus_address: &str) -> Strin
         .to_owned()
 }
 
-/// The process of its own; among the other tests it has nothing to do.
+/// Where the process of its own begins. Before, it is that a home without a cache is a cache without
+/// accounts.
 #[allow(clippy::print_stdout, reason = "it reports by printing")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn asker() {
     let Ok(options) = std::env::var(OPTIONS) else {
+        let stage = Stage::new().await;
+        let answer = ask_elsewhere(&stage, "default", &stage.desktop.address()).await;
+        assert_eq!(
+            answer,
+            format!(
+                "the token cache msal.cache.nocae in the Secret Service is missing or holds no \
+                 account with a refresh token for {}: sign in with a developer tool that keeps \
+                 its token cache there",
+                host(&stage)
+            )
+        );
+        assert!(!stage.desktop.signal_file().exists());
         return;
     };
     let pem = std::env::var("TEST_ROOTS").unwrap();

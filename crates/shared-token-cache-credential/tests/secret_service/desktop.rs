@@ -154,9 +154,19 @@ impl Desktop {
             .unwrap()
     }
 
+    /// Locks the default keyring.
     pub(super) async fn lock(&self) {
         let service = self.service().await;
         let keyring = service.get_default_collection().await.unwrap();
+        keyring.lock().await.unwrap();
+        assert!(keyring.is_locked().await.unwrap());
+    }
+
+    /// Locks this keyring.
+    pub(super) async fn lock_keyring(&self, keyring: &OwnedObjectPath) {
+        let service = self.service().await;
+        let keyring = service.get_collection_by_path(keyring.clone());
+        let keyring = keyring.await.unwrap();
         keyring.lock().await.unwrap();
         assert!(keyring.is_locked().await.unwrap());
     }
@@ -174,17 +184,17 @@ impl Desktop {
             let keyring = service.get_default_collection().await.unwrap();
             keyring.collection_path.clone()
         };
-        let secret = self.password().await;
+        let secret = self.secret(PASSWORD).await;
         self.call(INTERNAL, "UnlockWithMasterPassword", &(keyring, secret))
             .await;
         assert!(!self.is_locked().await);
     }
 
-    /// Makes another keyring, unlocked, and returns its path.
-    pub(super) async fn make_keyring(&self, label: &str) -> OwnedObjectPath {
+    /// Makes another keyring, unlocked, with this password, and returns its path.
+    pub(super) async fn make_keyring(&self, label: &str, password: &str) -> OwnedObjectPath {
         let label_property = "org.freedesktop.Secret.Collection.Label";
         let properties = HashMap::from([(label_property, Value::from(label))]);
-        let secret = self.password().await;
+        let secret = self.secret(password).await;
         let reply = self
             .call(INTERNAL, "CreateWithMasterPassword", &(properties, secret))
             .await;
@@ -197,12 +207,12 @@ impl Desktop {
         keyring.delete().await.unwrap();
     }
 
-    /// The keyring's password, as the service takes it.
-    async fn password(&self) -> (OwnedObjectPath, Vec<u8>, Vec<u8>, &'static str) {
+    /// A password, as the service takes it.
+    async fn secret(&self, password: &str) -> (OwnedObjectPath, Vec<u8>, Vec<u8>, &'static str) {
         let arguments = ("plain", Value::from(""));
         let reply = self.call(INTERFACE, "OpenSession", &arguments).await;
         let (_, session): (OwnedValue, OwnedObjectPath) = reply.body().deserialize().unwrap();
-        (session, Vec::new(), PASSWORD.into(), "text/plain")
+        (session, Vec::new(), password.into(), "text/plain")
     }
 
     async fn call<A>(&self, interface: &str, method: &str, arguments: &A) -> zbus::Message
@@ -312,12 +322,15 @@ impl Drop for Desktop {
 struct SilentPrompter;
 
 #[zbus::interface(name = "org.gnome.keyring.internal.Prompter")]
+#[allow(clippy::unused_self, reason = "methods on the bus have one")]
 impl SilentPrompter {
-    #[allow(clippy::unused_self, reason = "methods on the bus have one")]
-    fn begin_prompting(&self, _callback: ObjectPath<'_>) {}
+    fn begin_prompting(&self, callback: ObjectPath<'_>) {
+        drop(callback);
+    }
 
-    #[allow(clippy::unused_self, reason = "methods on the bus have one")]
-    fn stop_prompting(&self, _callback: ObjectPath<'_>) {}
+    fn stop_prompting(&self, callback: ObjectPath<'_>) {
+        drop(callback);
+    }
 }
 
 fn attributes() -> HashMap<&'static str, &'static str> {

@@ -31,7 +31,7 @@ async fn opening_and_reading_leave_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_in_another_keyring_is_found_and_stays_there() {
     let stage = Stage::new().await;
-    let other = stage.desktop.make_keyring("another").await;
+    let other = stage.desktop.make_keyring("another", "its password").await;
     let content = stage.cache_of(&stage.ada);
     let path = stage.desktop.put_into(other.clone(), &content, &[]).await;
     assert!(path.starts_with(&format!("{other}/")), "{path}");
@@ -45,6 +45,38 @@ async fn an_item_in_another_keyring_is_found_and_stays_there() {
     };
     assert_eq!(still, &path);
     assert!(content.contains("vault.azure.net"));
+}
+
+/// A keyring without a password is one that gnome-keyring unlocks without a prompt. It keeps it as
+/// text, and cannot read it again when a secret has several lines.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_unlocked_is_read_and_written_and_survives_the_daemon() {
+    let mut stage = Stage::new().await;
+    let keyring = stage.desktop.make_keyring("without a password", "").await;
+    let content = stage.cache_of(&stage.ada).replace('\n', "");
+    stage.desktop.put_into(keyring.clone(), &content, &[]).await;
+    stage.desktop.lock_keyring(&keyring).await;
+    let error = TokenCache::new(stage.store()).latest_async().await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Sealed);
+
+    let store = || stage.store().with_unlock_prompt(Duration::from_secs(3));
+    let credential = stage.credential(store());
+    ask(&credential, ARM).await.unwrap();
+    stage.desktop.lock_keyring(&keyring).await;
+    let token = ask(&credential, VAULT).await.unwrap();
+    credential.close().await.unwrap();
+    assert_eq!(stage.entra.request_count(), 1);
+    let [(_, content)] = &stage.desktop.items().await[..] else {
+        panic!("not one item")
+    };
+    assert!(content.contains(token.token().expose_secret()));
+
+    stage.desktop.kill_keyring();
+    stage.desktop.restart_keyring().await;
+    let credential = stage.credential(stage.store().with_unlock_prompt(Duration::from_secs(3)));
+    let again = ask(&credential, VAULT).await.unwrap();
+    assert_eq!(again.token().expose_secret(), token.token().expose_secret());
+    assert_eq!(stage.entra.request_count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -161,3 +161,137 @@ fn is_of_the_connection(error: &secret_service::Error) -> bool {
         Zbus(zbus::Error::InputOutput(_)) | ZbusFdo(fdo::Error::ZBus(zbus::Error::InputOutput(_)))
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn answered(error: fdo::Error) -> Failure {
+        secret_service::Error::ZbusFdo(error).into()
+    }
+
+    #[test]
+    fn what_the_bus_answers_tells_no_service_from_one_that_ended() {
+        let why = || "why".to_owned();
+        for error in [
+            fdo::Error::ServiceUnknown(why()),
+            fdo::Error::NameHasNoOwner(why()),
+            fdo::Error::SpawnExecFailed(why()),
+            fdo::Error::SpawnServiceNotFound(why()),
+        ] {
+            let failure = answered(error);
+            assert!(matches!(failure, Failure::NoService(_)), "{failure:?}");
+        }
+        for error in [fdo::Error::NoReply(why()), fdo::Error::Disconnected(why())] {
+            let failure = answered(error);
+            assert!(matches!(failure, Failure::Ended(_)), "{failure:?}");
+        }
+        let broken = io::Error::from(io::ErrorKind::BrokenPipe);
+        let broken = zbus::Error::InputOutput(Arc::new(broken));
+        assert!(matches!(
+            Failure::from(secret_service::Error::Zbus(broken)),
+            Failure::Ended(_)
+        ));
+        assert!(matches!(
+            answered(fdo::Error::AccessDenied(why())),
+            Failure::Refused(_)
+        ));
+        assert!(matches!(
+            Failure::from(secret_service::Error::Crypto("why")),
+            Failure::Refused(_)
+        ));
+    }
+
+    #[test]
+    fn every_failure_says_what_and_the_next_step() {
+        use ErrorKind::{Io, Sealed, Unavailable};
+
+        let three = Duration::from_secs(3);
+        let reply = || secret_service::Error::ZbusFdo(fdo::Error::AccessDenied(String::new()));
+        for (failure, kind, text, has_source) in [
+            (
+                Failure::NoBus(zbus::Error::InvalidReply),
+                Unavailable,
+                "no D-Bus session answers; run this in the user's session, where \
+                 DBUS_SESSION_BUS_ADDRESS is set",
+                true,
+            ),
+            (
+                Failure::NoService(reply()),
+                Unavailable,
+                "no Secret Service runs in this D-Bus session; start one, as gnome-keyring is",
+                true,
+            ),
+            (
+                Failure::NoDefaultKeyring,
+                Unavailable,
+                "the Secret Service has no default keyring; make one, with Seahorse for example",
+                false,
+            ),
+            (
+                Failure::Locked,
+                Sealed,
+                "the keyring is locked; unlock it, by signing in to the desktop or with Seahorse",
+                false,
+            ),
+            (
+                Failure::Dismissed,
+                Sealed,
+                "the request to unlock the keyring was dismissed; unlock it, by signing in to the \
+                 desktop or with Seahorse",
+                false,
+            ),
+            (
+                Failure::Unanswered(three),
+                Sealed,
+                "the request to unlock the keyring was not answered within 3s; unlock it, by \
+                 signing in to the desktop or with Seahorse",
+                false,
+            ),
+            (
+                Failure::Stuck(three),
+                Io,
+                "the Secret Service did not answer within 3s; if that goes on, restart it",
+                false,
+            ),
+            (
+                Failure::Ended(reply()),
+                Io,
+                "the Secret Service ended before it had answered; try again",
+                true,
+            ),
+            (
+                Failure::Refused(reply()),
+                Io,
+                "the Secret Service answered org.freedesktop.DBus.Error.AccessDenied; try again, \
+                 and see the service's log if that goes on",
+                true,
+            ),
+            (
+                Failure::Refused(secret_service::Error::Crypto("why")),
+                Io,
+                "the Secret Service gave an answer that makes no sense; try again, and see the \
+                 service's log if that goes on",
+                true,
+            ),
+            (
+                Failure::NoThread(None),
+                Io,
+                "the thread that asks it died; see whether the limit on threads is reached",
+                false,
+            ),
+        ] {
+            let error = failure.at("the cache", "read");
+            assert_eq!(error.kind(), kind);
+            assert_eq!(
+                error.to_string(),
+                format!("the cache cannot be read: {text}")
+            );
+            assert_eq!(error.source().is_some(), has_source, "{text}");
+        }
+    }
+}

@@ -103,3 +103,45 @@ impl fmt::Debug for SecretServicePersistence {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, TokenCache};
+
+    const NO_BUS: &str = "unix:path=/nonexistent/bus";
+
+    /// The rest needs a keyring: it is in a suite of its own.
+    #[test]
+    fn without_a_bus_there_is_no_such_store_and_plain_text_may_serve() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine");
+        for address in [NO_BUS, "tcp:host=", "no address"] {
+            let store = SecretServicePersistence::new(&path).with_bus_address(address);
+            let error = store.load().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            let text = "mine in the Secret Service cannot be read: no D-Bus session answers; run \
+                        this in the user's session, where DBUS_SESSION_BUS_ADDRESS is set";
+            assert_eq!(error.to_string(), text);
+
+            let cache = TokenCache::new(store.with_plain_text(true));
+            assert_eq!(cache.snapshot().unwrap().accounts().count(), 0);
+            assert_eq!(cache.location(), path.display().to_string());
+            assert_eq!(
+                cache.explanation(),
+                Some(format!("in plain text, because {text}"))
+            );
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn it_may_be_called_on_an_executor() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SecretServicePersistence::new(folder.path().join("mine"));
+        let store = store.with_bus_address(NO_BUS);
+        assert_eq!(store.load().unwrap_err().kind(), ErrorKind::Unavailable);
+        let error = TokenCache::new(store).modify(|_| Ok(())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+}

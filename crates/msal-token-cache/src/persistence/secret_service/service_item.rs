@@ -138,14 +138,14 @@ impl Item for ServiceItem {
             if !is_current() {
                 return Ok(false);
             }
-            let content = Zeroizing::new(content.to_vec());
-            match place {
-                Some(path) => session.talk(|service| replace(service, path, content))?,
-                None => {
-                    let name = self.name.clone();
-                    session.talk(|service| create(service, name, content))?;
+            let content = on_one_line(content);
+            let name = self.name.clone();
+            session.talk(|service| async move {
+                match place {
+                    Some(path) => replace(service, path, content).await,
+                    None => create(service, name, content).await,
                 }
-            }
+            })?;
             Ok(true)
         })
     }
@@ -170,6 +170,16 @@ impl Item for ServiceItem {
             }
         })
     }
+}
+
+/// The same JSON on one line. A keyring without a password is a text file for gnome-keyring, in which
+/// a secret of several lines makes the whole keyring unreadable for the next daemon.
+fn on_one_line(json: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(json.len()));
+    // Within a string there is no such byte: JSON has them escaped.
+    let is_kept = |byte: &u8| !matches!(byte, b'\n' | b'\r');
+    line.extend(json.iter().copied().filter(is_kept));
+    line
 }
 
 /// The item that libsecret would read: the first one that is unlocked, else the first one.

@@ -1,6 +1,7 @@
 //! A conversation with the service, on a thread and runtime of its own.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use secret_service::{EncryptionType, SecretService};
@@ -105,6 +106,10 @@ impl Drop for Session {
     }
 }
 
+/// How much later than its time a thread is given up that hangs where no timer reaches it: in a look
+/// at the bus's socket on a dead network drive, for example.
+const GRACE: Duration = Duration::from_millis(250);
+
 /// Runs this on the runtime's thread, and blocks meanwhile; `None` if it takes longer than that.
 fn wait<T: Send + 'static>(
     runtime: &Runtime,
@@ -117,8 +122,10 @@ fn wait<T: Send + 'static>(
         // If nobody waits any more, nobody wants it.
         let _ = sender.send(result.ok());
     });
-    // The sender goes without a word only if what it stood for died.
-    receiver
-        .recv()
-        .unwrap_or(Some(Err(Failure::NoThread(None))))
+    match receiver.recv_timeout(within + GRACE) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => None,
+        // The sender goes without a word only if what it stood for died.
+        Err(RecvTimeoutError::Disconnected) => Some(Err(Failure::NoThread(None))),
+    }
 }

@@ -24,6 +24,8 @@ use super::{Provoked, Row, Surroundings};
 pub(super) fn rows() -> Vec<Row> {
     [
         nowhere(),
+        #[cfg(all(target_os = "linux", feature = "secret-service"))]
+        no_keyring(),
         foreign_or_torn(),
         unreadable(),
         #[cfg(unix)]
@@ -68,18 +70,37 @@ fn nowhere() -> Vec<Row> {
             |_| of_options(None),
         )
         .within(Surroundings::NoHome),
+    ]
+}
+
+/// The default cache, without a keyring.
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+fn no_keyring() -> Vec<Row> {
+    let rows = [
         unavailable(
-            "the token cache mine.nocae is required to be encrypted, which cannot be read here: \
-             allow plain text with TokenCachePersistenceOptions::with_allow_unencrypted_storage",
-            "the token cache mine.nocae",
+            "the token cache cannot be used: mine.nocae in the Secret Service cannot be read: no \
+             D-Bus session answers; run this in the user's session, where \
+             DBUS_SESSION_BUS_ADDRESS is set, or allow plain text with \
+             TokenCachePersistenceOptions::with_allow_unencrypted_storage",
+            "mine.nocae in the Secret Service",
             "allow plain text with TokenCachePersistenceOptions::with_allow_unencrypted_storage",
             |_| {
-                of_options(Some(
-                    TokenCachePersistenceOptions::default().with_name("mine"),
-                ))
+                let options = TokenCachePersistenceOptions::default().with_name("mine");
+                Provoked::from(of_options(Some(options))).with_cause()
             },
         ),
-    ]
+        unavailable(
+            "the token cache {home}/.IdentityService/msal.cache.nocae (in plain text, because \
+             msal.cache.nocae in the Secret Service cannot be read: no D-Bus session answers; run \
+             this in the user's session, where DBUS_SESSION_BUS_ADDRESS is set) is missing or \
+             holds no account with a refresh token for login.microsoftonline.com: sign in with a \
+             developer tool that keeps its token cache there",
+            "{home}/.IdentityService/msal.cache.nocae",
+            "sign in with a developer tool that keeps its token cache there",
+            |_| Provoked::from(of_options(None)).with("home", std::env::var("HOME").unwrap()),
+        ),
+    ];
+    rows.map(|row| row.within(Surroundings::NoCache)).into()
 }
 
 #[cfg(windows)]
