@@ -5,8 +5,11 @@ use std::task::{Context, Poll, Waker};
 use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
 use test_support::logs;
 
+#[cfg(unix)]
+use super::again;
+#[cfg(unix)]
 use super::raw_server::{OK, RawServer};
-use super::{again, chain, request};
+use super::{chain, request};
 
 #[test]
 fn a_request_needs_a_runtime() {
