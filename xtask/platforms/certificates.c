@@ -57,17 +57,20 @@ static BOOL is_for_address(PCCERT_CHAIN_CONTEXT chain, LPCWSTR host) {
 }
 
 // That nobody says whether a certificate was revoked is no error by the one flag on Windows, and by
-// the other under Wine.
+// the other under Wine, which on the other hand is content with a chain that ends nowhere.
 BOOL WINAPI __wrap_CertVerifyCertificateChainPolicy(LPCSTR policy, PCCERT_CHAIN_CONTEXT chain,
                                                     PCERT_CHAIN_POLICY_PARA parameters,
                                                     PCERT_CHAIN_POLICY_STATUS status) {
-    if (policy == CERT_CHAIN_POLICY_SSL &&
-        (parameters->dwFlags & CERT_CHAIN_POLICY_IGNORE_ALL_REV_UNKNOWN_FLAGS)) {
+    if (policy == CERT_CHAIN_POLICY_SSL) {
         SSL_EXTRA_CERT_CHAIN_POLICY_PARA *ssl = parameters->pvExtraPolicyPara;
-        ssl->fdwChecks |= IGNORE_REVOCATION;
+        if (parameters->dwFlags & CERT_CHAIN_POLICY_IGNORE_ALL_REV_UNKNOWN_FLAGS)
+            ssl->fdwChecks |= IGNORE_REVOCATION;
         if (is_for_address(chain, ssl->pwszServerName))
             ssl->fdwChecks |= IGNORE_NAME;
     }
-    return ((verify_policy)of_wine("CertVerifyCertificateChainPolicy"))(policy, chain, parameters,
-                                                                        status);
+    BOOL done = ((verify_policy)of_wine("CertVerifyCertificateChainPolicy"))(policy, chain,
+                                                                             parameters, status);
+    if (!status->dwError && (chain->TrustStatus.dwErrorStatus & CERT_TRUST_IS_PARTIAL_CHAIN))
+        status->dwError = CERT_E_UNTRUSTEDROOT;
+    return done;
 }

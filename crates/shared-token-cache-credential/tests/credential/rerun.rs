@@ -1,5 +1,6 @@
 //! A test that needs a process of its own: another environment, another user, a tracer.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -25,7 +26,7 @@ pub(super) fn as_rerun(mut command: Command, test: &str) -> Command {
         .collect();
     for name in ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
         for name in [name.to_owned(), name.to_lowercase()] {
-            if !set.iter().any(|set| *set == *name) {
+            if !set.iter().any(|set| is_same_variable(set, &name)) {
                 command.env_remove(name);
             }
         }
@@ -35,6 +36,16 @@ pub(super) fn as_rerun(mut command: Command, test: &str) -> Command {
         .env("DBUS_SESSION_BUS_ADDRESS", NO_BUS)
         .env(RERUN, "1");
     command
+}
+
+#[cfg(unix)]
+fn is_same_variable(one: &OsStr, other: &str) -> bool {
+    one == other
+}
+
+#[cfg(windows)]
+fn is_same_variable(one: &OsStr, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 /// Runs the test of this name again, by a command that begins like `command`.
