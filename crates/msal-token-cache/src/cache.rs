@@ -549,8 +549,8 @@ mod off_executor {
             off_executor(self, move || cache.reload()).await
         }
 
-        /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool. Without a
-        /// tokio runtime it blocks.
+        /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool, if the store
+        /// may have to wait for something. Without a tokio runtime it blocks.
         ///
         /// # Errors
         ///
@@ -563,6 +563,9 @@ mod off_executor {
             &self,
             edit: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
         ) -> Result<T> {
+            if self.0.persistence.never_waits() {
+                return self.modify(edit);
+            }
             let cache = self.clone();
             off_executor(self, move || cache.modify(edit)).await
         }

@@ -131,22 +131,27 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     };
     // An entry beside which the new one must not stand.
     let is_rival = |entry: &AccessToken<'_>| {
-        entry.is_plain_bearer()
-            && entry.client_id() == new.client_id
+        entry.client_id() == new.client_id
             && entry.realm() == new.realm
-            && (has_same_scopes(entry) || entry.target().intersects(&target))
+            && entry.is_plain_bearer()
+            && (entry.target().intersects(&target) || has_same_scopes(entry))
     };
+    let (rivals, others): (Vec<_>, Vec<_>) = of_account
+        .into_iter()
+        .partition(|(_, _, entry)| is_rival(entry));
     // A peer asked later than we did: what it got stays, and ours is not wanted.
-    let outdoes = |entry: &AccessToken<'_>| is_rival(entry) && is_newer(entry, new, &target);
-    let is_outdone = of_account.iter().any(|(_, _, entry)| outdoes(entry));
-    let place = of_account.iter().find(|(_, _, entry)| {
-        let host = entry.environment();
-        !is_outdone && is_rival(entry) && has_same_scopes(entry) && host == new.redeemed.environment
+    let (newer, rivals): (Vec<_>, Vec<_>) = rivals
+        .into_iter()
+        .partition(|(_, _, entry)| is_newer(entry, new, &target));
+    let is_outdone = !newer.is_empty();
+    let place = rivals.iter().find(|(_, _, entry)| {
+        !is_outdone && entry.environment() == new.redeemed.environment && has_same_scopes(entry)
     });
     let kept = place.map(|(position, ..)| *position);
-    for (position, _, entry) in &of_account {
-        let goes = (is_rival(entry) && !outdoes(entry)) || entry.expires_on() < new.cached_at;
-        if goes && Some(*position) != kept {
+    let expired = others.iter().chain(&newer);
+    let expired = expired.filter(|(_, _, entry)| entry.expires_on() < new.cached_at);
+    for (position, ..) in rivals.iter().chain(expired) {
+        if Some(*position) != kept {
             edits.remove(Section::AccessToken, *position);
         }
     }

@@ -95,6 +95,10 @@ impl Persistence for MemoryPersistence {
         Some(self.load())
     }
 
+    fn never_waits(&self) -> bool {
+        true
+    }
+
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
         let mut taken = lock(&self.0.writer);
         while *taken {

@@ -142,6 +142,12 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     /// The store could not be written; but for that exception, the content is what it was.
     fn save(&self, content: &[u8]) -> Result<Stamp>;
 
+    /// Whether nothing here waits for a device or another program, so that an async caller may
+    /// write in place. By default something may.
+    fn never_waits(&self) -> bool {
+        false
+    }
+
     /// Where the processes of this machine that share the store keep their
     /// [`Leases`](crate::Leases); the default is nowhere.
     fn lease_folder(&self) -> Option<PathBuf> {
@@ -297,6 +303,10 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {
         (**self).save(content)
+    }
+
+    fn never_waits(&self) -> bool {
+        (**self).never_waits()
     }
 
     fn lease_folder(&self) -> Option<PathBuf> {
