@@ -248,9 +248,9 @@ fn unreadable_on_unix() -> Vec<Row> {
         )
         .within(Surroundings::OrdinaryUser),
         unavailable(
-            "the token cache cannot be used: looking at {path} failed: {cause}; make it a file \
-             that this user owns and may read",
-            "looking at {path} failed: {cause}",
+            "the token cache cannot be used: opening {path} failed: {cause}; make it a file that \
+             this user owns and may read",
+            "opening {path} failed: {cause}",
             "make it a file that this user owns and may read",
             |stage| {
                 let folder = tempfile::tempdir().unwrap();
