@@ -72,6 +72,7 @@ impl fmt::Debug for KeychainPersistence {
 const SERVICE: &str = "Microsoft.Developer.IdentityService";
 const DEFAULT_CACHE: &str = "msal.cache.nocae";
 const DEFAULT_ACCOUNT: &str = "MSALCache";
+const NO_KEYCHAIN: &str = "this user has no keychain";
 
 /// The generic password of one cache.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl KeychainItem {
             ),
             NOT_AVAILABLE | NO_SUCH_KEYCHAIN | NO_DEFAULT_KEYCHAIN => (
                 ErrorKind::Unavailable,
-                "this user has no keychain".to_owned(),
+                NO_KEYCHAIN.to_owned(),
                 "make one with Keychain Access",
             ),
             code => (
@@ -128,8 +129,12 @@ impl Item for KeychainItem {
         match generic_password(wanted) {
             Ok(content) => Ok(Found::Content(Zeroizing::new(content))),
             Err(error) if error.code() == ITEM_NOT_FOUND => Ok(Found::NoItem),
-            // Plain text does not serve in its place, so that there is none is an error as others.
-            Err(error) => Err(self.error("read", error)),
+            Err(error) => match self.error("read", error) {
+                error if error.kind() == ErrorKind::Unavailable => {
+                    Ok(Found::NoStore(NO_KEYCHAIN.to_owned(), error))
+                }
+                error => Err(error),
+            },
         }
     }
 
