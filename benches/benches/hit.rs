@@ -6,7 +6,7 @@
 )]
 #![allow(missing_docs, reason = "criterion's macros make functions without any")]
 
-use std::fs::{self, File};
+use std::fs;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ fn hit(criterion: &mut Criterion) {
 
         #[cfg(unix)]
         {
-            let file = File::open(sample.path()).unwrap();
+            let file = fs::File::open(sample.path()).unwrap();
             let look = || nix::sys::stat::fstat(black_box(&file)).unwrap();
             assert_eq!(usize::try_from(look().st_size).unwrap(), sample.text.len());
             group.bench_function(id("fstat"), |bencher| bencher.iter(look));

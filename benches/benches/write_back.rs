@@ -1,6 +1,5 @@
 //! What a redemption costs the disk: one modification of the cache, under its lock, beside writing
 //! the same bytes into a temporary, syncing it once and renaming it.
-#![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

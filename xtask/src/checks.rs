@@ -28,6 +28,14 @@ fn lint() -> Result {
     let mut aws_lc_rs = cargo(&["clippy", "--package", "shared-token-cache-credential"]);
     aws_lc_rs.args(["--no-default-features", "--features", "aws-lc-rs"]);
     run(aws_lc_rs.arg("--all-targets").args(FATAL))?;
+    // Without the encrypted stores.
+    for (package, feature) in [
+        ("msal-token-cache", "tokio"),
+        ("shared-token-cache-credential", "ring"),
+    ] {
+        let mut bare = cargo(&["clippy", "--package", package, "--no-default-features"]);
+        run(bare.args(["--features", feature]).args(FATAL))?;
+    }
     // `--all-targets` passes over what needs a feature that is off.
     let torture = [
         "clippy",
@@ -51,7 +59,7 @@ fn lint() -> Result {
 }
 
 /// The test targets with `test = false`, which only a suite that names them runs.
-fn tests_run_by_name() -> Result<Vec<String>> {
+pub(crate) fn tests_run_by_name() -> Result<Vec<String>> {
     let metadata = command::output(&mut cargo(&[
         "metadata",
         "--no-deps",

@@ -1,7 +1,9 @@
 //! The project's jobs, each one command:
 //!
-//! * `cargo xtask test [SUITE]...` sets up what the suites need and runs them, all by default;
-//! * `cargo xtask ci` checks format, lints, documentation, licences and dependencies, then tests;
+//! * `cargo xtask test [--all-platforms | SUITE...]` sets up what the suites need and runs them: all
+//!   of this platform by default, with `--all-platforms` those for Windows and macOS too;
+//! * `cargo xtask ci` checks format, lints, documentation, licences and dependencies, then tests on all
+//!   platforms;
 //! * `cargo xtask torture [--short] [SCENARIO]...` lets many writers, peers and faults at one cache
 //!   file, and writes what came of it to `target/torture.md`;
 //! * `cargo xtask bench [--peers] [--short]` measures beside other libraries, with `--peers` beside
@@ -24,6 +26,7 @@ mod command;
 mod examples;
 mod node_peers;
 mod oracle;
+mod platforms;
 mod prerequisites;
 mod python_peers;
 mod suites;
@@ -37,6 +40,7 @@ use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
+use self::suites::Which;
 use self::torture::Form;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -45,10 +49,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let job = match *arguments.as_slice() {
-        ["test", ref names @ ..] => at_the_root().and_then(|()| suites::run(names)),
+        ["test", "--all-platforms"] => {
+            at_the_root().and_then(|()| suites::run(Which::OfAllPlatforms))
+        }
+        ["test"] => at_the_root().and_then(|()| suites::run(Which::OfThisPlatform)),
+        ["test", ref names @ ..] => at_the_root().and_then(|()| suites::run(Which::Named(names))),
         ["ci"] => at_the_root()
             .and_then(|()| checks::run_all())
-            .and_then(|()| suites::run(&[])),
+            .and_then(|()| suites::run(Which::OfAllPlatforms)),
         ["torture", "--short", ref names @ ..] => {
             at_the_root().and_then(|()| torture::run(Form::Short, names))
         }
@@ -59,7 +67,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: cargo xtask test [SUITE]...\n       cargo xtask ci\n       cargo xtask torture \
+                "usage: cargo xtask test [--all-platforms | SUITE...]\n       cargo xtask ci\n       cargo xtask torture \
                  [--short] [SCENARIO]...\n       cargo xtask bench [--peers] [--short]"
             );
             return ExitCode::from(2);

@@ -3,16 +3,20 @@ use std::process::{Command, Stdio};
 use crate::Result;
 use crate::command;
 
-/// What the suites start that cargo does not bring: how to ask for it, and the Debian packages
-/// that have it.
-const PREREQUISITES: &[(&[&str], &[&str])] = &[
+/// Something that cargo does not bring: how to ask for it, and the Debian packages that have it.
+pub(crate) type Prerequisite = (&'static [&'static str], &'static [&'static str]);
+
+/// Debian keeps a part of venv in a package of its own.
+pub(crate) const PYTHON: Prerequisite = (
+    &["python3", "-c", "import ensurepip, venv"],
+    &["python3", "python3-venv"],
+);
+
+/// What the suites start.
+pub(crate) const OF_THE_SUITES: &[Prerequisite] = &[
     (&["strace", "--version"], &["strace"]),
     (&["flock", "--version"], &["util-linux"]),
-    // Debian keeps a part of venv in a package of its own.
-    (
-        &["python3", "-c", "import ensurepip, venv"],
-        &["python3", "python3-venv"],
-    ),
+    PYTHON,
     // The program without the service, which would start by itself.
     (&["tinyproxy", "-v"], &["tinyproxy-bin"]),
     // 18 or later.
@@ -27,13 +31,37 @@ const PREREQUISITES: &[(&[&str], &[&str])] = &[
     (&["npm", "--version"], &["npm"]),
 ];
 
-/// Makes sure that everything is there; as root on Debian, by installing what is not.
+/// What the suite of the Secret Service starts.
+pub(crate) const OF_THE_SECRET_SERVICE: &[Prerequisite] = &[
+    (&["dbus-daemon", "--version"], &["dbus-daemon"]),
+    (&["gnome-keyring-daemon", "--version"], &["gnome-keyring"]),
+    // It has no option that does nothing.
+    (
+        &["sh", "-c", "command -v secret-tool"],
+        &["libsecret-tools"],
+    ),
+    // The system's own, for its `PyGObject`.
+    (
+        &["/usr/bin/python3", "-c", "import ensurepip, venv"],
+        &["python3", "python3-venv"],
+    ),
+    (
+        &[
+            "/usr/bin/python3",
+            "-c",
+            "import gi; gi.require_version('Secret', '1')",
+        ],
+        &["python3-gi", "gir1.2-secret-1"],
+    ),
+];
+
+/// Makes sure that all of this is there; as root on Debian, by installing what is not.
 ///
 /// # Errors
 ///
 /// Something is missing and cannot be installed here; the error names it.
-pub(crate) fn provide() -> Result {
-    let wanted = missing();
+pub(crate) fn provide(prerequisites: &[Prerequisite]) -> Result {
+    let wanted = missing(prerequisites);
     if wanted.is_empty() {
         return Ok(());
     }
@@ -49,13 +77,15 @@ pub(crate) fn provide() -> Result {
         apt_get(&["update", "-qq"])?;
         apt_get(
             &[
-                &["install", "-qq", "-y", "--no-install-recommends"],
+                &["install", "-qq", "-y", "--no-install-recommends"][..],
+                // Another installation may be under way.
+                &["-o", "DPkg::Lock::Timeout=600"],
                 &*wanted,
             ]
             .concat(),
         )?;
     }
-    match &*missing() {
+    match &*missing(prerequisites) {
         [] => Ok(()),
         still => Err(format!("install what Debian calls: {}", still.join(" ")).into()),
     }
@@ -67,8 +97,8 @@ pub(crate) fn is_root() -> Result<bool> {
 }
 
 /// The Debian packages of what does not answer.
-fn missing() -> Vec<&'static str> {
-    PREREQUISITES
+fn missing(prerequisites: &[Prerequisite]) -> Vec<&'static str> {
+    prerequisites
         .iter()
         .filter(|(question, _)| !answers(question))
         .flat_map(|(_, packages)| packages.iter().copied())

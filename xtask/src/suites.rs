@@ -4,7 +4,7 @@ use crate::Result;
 use crate::cargo_test::{self, Tally};
 use crate::command::cargo;
 use crate::python_peers::{self, Environment};
-use crate::{examples, node_peers, oracle, prerequisites, torture};
+use crate::{examples, node_peers, oracle, platforms, prerequisites, torture};
 
 struct Suite {
     /// One word: it stands before the counts.
@@ -67,6 +67,12 @@ const SUITES: &[Suite] = &[
         run: oidc_provider,
     },
     Suite {
+        name: "secret-service",
+        about: "a keyring on a bus of its own, with Python's libsecret, and what can go wrong there",
+        platforms: &["linux"],
+        run: secret_service,
+    },
+    Suite {
         name: "torture",
         about: "one cache file among many writers, real peers and faults, in the short form",
         platforms: &["linux"],
@@ -74,27 +80,63 @@ const SUITES: &[Suite] = &[
     },
 ];
 
-/// Runs the suites of these names, or all of this platform, each to its end.
+/// The suites for another platform than the one they run on.
+const OF_OTHER_PLATFORMS: &[Suite] = &[
+    Suite {
+        name: "windows",
+        about: "the tests for Windows under Wine, and what its compiler has to say",
+        platforms: &["linux"],
+        run: platforms::windows,
+    },
+    Suite {
+        name: "macos",
+        about: "what the compiler for macOS has to say; nothing runs",
+        platforms: &["linux"],
+        run: platforms::macos,
+    },
+];
+
+/// Which suites to run.
+#[derive(Clone, Copy)]
+pub(crate) enum Which<'a> {
+    OfThisPlatform,
+    OfAllPlatforms,
+    Named(&'a [&'a str]),
+}
+
+impl Which<'_> {
+    fn suites(self) -> Result<Vec<&'static Suite>> {
+        let mut all = SUITES.iter().chain(OF_OTHER_PLATFORMS);
+        match self {
+            Self::OfThisPlatform => Ok(SUITES.iter().collect()),
+            Self::OfAllPlatforms => Ok(all.collect()),
+            Self::Named(names) => {
+                let known: Vec<_> = all.clone().map(|suite| suite.name).collect();
+                if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+                    return Err(format!("no suite `{name}`: there are {}", known.join(", ")).into());
+                }
+                Ok(all
+                    .by_ref()
+                    .filter(|suite| names.contains(&suite.name))
+                    .collect())
+            }
+        }
+    }
+}
+
+/// Runs these suites, each to its end.
 ///
 /// # Errors
 ///
 /// A name is unknown; a program that the suites start is missing; a test failed, or a suite ran
 /// none.
-pub(crate) fn run(names: &[&str]) -> Result {
-    for name in names {
-        if !SUITES.iter().any(|suite| suite.name == *name) {
-            let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
-            return Err(format!("no suite `{name}`: there are {}", known.join(", ")).into());
-        }
-    }
+pub(crate) fn run(which: Which<'_>) -> Result {
+    let suites = which.suites()?;
     if OS == "linux" {
-        prerequisites::provide()?;
+        prerequisites::provide(prerequisites::OF_THE_SUITES)?;
     }
     let mut bad = Vec::new();
-    for suite in SUITES {
-        if !names.is_empty() && !names.contains(&suite.name) {
-            continue;
-        }
+    for suite in suites {
         println!("\n== {}: {}", suite.name, suite.about);
         if !suite.platforms.contains(&OS) {
             println!("not for {OS}");
@@ -147,6 +189,17 @@ fn proxies() -> Result<Tally> {
     let mitmdump = interpreter.with_file_name("mitmdump");
     let mut tests = cargo(&["test", "--workspace", "--no-fail-fast", "--test", "proxies"]);
     cargo_test::run(tests.env("PEER_MITMDUMP", mitmdump))
+}
+
+fn secret_service() -> Result<Tally> {
+    prerequisites::provide(prerequisites::OF_THE_SECRET_SERVICE)?;
+    let interpreter = python_peers::interpreter(Environment::Libsecret)?;
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    cargo_test::run(
+        tests
+            .args(["--test", "secret_service"])
+            .env("PEER_PYTHON", interpreter),
+    )
 }
 
 fn oidc_provider() -> Result<Tally> {

@@ -144,6 +144,18 @@ impl TokenCache {
         self.0.persistence.location()
     }
 
+    /// Whether what the store holds is encrypted, as far as it is known: a store that chooses
+    /// between several may have to be read first.
+    pub fn is_encrypted(&self) -> bool {
+        self.0.persistence.is_encrypted()
+    }
+
+    /// Which store was chosen and why not a better one, for messages; `None` where there was no
+    /// choice, or nothing to say about it.
+    pub fn explanation(&self) -> Option<String> {
+        self.0.persistence.explanation()
+    }
+
     /// Where this cache's users on this machine agree who does a piece of work for all of them, if
     /// the store has such a place.
     pub fn leases(&self) -> Option<Leases> {

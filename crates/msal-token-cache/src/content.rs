@@ -62,6 +62,19 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The known kinds of content that Windows' data protection did not make.
+#[cfg(all(windows, feature = "dpapi"))]
+pub(crate) fn not_encrypted_by_windows(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.starts_with(&DPAPI) {
+        return None;
+    }
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    if text.trim_ascii_start().starts_with(b"{") {
+        return Some(foreign(bytes).unwrap_or("a cache in plain text"));
+    }
+    foreign(bytes)
+}
+
 /// RFC 7516 section 3.1: five base64url parts between dots, the first a JSON object.
 fn is_compact_jwe(bytes: &[u8]) -> bool {
     let part = |part: &[u8]| {

@@ -17,8 +17,13 @@ pub enum ErrorKind {
     Insecure,
     /// The content is larger than allowed. It was not read.
     TooLarge,
-    /// Somebody else held the lock for as long as we were ready to wait.
+    /// Somebody else held the lock, or on Windows the file itself, for as long as we were ready to
+    /// wait.
     Locked,
+    /// The platform has no such store here: nothing answers that keeps one.
+    Unavailable,
+    /// The platform's store is locked, and its user was not asked to unlock it, or did not.
+    Sealed,
     /// The store could not be found out about, read or written.
     Io,
 }
@@ -57,7 +62,7 @@ impl Error {
     }
 
     /// An input/output error: what was done, where, and what the system said.
-    #[cfg(unix)]
+    #[cfg(any(unix, windows))]
     pub(crate) fn io(what: &str, path: &std::path::Path, error: impl Into<std::io::Error>) -> Self {
         let error = error.into();
         let text = format!("{what} {} failed: {error}", path.display());

@@ -8,7 +8,7 @@
 //! token is not decided here.
 //!
 //! ```
-//! # #[cfg(unix)]
+//! # #[cfg(any(unix, windows))]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use msal_token_cache::{FilePersistence, TokenCache, default_path};
 //!
@@ -24,7 +24,7 @@
 //! }
 //! # Ok(())
 //! # }
-//! # #[cfg(not(unix))]
+//! # #[cfg(not(any(unix, windows)))]
 //! # fn main() {}
 //! ```
 //!
@@ -37,10 +37,17 @@
 //! - The lock is held for reading, merging and replacing, never for longer.
 //! - What it cannot read (encrypted, torn, not a cache) it never writes over and never deletes.
 //!
+//! # Stores
+//!
+//! `FilePersistence` is plain text. The encrypted stores of the platforms are features, on by default
+//! and each for its platform alone: `SecretServicePersistence` (feature `secret-service`, Linux),
+//! `DpapiPersistence` (`dpapi`, Windows) and `KeychainPersistence` (`keychain`, macOS). A [`Persistence`]
+//! of one's own may keep the cache anywhere else.
+//!
 //! # Limitations
 //!
-//! Plain-text stores on Unix, for now. A peer that ignores the lock can undo a write; it is put on
-//! top again at the next look, not prevented. See [`FilePersistence`] for file systems without
+//! The Keychain of macOS was compiled, not run. A peer that ignores the lock can undo a write; it is
+//! put on top again at the next look, not prevented. See [`FilePersistence`] for file systems without
 //! `flock`.
 
 mod cache;
@@ -67,8 +74,14 @@ pub use error::{Error, ErrorKind, Result};
 pub use location::default_path;
 pub use lock::{Lease, Leases};
 pub use merge::Merged;
-#[cfg(unix)]
+#[cfg(all(windows, feature = "dpapi"))]
+pub use persistence::DpapiPersistence;
+#[cfg(any(unix, windows))]
 pub use persistence::FilePersistence;
+#[cfg(all(target_os = "macos", feature = "keychain"))]
+pub use persistence::KeychainPersistence;
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+pub use persistence::SecretServicePersistence;
 pub use persistence::{Loaded, MemoryPersistence, Persistence, Stamp, StoreLock};
 pub use redemption::{Identity, RedeemedToken, Redemption};
 pub use schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};

@@ -1,13 +1,21 @@
 use std::ffi::OsString;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 use std::path::Path;
 use std::path::PathBuf;
 
-/// Where the Python packages keep the cache of this name: `~/.IdentityService/<name>`.
+/// The variable that names the folder in which each user has a folder for caches.
+#[cfg(not(windows))]
+const HOME: &str = "HOME";
+#[cfg(windows)]
+const HOME: &str = "LOCALAPPDATA";
+
+/// Where the Python packages keep the cache of this name: `~/.IdentityService/<name>`, on Windows
+/// `%LOCALAPPDATA%\.IdentityService\<name>`.
 ///
-/// `None` if there is no home folder, that is: `HOME` is unset, empty or relative.
+/// `None` if there is no such folder, that is: `HOME`, on Windows `LOCALAPPDATA`, is unset, empty
+/// or relative.
 pub fn default_path(name: &str) -> Option<PathBuf> {
-    path_in(variable("HOME"), name)
+    path_in(variable(HOME), name)
 }
 
 /// The folder of the leases on the cache at this path: the user's runtime folder, which is this
@@ -15,6 +23,12 @@ pub fn default_path(name: &str) -> Option<PathBuf> {
 #[cfg(unix)]
 pub(crate) fn lease_folder(cache: &Path) -> Option<PathBuf> {
     lease_folder_in(variable("XDG_RUNTIME_DIR"), cache)
+}
+
+/// The same: what is under `%LOCALAPPDATA%` is this machine's alone.
+#[cfg(windows)]
+pub(crate) fn lease_folder(cache: &Path) -> Option<PathBuf> {
+    Some(cache.parent()?.join(".leases"))
 }
 
 #[cfg(unix)]
@@ -47,14 +61,29 @@ mod tests {
 
     #[test]
     fn a_home_that_leads_nowhere_is_none() {
-        assert_eq!(path_in(None, "n"), None);
-        assert_eq!(path_in(Some("".into()), "n"), None);
-        assert_eq!(path_in(Some("home".into()), "n"), None);
+        for home in [None, Some(""), Some("home"), Some("./home")] {
+            assert_eq!(path_in(home.map(Into::into), "n"), None, "{home:?}");
+        }
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn the_cache_is_in_the_home_folder() {
         let path = path_in(Some("/srv/ada".into()), "msal.cache.nocae");
         assert_eq!(
             path,
             Some("/srv/ada/.IdentityService/msal.cache.nocae".into())
         );
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn the_cache_is_among_the_users_local_data() {
+        let path = path_in(Some(r"C:\Users\ada\AppData\Local".into()), "msal.cache.cae");
+        let wanted = r"C:\Users\ada\AppData\Local\.IdentityService\msal.cache.cae";
+        assert_eq!(path, Some(wanted.into()));
+        // Without a drive it is relative to the one that the program happens to be on.
+        assert_eq!(path_in(Some(r"\Users\ada".into()), "n"), None);
     }
 
     #[cfg(unix)]

@@ -8,6 +8,7 @@ use token_credential::{Error, ErrorKind, Result};
 use crate::account::{Filter, Whose};
 use crate::authentication_record::AuthenticationRecord;
 use crate::authority::Authority;
+use crate::choice::shared_cache;
 use crate::credential::{Inner, SharedTokenCacheCredential};
 use crate::environment;
 use crate::flight::Flights;
@@ -18,7 +19,6 @@ use crate::store::Store;
 use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
 use crate::throttling::Throttling;
 use crate::token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
-use crate::unavailable::{NoCache, WhyNoCache};
 use crate::wall_clock::WallClock;
 
 /// How a [`SharedTokenCacheCredential`] is set up; every setting has a default.
@@ -270,46 +270,6 @@ fn hyper_endpoint(extra_root_certificates: Option<&[u8]>) -> Result<HyperTokenEn
         );
         Error::new(ErrorKind::InvalidArgument, text).with_source(error)
     })
-}
-
-/// The shared cache of this platform, or why there is none: then calls are told so, the builder
-/// is not.
-fn shared_cache(
-    options: Option<&TokenCachePersistenceOptions>,
-    suffix: &str,
-) -> Result<Result<TokenCache, NoCache>> {
-    let name = options.map_or("msal.cache", |options| &options.name);
-    if name.is_empty() || name.contains(|c: char| c == '/' || c == '\\' || c.is_control()) {
-        let shown: String = name.escape_debug().take(200).collect();
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!(
-                "the token cache's name \"{shown}\" is no file name: give one without slashes and \
-                 control characters to TokenCachePersistenceOptions::with_name"
-            ),
-        ));
-    }
-    let name = format!("{name}.{suffix}");
-    let requires_encryption = options.is_some_and(|options| !options.allow_unencrypted_storage);
-    let cache = if requires_encryption {
-        Err(WhyNoCache::EncryptionRequired)
-    } else {
-        plain_text_cache(&name)
-    };
-    Ok(cache.map_err(|why| NoCache { name, why }))
-}
-
-#[cfg(target_os = "linux")]
-fn plain_text_cache(name: &str) -> Result<TokenCache, WhyNoCache> {
-    let path = msal_token_cache::default_path(name).ok_or(WhyNoCache::NoHome)?;
-    Ok(TokenCache::new(msal_token_cache::FilePersistence::new(
-        path,
-    )))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn plain_text_cache(_name: &str) -> Result<TokenCache, WhyNoCache> {
-    Err(WhyNoCache::UnsupportedPlatform)
 }
 
 fn authority_of_environment() -> Option<String> {

@@ -45,7 +45,8 @@ use crate::wall_clock::WallClock;
 ///
 /// # Limitations
 ///
-/// Plain-text caches only, and so Linux only, for now.
+/// On Linux the cache is in the Secret Service or in plain text, on Windows the system encrypts it,
+/// on macOS it is in the Keychain; the README's table of stores says what was run where.
 #[derive(Clone)]
 pub struct SharedTokenCacheCredential(pub(crate) Arc<Inner>);
 
@@ -74,7 +75,11 @@ impl SharedTokenCacheCredential {
 
     /// Whether the shared cache of this platform can be read.
     pub const fn supported() -> bool {
-        cfg!(target_os = "linux")
+        cfg!(any(
+            target_os = "linux",
+            all(target_os = "macos", feature = "keychain"),
+            all(windows, feature = "dpapi"),
+        ))
     }
 
     /// Gets an access token for `scopes`.

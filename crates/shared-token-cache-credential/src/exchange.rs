@@ -69,7 +69,7 @@ impl<'a> Exchange<'a> {
         if let Some(refusal) = self.reported {
             return Err(refusal.into_error(&self.inner.authority, username));
         }
-        let place = self.store.place();
+        let place = self.store.described_place();
         let authority = &self.inner.authority;
         Err(unavailable::no_refresh_token(username, &place, authority))
     }

@@ -30,8 +30,11 @@
 //!
 //! # Features
 //!
-//! Who does the cryptography of TLS: `ring`, which is on by default, or `aws-lc-rs`. With both it
-//! is `aws-lc-rs`, without either the build fails.
+//! - Who does the cryptography of TLS: `ring`, which is on by default, or `aws-lc-rs`. With both it
+//!   is `aws-lc-rs`, without either the build fails.
+//! - Which encrypted stores are there, each on its platform alone and on by default:
+//!   `secret-service` for Linux, `dpapi` for Windows, `keychain` for macOS. Without its own, a platform has the cache in
+//!   plain text where that is allowed.
 
 mod access;
 mod account;
@@ -40,6 +43,7 @@ mod authentication_record;
 mod authority;
 mod builder;
 mod candidates;
+mod choice;
 mod credential;
 mod environment;
 mod exchange;

@@ -1,7 +1,10 @@
 /// Which of the shared caches to use, and whether it may be in plain text.
 ///
-/// Without these options the credential uses the default cache, in plain text where the platform
-/// has no encrypted store. With them plain text has to be allowed.
+/// The cache is in the platform's encrypted store: on Linux in the Secret Service, on
+/// Windows in a file that the system encrypts, on macOS in the Keychain. A cache in plain
+/// text serves where that is allowed and the encrypted store is not there or holds no cache of this
+/// name. Without these options, for the default cache, it is allowed on Linux; with them the program
+/// has to say so.
 ///
 /// ```
 /// use shared_token_cache_credential::TokenCachePersistenceOptions;
@@ -24,7 +27,9 @@ impl TokenCachePersistenceOptions {
         self
     }
 
-    /// Says whether the cache may be in plain text where the platform has no encrypted store.
+    /// Says whether the cache may be in plain text where the platform's encrypted store is not
+    /// there, or holds no such cache. It may not by default. On Windows and macOS that store is
+    /// always there, so it makes no difference, as in the other SDKs.
     pub fn with_allow_unencrypted_storage(mut self, allow: bool) -> Self {
         self.allow_unencrypted_storage = allow;
         self

@@ -60,6 +60,15 @@ impl Store {
         }
     }
 
+    /// The same, with why it is there and not in a better place.
+    pub(crate) fn described_place(&self) -> String {
+        let cache = self.cache.as_ref().ok();
+        match cache.and_then(TokenCache::explanation) {
+            Some(explanation) => format!("{} ({explanation})", self.place()),
+            None => self.place(),
+        }
+    }
+
     /// Where the processes that share the cache agree who redeems.
     pub(crate) fn leases(&self) -> Option<Leases> {
         self.cache.as_ref().ok()?.leases()
@@ -140,7 +149,7 @@ impl Store {
     ) -> Result<&'v ChosenAccount> {
         view.account
             .as_ref()
-            .map_err(|why| unavailable::no_account(why, &self.place(), authority, whose))
+            .map_err(|why| unavailable::no_account(why, &self.described_place(), authority, whose))
     }
 
     /// Puts a redemption into the cache. Where that cannot be done the overlay answers instead,

@@ -19,28 +19,31 @@ pub(crate) struct NoCache {
 /// Why a cache cannot be looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WhyNoCache {
-    #[cfg(target_os = "linux")]
     NoHome,
+    #[allow(
+        dead_code,
+        reason = "for builds without the platform's encrypted store"
+    )]
     EncryptionRequired,
-    #[cfg(not(target_os = "linux"))]
-    UnsupportedPlatform,
 }
 
 impl NoCache {
     pub(crate) fn to_error(&self) -> Error {
         let why = match self.why {
-            #[cfg(target_os = "linux")]
+            #[cfg(windows)]
+            WhyNoCache::NoHome => {
+                "cannot be looked for, because there is no folder for it: set LOCALAPPDATA to an \
+                 absolute path, or give a cache with the builder's token_cache"
+            }
+            #[cfg(not(windows))]
             WhyNoCache::NoHome => {
                 "cannot be looked for, because there is no home folder: set HOME to an absolute \
                  path, or give a cache with the builder's token_cache"
             }
             WhyNoCache::EncryptionRequired => {
-                "is required to be encrypted, which cannot be read here: allow plain text with \
+                "is required to be encrypted, which cannot be read here: build with the feature \
+                 for this platform's store, or allow plain text with \
                  TokenCachePersistenceOptions::with_allow_unencrypted_storage"
-            }
-            #[cfg(not(target_os = "linux"))]
-            WhyNoCache::UnsupportedPlatform => {
-                "cannot be read on this platform yet: give a cache with the builder's token_cache"
             }
         };
         unavailable(format!("the token cache {} {why}", self.name))
@@ -55,6 +58,10 @@ pub(crate) fn unreadable(error: msal_token_cache::Error) -> Error {
         CacheErrorKind::Foreign => {
             "; sign in with a developer tool that keeps its token cache in plain text, or give \
              another one with the builder's token_cache"
+        }
+        CacheErrorKind::Unavailable => {
+            ", or allow plain text with \
+             TokenCachePersistenceOptions::with_allow_unencrypted_storage"
         }
         CacheErrorKind::Insecure => FILE_OF_ONES_OWN,
         CacheErrorKind::Io if is_of_the_system(&error) => FILE_OF_ONES_OWN,

@@ -21,6 +21,7 @@ pub mod logs;
 mod peer_server;
 pub mod python_peer;
 mod tls_identity;
+mod whole_signature;
 
 pub use account::FakeAccount;
 pub use cache_builder::{AccessTokenSpec, CacheBuilder};
@@ -29,3 +30,4 @@ pub use fake_entra::{EntraError, FakeEntra, Reply, SeenRequest};
 #[cfg(target_os = "linux")]
 pub use peer_server::PeerServer;
 pub use tls_identity::TlsIdentity;
+pub use whole_signature::with_whole_signature;

@@ -18,6 +18,8 @@ use serde_json::Value;
 pub struct PythonPeer {
     python: PathBuf,
     home: PathBuf,
+    /// The address of the session bus on which a keyring has the store.
+    bus_address: Option<String>,
 }
 
 impl PythonPeer {
@@ -33,7 +35,14 @@ impl PythonPeer {
         Self {
             python: python.into(),
             home: home.into(),
+            bus_address: None,
         }
+    }
+
+    /// Has the packages keep the store in the keyring that answers on this session bus.
+    pub fn with_keyring(mut self, bus_address: impl Into<String>) -> Self {
+        self.bus_address = Some(bus_address.into());
+        self
     }
 
     /// Runs a command and returns what it reports.
@@ -96,12 +105,22 @@ impl PythonPeer {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.python);
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/python"));
+        let program = match self.bus_address {
+            Some(_) => "keyring_peer.py",
+            None => "peer.py",
+        };
         command
             .arg("-B")
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py"))
+            .arg(folder.join(program))
             .args(arguments)
             .env_clear()
             .env("HOME", &self.home)
+            .envs(
+                self.bus_address
+                    .iter()
+                    .map(|address| ("DBUS_SESSION_BUS_ADDRESS", address)),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

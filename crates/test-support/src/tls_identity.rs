@@ -8,6 +8,8 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::NoServerSessionStorage;
 
+use crate::whole_signature::with_whole_signature;
+
 /// A certificate for this machine's loopback names and the authority that vouches for it, both
 /// ECDSA P-256 and made for one server, so that nobody trusts a neighbour's by accident.
 #[derive(Debug)]
@@ -23,11 +25,12 @@ impl TlsIdentity {
     pub fn generate() -> Self {
         let root_key = KeyPair::generate().unwrap();
         let root = root_params();
-        let root_pem = root.self_signed(&root_key).unwrap().pem();
+        let root_pem = with_whole_signature(|| root.self_signed(&root_key).unwrap()).pem();
         let issuer = Issuer::new(root, root_key);
 
         let key = KeyPair::generate().unwrap();
-        let certificate = server_params().signed_by(&key, &issuer).unwrap();
+        let certificate =
+            with_whole_signature(|| server_params().signed_by(&key, &issuer).unwrap());
 
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut server_config = ServerConfig::builder_with_provider(provider)

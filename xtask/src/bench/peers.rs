@@ -24,7 +24,7 @@ pub(super) struct Peers {
 impl Peers {
     /// Installs them. The caches are written for each round, for their tokens expire.
     pub(super) fn prepare(folder: &Path) -> Result<Self> {
-        prerequisites::provide()?;
+        prerequisites::provide(prerequisites::OF_THE_SUITES)?;
         let caches = std::path::absolute(folder.join("caches"))?;
         fs::create_dir_all(&caches)?;
         Ok(Self {

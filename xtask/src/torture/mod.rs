@@ -90,7 +90,7 @@ fn table_of(form: Form, names: &[&str]) -> Result<Tally> {
             return Err(format!("no scenario `{name}`: there are {}", known.join(", ")).into());
         }
     }
-    prerequisites::provide()?;
+    prerequisites::provide(prerequisites::OF_THE_SUITES)?;
     if !prerequisites::is_root()? {
         let text = "the torture mounts, traces, and makes files of other users: run it as root, in a \
                     container for example";

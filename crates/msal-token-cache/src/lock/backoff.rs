@@ -55,6 +55,7 @@ impl Backoff {
     }
 
     /// Sleeps for a millisecond, whatever the time is.
+    #[cfg(unix)]
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the door to the monotonic clock"
@@ -66,6 +67,7 @@ impl Backoff {
     }
 
     /// Begins with the shortest pause again.
+    #[cfg(unix)]
     pub(crate) fn begin_again(&mut self) {
         self.pause = self.first;
     }

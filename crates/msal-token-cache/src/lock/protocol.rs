@@ -27,6 +27,10 @@ pub(crate) enum Flock {
     /// Somebody else has it.
     Theirs,
     /// The file system has no such lock.
+    #[cfg_attr(
+        windows,
+        allow(dead_code, reason = "every file system has share modes")
+    )]
     Unsupported,
 }
 

@@ -2,52 +2,36 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::sync::OnceLock;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::sys::stat::FileStat;
-use nix::unistd::{Pid, getpid};
-
+use super::process::{self, Place};
 use super::protocol::Holder;
-use super::unix::changed;
 use crate::clock::{Clock, SystemClock};
 
 /// What the holder writes into the lock file. Peers write `<pid> <name>`; ours goes on with what
 /// tells whether the pid means anything here.
 #[derive(Default)]
 pub(super) struct Signature {
-    pub(super) pid: Option<i32>,
-    boot: Option<String>,
-    namespace: Option<String>,
+    pub(super) pid: Option<u32>,
+    place: Option<Place>,
+    is_of_this_crate: bool,
 }
 
 impl Signature {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what the kernel tells about itself is no cache"
-    )]
     pub(super) fn ours() -> Self {
-        static BOOT: OnceLock<Option<String>> = OnceLock::new();
-        let boot = BOOT.get_or_init(|| {
-            let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-            Some(id.trim().to_owned()).filter(|id| !id.is_empty())
-        });
-        let namespace = std::fs::read_link("/proc/self/ns/pid").ok();
         Self {
-            pid: Some(getpid().as_raw()),
-            boot: boot.clone(),
-            namespace: namespace.and_then(|link| link.into_os_string().into_string().ok()),
+            pid: Some(std::process::id()),
+            place: process::place(),
+            is_of_this_crate: true,
         }
     }
 
     pub(super) fn to_text(&self) -> String {
         let name = env!("CARGO_PKG_NAME");
         let pid = self.pid.unwrap_or_default();
-        match (&self.boot, &self.namespace) {
-            (Some(boot), Some(namespace)) => format!("{pid} {name} {boot} {namespace}"),
-            _ => format!("{pid} {name}"),
+        match &self.place {
+            Some(Place { boot, namespace }) => format!("{pid} {name} {boot} {namespace}"),
+            None => format!("{pid} {name}"),
         }
     }
 
@@ -55,35 +39,37 @@ impl Signature {
     pub(super) fn in_file(mut file: &File) -> Self {
         let mut bytes = [0; 256];
         let read = file.read(&mut bytes).unwrap_or(0);
-        let text = String::from_utf8_lossy(&bytes[..read]);
+        Self::parse(&String::from_utf8_lossy(&bytes[..read]))
+    }
+
+    fn parse(text: &str) -> Self {
         let mut words = text.trim_start_matches('\u{feff}').split_whitespace();
         let pid = words
             .next()
             .and_then(|word| word.trim_matches(['{', '}']).parse().ok());
-        let is_ours = words.next() == Some(env!("CARGO_PKG_NAME"));
-        let mut next = || words.next().filter(|_| is_ours).map(str::to_owned);
+        let is_of_this_crate = words.next() == Some(env!("CARGO_PKG_NAME"));
+        let mut next = || words.next().filter(|_| is_of_this_crate).map(str::to_owned);
+        let place = next().zip(next());
         Self {
             pid,
-            boot: next(),
-            namespace: next(),
+            place: place.map(|(boot, namespace)| Place { boot, namespace }),
+            is_of_this_crate,
         }
     }
 
-    pub(super) fn holder(&self, stat: &FileStat) -> Holder {
-        let ours = Self::ours();
-        let says_where = self.boot.is_some() && self.namespace.is_some();
-        let in_our_sight =
-            says_where && (&self.boot, &self.namespace) == (&ours.boot, &ours.namespace);
+    /// What this says of whoever left it, in a file that was changed then, since 1970. It matters
+    /// only where nobody has the kernel's lock, which a holder of ours would have.
+    pub(super) fn holder(&self, changed: Duration) -> Holder {
+        let in_our_sight = self.place.is_some() && self.place == process::place();
         let alive = match self.pid {
             // The number was given before the last boot or in another pid namespace, so whoever
-            // has it here is somebody else. Or it is our own, from a life before: the first
-            // process of a container has the same number each time. This matters only when the
-            // kernel's lock, which that holder would have, is free.
-            _ if says_where && !in_our_sight => false,
-            _ if in_our_sight && self.pid == ours.pid => false,
-            // Whoever may not be signalled runs.
-            Some(pid) if pid > 0 => kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH),
-            _ => false,
+            // has it here is somebody else.
+            _ if self.place.is_some() && !in_our_sight => false,
+            // It is our own, from a life before: the first process of a container has the same
+            // number each time.
+            Some(pid) if self.is_of_this_crate && pid == std::process::id() => false,
+            Some(pid) => process::is_running(pid),
+            None => false,
         };
         let now = SystemClock
             .now()
@@ -92,7 +78,7 @@ impl Signature {
         Holder {
             alive,
             in_our_sight,
-            age: now.saturating_sub(changed(stat)),
+            age: now.saturating_sub(changed),
         }
     }
 }

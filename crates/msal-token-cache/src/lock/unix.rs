@@ -176,7 +176,7 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
         let flock = take(path, &file)?;
         let holder = match flock {
             // Its age is looked at while nobody can sign it: that of an older signature is none.
-            Flock::Ours => Signature::in_file(&file).holder(&fstat(&file)?),
+            Flock::Ours => Signature::in_file(&file).holder(changed(&fstat(&file)?)),
             // Whoever it is, it is there.
             _ => Holder::UNKNOWN,
         };
@@ -213,7 +213,7 @@ fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
 }
 
 /// When a file was changed last, since 1970.
-pub(super) fn changed(stat: &FileStat) -> Duration {
+fn changed(stat: &FileStat) -> Duration {
     Duration::new(
         u64::try_from(stat.st_mtime).unwrap_or(0),
         u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
@@ -266,7 +266,7 @@ pub(super) mod kernel {
                 return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
             }
         }
-        match record(file, nix::libc::F_WRLCK) {
+        match record(file, Record::Lock) {
             Err(Errno::EAGAIN | Errno::EACCES) => {
                 let _ = file.unlock();
                 Err(Errno::EWOULDBLOCK)
@@ -277,12 +277,22 @@ pub(super) mod kernel {
     }
 
     pub(in super::super) fn unlock(file: &File) {
-        let _ = record(file, nix::libc::F_UNLCK);
+        let _ = record(file, Record::Unlock);
         let _ = file.unlock();
     }
 
+    #[derive(Clone, Copy)]
+    enum Record {
+        Lock,
+        Unlock,
+    }
+
     #[cfg(target_os = "linux")]
-    fn record(file: &File, kind: nix::libc::c_int) -> nix::Result<()> {
+    fn record(file: &File, what: Record) -> nix::Result<()> {
+        let kind = match what {
+            Record::Lock => nix::libc::F_WRLCK,
+            Record::Unlock => nix::libc::F_UNLCK,
+        };
         let whole_file = nix::libc::flock {
             l_type: nix::libc::c_short::try_from(kind).unwrap_or_default(),
             l_whence: 0,
@@ -295,7 +305,7 @@ pub(super) mod kernel {
 
     #[cfg(not(target_os = "linux"))]
     #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
-    fn record(_file: &File, _kind: nix::libc::c_int) -> nix::Result<()> {
+    fn record(_file: &File, _what: Record) -> nix::Result<()> {
         Ok(())
     }
 }

@@ -7,10 +7,8 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 
 use super::folder::{Directory, Folder};
+use super::temporary;
 use crate::{Error, Result};
-
-/// What the names of our temporaries end with; nobody else's do.
-pub(super) const SUFFIX: &str = ".msal-token-cache-tmp";
 
 /// How the content came into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +87,7 @@ struct Temporary<'a, F: Folder> {
 
 impl<'a, F: Folder> Temporary<'a, F> {
     fn write(folder: &'a F, base: &str, content: &[u8]) -> io::Result<Self> {
-        let name = temporary_name(base);
+        let name = temporary::name(base);
         if let Some(file) = folder.create_unnamed()? {
             fill(folder, &file, content)?;
             // Whatever is in the way of naming it may not be in the way of one with a name.
@@ -134,22 +132,9 @@ impl<F: Folder> Drop for Temporary<'_, F> {
     }
 }
 
-fn temporary_name(base: &str) -> String {
-    format!("{base}.{:016x}{SUFFIX}", fastrand::u64(..))
-}
-
-/// Whether this is a temporary of the file `base`, and not of another one beside it: the name of
-/// one cache may begin with that of another, and each has a lock of its own.
-fn is_temporary_of(base: &str, name: &str) -> bool {
-    name.strip_prefix(base)
-        .and_then(|rest| rest.strip_prefix('.'))
-        .and_then(|rest| rest.strip_suffix(SUFFIX))
-        .is_some_and(|random| random.len() == 16 && random.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
 /// Removes what writers left that died between naming their temporary and renaming it.
 fn sweep(folder: &impl Folder, base: &str) {
-    for name in folder.files_like(|name| is_temporary_of(base, name)) {
+    for name in folder.files_like(|name| temporary::is_of(base, name)) {
         folder.remove(&name);
     }
 }

@@ -8,14 +8,36 @@ mod file;
 mod folder;
 #[cfg(unix)]
 mod held_file;
+#[cfg(any(
+    all(target_os = "linux", feature = "secret-service"),
+    all(target_os = "macos", feature = "keychain")
+))]
+mod item;
+#[cfg(all(target_os = "macos", feature = "keychain"))]
+mod keychain;
+#[cfg(any(
+    all(target_os = "linux", feature = "secret-service"),
+    all(target_os = "macos", feature = "keychain")
+))]
+mod loads;
 mod memory;
+#[cfg(any(
+    all(target_os = "linux", feature = "secret-service"),
+    all(target_os = "macos", feature = "keychain")
+))]
+mod platform_store;
 #[cfg(all(test, unix))]
 mod power_loss;
 #[cfg(unix)]
 mod safe_open;
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+mod secret_service;
 mod stamp;
+mod temporary;
 #[cfg(unix)]
 mod ticks;
+#[cfg(windows)]
+mod windows;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,10 +47,20 @@ use zeroize::Zeroizing;
 
 #[cfg(unix)]
 pub use file::FilePersistence;
+#[cfg(all(target_os = "macos", feature = "keychain"))]
+pub use keychain::KeychainPersistence;
 pub use memory::MemoryPersistence;
 #[cfg(unix)]
 pub(crate) use safe_open::{file_type, open_for_reading, uninterrupted};
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+pub use secret_service::SecretServicePersistence;
 pub use stamp::Stamp;
+#[cfg(all(windows, feature = "dpapi"))]
+pub use windows::DpapiPersistence;
+#[cfg(windows)]
+pub use windows::FilePersistence;
+#[cfg(windows)]
+pub(crate) use windows::{FileInformation, Sharing, is_in_use, open_for_asking, open_for_reading};
 
 use crate::Result;
 
@@ -58,6 +90,17 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     /// The store could not be found out about.
     fn glance(&self) -> Result<Option<Stamp>> {
         self.stamp()
+    }
+
+    /// Whether what the store holds is encrypted, as far as it is known; not by default.
+    fn is_encrypted(&self) -> bool {
+        false
+    }
+
+    /// Which of several stores this is and why not a better one, for messages; by default there is
+    /// nothing to say.
+    fn explanation(&self) -> Option<String> {
+        None
     }
 
     /// A number that is another one whenever it is time for a reader to look at the store again,
@@ -153,6 +196,74 @@ impl fmt::Debug for Loaded {
     }
 }
 
+/// Has a type that wraps a store be one.
+#[cfg(any(
+    all(target_os = "linux", feature = "secret-service"),
+    all(target_os = "macos", feature = "keychain")
+))]
+macro_rules! stored_by {
+    ($wrapper:ty) => {
+        impl Persistence for $wrapper {
+            fn location(&self) -> String {
+                self.0.location()
+            }
+
+            fn stamp(&self) -> Result<Option<Stamp>> {
+                self.0.stamp()
+            }
+
+            fn glance(&self) -> Result<Option<Stamp>> {
+                self.0.glance()
+            }
+
+            fn is_encrypted(&self) -> bool {
+                self.0.is_encrypted()
+            }
+
+            fn explanation(&self) -> Option<String> {
+                self.0.explanation()
+            }
+
+            fn tick(&self) -> Option<u64> {
+                self.0.tick()
+            }
+
+            fn load(&self) -> Result<Option<Loaded>> {
+                self.0.load()
+            }
+
+            fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+                self.0.load_quickly()
+            }
+
+            fn lock(&self) -> Result<Box<dyn StoreLock>> {
+                self.0.lock()
+            }
+
+            fn save(&self, content: &[u8]) -> Result<Stamp> {
+                self.0.save(content)
+            }
+
+            fn lease_folder(&self) -> Option<PathBuf> {
+                self.0.lease_folder()
+            }
+
+            fn save_if(
+                &self,
+                content: &[u8],
+                is_current: &dyn Fn() -> bool,
+            ) -> Result<Option<Stamp>> {
+                self.0.save_if(content, is_current)
+            }
+        }
+    };
+}
+#[cfg(any(
+    all(target_os = "linux", feature = "secret-service"),
+    all(target_os = "macos", feature = "keychain")
+))]
+use stored_by;
+
 impl<T: Persistence + ?Sized> Persistence for Arc<T> {
     fn location(&self) -> String {
         (**self).location()
@@ -164,6 +275,14 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
 
     fn glance(&self) -> Result<Option<Stamp>> {
         (**self).glance()
+    }
+
+    fn is_encrypted(&self) -> bool {
+        (**self).is_encrypted()
+    }
+
+    fn explanation(&self) -> Option<String> {
+        (**self).explanation()
     }
 
     fn tick(&self) -> Option<u64> {

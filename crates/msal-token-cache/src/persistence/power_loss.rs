@@ -12,8 +12,9 @@ use std::io;
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, stat};
 
-use super::atomic_file::{SUFFIX, Written, replace_in};
+use super::atomic_file::{Written, replace_in};
 use super::folder::Folder;
+use super::temporary::SUFFIX;
 
 const NAME: &str = "msal.cache.nocae";
 

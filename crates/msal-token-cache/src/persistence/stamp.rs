@@ -1,8 +1,7 @@
 /// What tells one content of a store from another.
 ///
-/// Only equality means anything. For a file it is device, inode, length, and the times of the last
-/// change of content and of status: the time alone misses replacements within a clock tick, and
-/// inode numbers are reused.
+/// Only equality means anything. For a file it is device and inode (on Windows the file id), length, and the times of the last change of content and of status: the time alone misses
+/// replacements within a clock tick, and inode numbers are reused.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     numbers: [i128; 5],
@@ -15,6 +14,13 @@ const YOUTH: i128 = 20_000_000;
 /// The same where times seem to be kept in whole seconds.
 #[cfg(unix)]
 const YOUTH_IN_SECONDS: i128 = 2_000_000_000;
+
+/// The same on Windows, in units of 100 ns: two ticks of 15.6 ms and some more.
+#[cfg(windows)]
+const YOUTH: i64 = 400_000;
+/// The same where times seem to be kept in whole seconds: FAT's are even ones.
+#[cfg(windows)]
+const YOUTH_IN_SECONDS: i64 = 40_000_000;
 
 impl Stamp {
     /// A stamp of numbers that change with the content: a version, for example.
@@ -61,6 +67,39 @@ impl Stamp {
         }
     }
 
+    /// The stamp of content that is told from other content by more than the file: by which of
+    /// several places it came from.
+    #[cfg(unix)]
+    #[allow(dead_code, reason = "for the encrypted stores, which may be left out")]
+    pub(crate) fn of_place(mut self, place: u8) -> Self {
+        self.numbers[2] += i128::from(place) << 64;
+        self
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn of(information: &super::FileInformation) -> Self {
+        let written = information.written;
+        let youth = if written % 10_000_000 == 0 {
+            YOUTH_IN_SECONDS
+        } else {
+            YOUTH
+        };
+        // FAT knows of no other change.
+        let last = written.max(information.changed);
+        Self {
+            // Not the volume: Wine forgets it when an open file is renamed, and a file of another
+            // one that agrees in all of this is a copy.
+            numbers: [
+                0,
+                i128::from(information.index),
+                i128::from(information.length),
+                i128::from(written),
+                i128::from(information.changed),
+            ],
+            is_young: super::FileInformation::now() < last.saturating_add(youth),
+        }
+    }
+
     /// Whether the change was so short a time ago that the next one may look the same: not every
     /// kernel and file system tells changes within a clock tick apart. What was read then is to be
     /// read once more when the stamp has come of age.
@@ -69,7 +108,7 @@ impl Stamp {
     }
 
     /// The length of the file it was made of.
-    #[cfg(unix)]
+    #[cfg(any(unix, windows))]
     pub(crate) fn file_length(&self) -> i128 {
         self.numbers[2]
     }

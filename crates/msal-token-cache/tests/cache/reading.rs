@@ -1,7 +1,7 @@
 //! What a reader makes of a file that others write in place, without asking anybody.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::io::{Seek, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -238,18 +238,18 @@ fn readers_do_not_notice_a_peer_that_writes_in_place() {
     let torn = AtomicUsize::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let file = fs::OpenOptions::new()
+            let mut file = fs::OpenOptions::new()
                 .write(true)
                 .open(&place.path)
                 .unwrap();
             for content in contents.iter().cycle() {
                 let (half, rest) = content.split_at(content.len() / 2);
                 file.set_len(0).unwrap();
+                file.rewind().unwrap();
                 thread::sleep(Duration::from_millis(1));
-                file.write_all_at(half.as_bytes(), 0).unwrap();
+                file.write_all(half.as_bytes()).unwrap();
                 thread::sleep(Duration::from_millis(1));
-                file.write_all_at(rest.as_bytes(), half.len() as u64)
-                    .unwrap();
+                file.write_all(rest.as_bytes()).unwrap();
                 thread::sleep(Duration::from_millis(18));
                 if begun.elapsed() > Duration::from_millis(1_500) {
                     break;

@@ -2,44 +2,57 @@
 //! or simply another writer.
 
 use std::env;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-
-use tempfile::TempDir;
 
 use super::sample::watch;
 
 const ROLE: &str = "MSAL_TOKEN_CACHE_TEST_ROLE";
 const STAGE: &str = "MSAL_TOKEN_CACHE_TEST_STAGE";
 /// The user who owns nothing.
+#[cfg(unix)]
 pub(crate) const NOBODY: u32 = 65_534;
 
 /// What is played, and where.
 type Role = fn(&Path);
 
-const ROLES: [(&str, Role); 9] = [
+const ROLES: &[(&str, Role)] = &[
+    ("a writer", super::writers::increments),
+    #[cfg(windows)]
+    ("a holder", super::windows::locking::holds),
+    #[cfg(windows)]
+    ("a leaseholder", super::windows::leases::holds),
+    #[cfg(unix)]
     ("a stranger", super::owners::is_turned_away),
+    #[cfg(unix)]
     (
         "a hand tied",
-        super::writing::a_folder_that_may_not_be_written_is_an_error,
+        super::replacing::a_folder_that_may_not_be_written_is_an_error,
     ),
+    #[cfg(unix)]
     ("umask 000", |path| {
-        super::writing::is_private_under(0o000, path);
+        super::replacing::is_private_under(0o000, path);
     }),
+    #[cfg(unix)]
     ("umask 077", |path| {
-        super::writing::is_private_under(0o077, path);
+        super::replacing::is_private_under(0o077, path);
     }),
+    #[cfg(unix)]
     ("umask 200", |path| {
-        super::writing::is_private_under(0o200, path);
+        super::replacing::is_private_under(0o200, path);
     }),
+    #[cfg(unix)]
     (
         "a mount",
-        super::writing::a_file_that_cannot_be_replaced_is_written_in_place,
+        super::replacing::a_file_that_cannot_be_replaced_is_written_in_place,
     ),
-    ("no list", super::writing::the_file_is_replaced),
-    ("no proc", super::writing::the_file_is_replaced_without_proc),
-    ("a writer", super::writers::increments),
+    #[cfg(unix)]
+    ("no list", super::replacing::the_file_is_replaced),
+    #[cfg(unix)]
+    (
+        "no proc",
+        super::replacing::the_file_is_replaced_without_proc,
+    ),
 ];
 
 /// Plays the role that the environment names, if this process was started for one; or else finds
@@ -64,6 +77,7 @@ pub(crate) fn command(role: &str, stage: &Path) -> Command {
 }
 
 /// The same, by way of a program that runs what follows its arguments.
+#[cfg(unix)]
 pub(crate) fn command_through(mut program: Command, role: &str, stage: &Path) -> Command {
     program.arg(env::current_exe().unwrap());
     through(program, role, stage)
@@ -80,9 +94,12 @@ fn through(mut program: Command, role: &str, stage: &Path) -> Command {
 }
 
 /// Plays a role as a user who owns nothing. Only root can.
+#[cfg(unix)]
 pub(crate) fn play_as_nobody(role: &str, stage: &Path) {
+    use std::os::unix::process::CommandExt;
+
     // That user may not be able to go where this program lies.
-    let folder = TempDir::with_prefix("roles").unwrap();
+    let folder = tempfile::TempDir::with_prefix("roles").unwrap();
     let program = folder.path().join("all");
     // By a process of its own: had this one the copy open for writing, a child that another test
     // starts just then would have it as well, and a file that is being written cannot be run.

@@ -134,6 +134,17 @@ pub(crate) fn section<'v>(cache: &'v Value, name: &str) -> Vec<&'v Value> {
         .collect()
 }
 
+#[cfg(unix)]
+fn make_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// As private as its folder.
+#[cfg(windows)]
+fn make_private(_path: &Path) {}
+
 /// A cache file in a folder of its own.
 pub(crate) struct Place {
     folder: TempDir,
@@ -174,10 +185,8 @@ impl Place {
 
     /// Writes in place, as nearly every peer does.
     pub(crate) fn put(&self, content: impl AsRef<[u8]>) {
-        use std::os::unix::fs::PermissionsExt;
-
         fs::write(&self.path, content).unwrap();
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o600)).unwrap();
+        make_private(&self.path);
     }
 
     pub(crate) fn content(&self) -> Vec<u8> {

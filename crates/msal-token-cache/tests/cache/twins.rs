@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use msal_token_cache::{ErrorKind, Merged, TokenCache};
 
+#[cfg(unix)]
 use super::peers::Peer;
 use super::sample::{Place, redeemed, signed_in};
 
@@ -76,6 +77,7 @@ fn without_a_runtime_they_block() {
     assert_eq!(place.cache().snapshot().unwrap().access_tokens().count(), 1);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn waiting_for_a_peers_lock_blocks_no_other_task() {
     let place = Place::signed_in();

@@ -2,13 +2,12 @@
 //! gets the vector on its standard input and prints what came of it.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
 use std::io::{Read, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
+use crate::disk::{HOME, make_private_folder};
 use crate::json::Json;
 use crate::outcome::Outcome;
 use crate::run;
@@ -67,8 +66,10 @@ fn child<T: serde::de::DeserializeOwned>(
     if let Some(home) = home {
         // What is not a store goes elsewhere.
         let run = home.join("run");
-        DirBuilder::new().mode(0o700).create(&run).map_err(failed)?;
-        command.env("HOME", home).env("XDG_RUNTIME_DIR", run);
+        make_private_folder(&run).map_err(failed)?;
+        command.env(HOME, home).env("XDG_RUNTIME_DIR", run);
+        // Nor does it come from the keyring of whoever runs this.
+        command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
     }
     let mut child = command.spawn().map_err(failed)?;
     let mut input = child.stdin.take().ok_or("no way to tell it the vector")?;
@@ -94,7 +95,7 @@ pub(crate) fn be_child() -> Option<ExitCode> {
         let json = Json::parse(&text).ok_or("no vector")?;
         let answer = if what == "lookup" {
             let vector: Vector = read(&json)?;
-            let home = std::env::var_os("HOME");
+            let home = std::env::var_os(HOME);
             let home = home
                 .as_deref()
                 .map(Path::new)

@@ -15,6 +15,7 @@
 
 mod compare;
 mod derive;
+mod disk;
 mod harness;
 mod json;
 mod launch;

@@ -1,14 +1,9 @@
 //! Runs a vector against the credential itself, through its public names only.
 
-use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use msal_token_cache::{
     Error as CacheError, ErrorKind as CacheErrorKind, Loaded, MemoryPersistence, Persistence,
     Stamp, StoreLock, TokenCache,
@@ -19,10 +14,11 @@ use shared_token_cache_credential::{
 };
 use test_support::TestClock;
 
+use crate::disk;
 use crate::json::Json;
-use crate::outcome::{Content, FileLeft, Info, Left, Outcome, Token};
+use crate::outcome::{Info, Left, Outcome, Token};
 use crate::transport::Script;
-use crate::vector::{Constructor, Failure, FileBody, Kind, Method, Vector};
+use crate::vector::{Constructor, Failure, Kind, Method, Vector};
 
 /// Ends a call that hangs. Not a measure of anything: the clock is paused.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -31,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 pub(crate) fn run(vector: &Vector, home: Option<&Path>) -> Result<Outcome, String> {
     let folder = home.map(|home| home.join(".IdentityService"));
     if let Some(folder) = &folder {
-        lay_out(folder, &vector.files)?;
+        disk::lay_out(folder, vector)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,7 +42,7 @@ pub(crate) fn run(vector: &Vector, home: Option<&Path>) -> Result<Outcome, Strin
     });
     let result = runtime.block_on(call(vector, &script, &stores));
     let left = if let Some(folder) = folder {
-        Left::Files(read_back(&folder)?)
+        Left::Files(disk::read_back(&folder, vector)?)
     } else {
         let [nocae, cae] = stores.map(|store| content(&store));
         Left::Caches {
@@ -196,53 +192,6 @@ fn content(store: &MemoryPersistence) -> Result<Json, String> {
             Json::parse(text).ok_or_else(|| format!("what is left is no JSON: {text}"))
         }
     }
-}
-
-fn lay_out(folder: &Path, files: &BTreeMap<String, FileBody>) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-    if files.is_empty() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder).map_err(failed)?;
-    fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)?;
-    for (name, file) in files {
-        let path = folder.join(name);
-        let bytes = match (&file.json, &file.text, &file.base64) {
-            (Some(json), None, None) => json.to_string().into_bytes(),
-            (None, Some(text), None) => text.clone().into_bytes(),
-            (None, None, Some(base64)) => STANDARD.decode(base64).map_err(|e| e.to_string())?,
-            _ => return Err(format!("{name} is not one of json, text and base64")),
-        };
-        fs::write(&path, bytes).map_err(failed)?;
-        let mode = file.mode.as_deref().unwrap_or("0600");
-        let mode = u32::from_str_radix(mode, 8).map_err(|error| error.to_string())?;
-        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn read_back(folder: &Path) -> Result<BTreeMap<String, FileLeft>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-    let mut files = BTreeMap::new();
-    if !folder.exists() {
-        return Ok(files);
-    }
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let bytes = fs::read(&path).map_err(failed)?;
-        let mode = fs::metadata(&path).map_err(failed)?.permissions().mode() & 0o7777;
-        let content = match std::str::from_utf8(&bytes) {
-            Ok(text) => Content::of_text(text),
-            Err(_) => Content::Base64(STANDARD.encode(&bytes)),
-        };
-        let left = FileLeft {
-            mode: format!("{mode:04o}"),
-            content,
-        };
-        files.insert(name.into_owned(), left);
-    }
-    Ok(files)
 }
 
 /// A store that cannot be opened.

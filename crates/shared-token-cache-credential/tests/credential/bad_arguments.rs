@@ -1,7 +1,6 @@
 //! What a program gets wrong is told before anything is read or sent.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 
 use msal_token_cache::{Loaded, Persistence, Result, Stamp, StoreLock, TokenCache};
 use shared_token_cache_credential::{
@@ -134,6 +133,22 @@ fn the_name_of_a_cache_is_a_file_name() {
     }
 }
 
+/// An authority that is no Unicode.
+#[cfg(unix)]
+fn no_text() -> OsString {
+    use std::os::unix::ffi::OsStringExt;
+
+    OsString::from_vec(b"login.microsoftonline.us\xff".to_vec())
+}
+
+#[cfg(windows)]
+fn no_text() -> OsString {
+    use std::os::windows::ffi::OsStringExt;
+
+    let host: Vec<_> = "login.microsoftonline.us".encode_utf16().collect();
+    OsString::from_wide(&[&host[..], &[0xD800]].concat())
+}
+
 /// The environment's authority is as good or bad as the program's, which goes before it.
 #[test]
 fn the_environment_names_an_authority() {
@@ -155,15 +170,15 @@ fn the_environment_names_an_authority() {
     }
     for (value, expected) in [
         (
-            &b"https://login.microsoftonline.us/"[..],
+            OsString::from("https://login.microsoftonline.us/"),
             "login.microsoftonline.us",
         ),
-        (b"", "login.microsoftonline.com"),
-        (b"http://login.microsoftonline.us", "error"),
-        (b"login.microsoftonline.us\xff", "error"),
+        ("".into(), "login.microsoftonline.com"),
+        ("http://login.microsoftonline.us".into(), "error"),
+        (no_text(), "error"),
     ] {
         let mut command = this_binary();
-        command.env(VARIABLE, OsStr::from_bytes(value));
+        command.env(VARIABLE, value);
         command.env("EXPECTED", expected);
         rerun(command, TEST);
     }

@@ -1,7 +1,8 @@
 //! Caches that cannot be used: the error says where and what next, and the file stays as it is.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::process::Command;
 
 use msal_token_cache::{FilePersistence, TokenCache};
@@ -10,7 +11,10 @@ use shared_token_cache_credential::{
 };
 use test_support::logs;
 
-use super::rerun::{as_ordinary_user, is_rerun, rerun, set_mode, this_binary};
+use super::home;
+#[cfg(unix)]
+use super::rerun::as_ordinary_user;
+use super::rerun::{is_rerun, rerun, set_mode, this_binary};
 use super::{ARM, PATIENCE, Stage, ask, text, token};
 
 /// The text of the error for a cache that cannot be used.
@@ -75,6 +79,7 @@ async fn content_that_is_no_cache_is_left_as_it_is() {
     assert_eq!(stage.entra.connections(), 0);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn what_is_no_file_is_not_waited_for() {
     let stage = Stage::new();
@@ -121,6 +126,7 @@ async fn a_cache_that_is_too_large_is_not_read() {
     assert_eq!(stage.entra.connections(), 0);
 }
 
+#[cfg(unix)]
 #[test]
 fn an_unreadable_cache_is_unavailable() {
     as_ordinary_user(
@@ -158,8 +164,8 @@ fn the_home_folder_says_where_the_cache_is() {
     if is_rerun() {
         return look_into_the_home_folder();
     }
-    let home = tempfile::tempdir().unwrap();
-    fs::create_dir(home.path().join(".IdentityService")).unwrap();
+    let users = tempfile::tempdir().unwrap();
+    fs::create_dir(users.path().join(".IdentityService")).unwrap();
     let stage = Stage::new();
     for name in [
         "msal.cache.nocae",
@@ -169,26 +175,32 @@ fn the_home_folder_says_where_the_cache_is() {
     ] {
         let secret = logs::canary(name);
         let cache = stage.cache().access_token(&stage.ada, token(&secret, 3600));
-        cache.write_to(home.path().join(".IdentityService").join(name));
+        home::write(&home::path(users.path(), name), &cache);
     }
     let elsewhere = tempfile::tempdir().unwrap();
-    for (home, expected) in [
-        (Some(home.path()), "found"),
+    for (folder, expected) in [
+        (Some(users.path()), "found"),
         (Some(elsewhere.path()), "missing"),
         (None, "no home"),
         (Some(Path::new("")), "no home"),
         (Some(Path::new("relative")), "no home"),
     ] {
         let mut command = this_binary();
-        command.env_clear().env("EXPECTED", expected);
+        home::clear_environment(&mut command);
+        command.env("EXPECTED", expected);
         command.env("AUTHORITY", stage.entra.authority());
-        if let Some(home) = home {
-            command.env("HOME", home);
+        if let Some(folder) = folder {
+            command.env(home::VARIABLE, folder);
         }
         rerun(command, TEST);
     }
     assert_eq!(listing(elsewhere.path()), []);
     assert_eq!(stage.entra.connections(), 0);
+}
+
+fn in_home(name: &str) -> PathBuf {
+    let folder = std::env::var(home::VARIABLE).unwrap();
+    home::path(Path::new(&folder), name)
 }
 
 fn look_into_the_home_folder() {
@@ -223,28 +235,27 @@ fn look_into_the_home_folder() {
             let shown = format!("{name}.{suffix}");
             match (&*expected, token) {
                 ("found", Ok(token)) => {
-                    let home = std::env::var("HOME").unwrap();
-                    let path = Path::new(&home).join(".IdentityService").join(shown);
-                    let content = fs::read_to_string(path).unwrap();
+                    let content = home::read(&in_home(&shown));
                     assert!(content.contains(token.token().expose_secret()));
                 }
                 ("missing", Err(error)) => {
-                    let home = std::env::var("HOME").unwrap();
-                    let path = Path::new(&home).join(".IdentityService").join(shown);
-                    unavailable(&error, &path, "sign in with a developer tool");
+                    unavailable(&error, &in_home(&shown), "sign in with a developer tool");
                 }
                 ("no home", Err(error)) => {
-                    unavailable(
-                        &error,
-                        Path::new("home folder"),
-                        "set HOME to an absolute path",
-                    );
+                    let next = format!("set {} to an absolute path", home::VARIABLE);
+                    unavailable(&error, Path::new(&shown), &next);
                 }
                 (_, result) => panic!("{shown}: {result:?}"),
             }
         }
     }
-    // Plain text has to be allowed where a choice was made.
+    if cfg!(not(windows)) && expected != "no home" {
+        plain_text_has_to_be_allowed(named);
+    }
+}
+
+/// Where a choice was made.
+fn plain_text_has_to_be_allowed(named: TokenCachePersistenceOptions) {
     let credential = SharedTokenCacheCredential::builder().cache_persistence_options(named);
     let options = TokenRequestOptions::default();
     let asking = credential.build().unwrap();

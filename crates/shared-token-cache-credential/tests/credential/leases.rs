@@ -10,19 +10,25 @@ use async_trait::async_trait;
 use msal_token_cache::{
     FilePersistence, Loaded, MemoryPersistence, Persistence, Stamp, StoreLock, TokenCache,
 };
+#[cfg(unix)]
 use nix::sys::signal::Signal;
 use shared_token_cache_credential::{
     SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest, TransportError,
 };
-use test_support::{AccessTokenSpec, CacheBuilder, EntraError, Reply, logs};
+#[cfg(unix)]
+use test_support::EntraError;
+use test_support::{AccessTokenSpec, CacheBuilder, Reply, logs};
 use tokio::runtime::Handle;
 
-use super::rerun::{is_rerun, rerun, rerun_as_ordinary_user, set_mode, this_binary};
+use super::rerun::{is_rerun, rerun, this_binary};
+#[cfg(unix)]
+use super::rerun::{rerun_as_ordinary_user, set_mode};
 use super::workers::{DEADLINE, Got, Machine, Worker, below, work};
 use super::{NOW, PATIENCE, Stage, ask, holding, text, token};
 
 const PROCESSES: usize = 32;
 /// How long a holder that makes no progress is waited for before one of the others goes on.
+#[cfg(unix)]
 const SUCCESSION: Duration = Duration::from_secs(2);
 /// What comes on top where much else runs.
 const SLACK: Duration = Duration::from_millis(1500);
@@ -117,9 +123,8 @@ fn a_holder_that_is_killed_has_one_successor_at_once() {
     let mut workers = with_a_holder(&stage, &machine, test, 8);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(stage.entra.request_count(), 1);
-    workers[0].signal(Signal::SIGKILL);
     let killed = Instant::now();
-    drop(workers.remove(0));
+    workers.remove(0).kill();
     assert!(stage.entra.wait_for_requests(2, PATIENCE));
     // Not after the time that a stopped one is given.
     assert!(killed.elapsed() < SLACK, "{:?}", killed.elapsed());
@@ -131,6 +136,7 @@ fn a_holder_that_is_killed_has_one_successor_at_once() {
     machine.assert_no_litter();
 }
 
+#[cfg(unix)]
 #[test]
 fn a_holder_that_is_stopped_has_a_successor_every_two_seconds() {
     let test = "credential::leases::a_holder_that_is_stopped_has_a_successor_every_two_seconds";
@@ -182,6 +188,7 @@ fn a_holder_that_is_stopped_has_a_successor_every_two_seconds() {
 }
 
 /// A successor that fails is not followed by all the others at once.
+#[cfg(unix)]
 #[test]
 fn a_successor_that_fails_is_no_stampede() {
     let test = "credential::leases::a_successor_that_fails_is_no_stampede";
@@ -431,6 +438,7 @@ async fn what_was_stored_just_before_the_lease_was_ours_is_found() {
 }
 
 /// The events about leases that there are not.
+#[cfg(unix)]
 fn missing_leases(stage: &Stage) -> usize {
     let lines = stage.watch.lines();
     let is_one = |line: &&logs::Line| line.text.contains("no lease");
@@ -441,6 +449,7 @@ fn missing_leases(stage: &Stage) -> usize {
 
 /// Asks once, then again, in a folder to which the cache belongs or, when it is read-only, nobody
 /// writes; how many events tell of a missing lease.
+#[cfg(unix)]
 fn ask_where_leases_are_odd(is_read_only: bool) -> usize {
     let stage = Stage::new();
     let folder = tempfile::tempdir().unwrap();
@@ -469,6 +478,7 @@ fn ask_where_leases_are_odd(is_read_only: bool) -> usize {
     missing_leases(&stage)
 }
 
+#[cfg(unix)]
 #[test]
 fn beside_a_cache_in_a_read_only_folder_there_are_no_leases() {
     if is_rerun() {
@@ -481,6 +491,7 @@ fn beside_a_cache_in_a_read_only_folder_there_are_no_leases() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn in_somebody_elses_runtime_folder_there_are_no_leases() {
     if is_rerun() {
@@ -494,6 +505,7 @@ fn in_somebody_elses_runtime_folder_there_are_no_leases() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn without_the_runtime_folder_leases_are_beside_the_cache() {
     if is_rerun() {

@@ -9,6 +9,7 @@ mod closing;
 mod connections;
 mod error_texts;
 mod hits;
+mod home;
 mod leases;
 mod persisting;
 mod records;

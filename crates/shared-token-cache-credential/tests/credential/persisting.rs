@@ -1,6 +1,8 @@
 //! How a redemption comes into the cache, or does not, and what the caller notices of it.
 
+#[cfg(unix)]
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,11 +12,16 @@ use shared_token_cache_credential::{
     HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest,
     TokenRequestOptions, TransportError,
 };
-use test_support::{Reply, TestClock};
+use test_support::Reply;
+#[cfg(unix)]
+use test_support::TestClock;
 
+#[cfg(unix)]
+use super::NOW;
+#[cfg(unix)]
 use super::rerun::{as_ordinary_user, is_rerun, rerun, set_mode};
 use super::watched::{Journal, WatchedEndpoint, WatchedStore};
-use super::{ARM, NOW, PATIENCE, Stage, VAULT, ask, ask_with, challenge, entries, holding};
+use super::{ARM, PATIENCE, Stage, VAULT, ask, ask_with, challenge, entries, holding};
 
 #[tokio::test]
 async fn one_redemption_is_one_lock_and_one_save_after_the_exchange() {
@@ -44,6 +51,7 @@ async fn one_redemption_is_one_lock_and_one_save_after_the_exchange() {
 }
 
 /// The same, as the kernel sees it.
+#[cfg(unix)]
 #[test]
 fn one_redemption_is_one_lock_and_one_rename_after_the_exchange() {
     if is_rerun() {
@@ -78,6 +86,7 @@ fn one_redemption_is_one_lock_and_one_rename_after_the_exchange() {
     );
 }
 
+#[cfg(unix)]
 #[tokio::main(flavor = "current_thread")]
 async fn redeem_once() {
     let folder = std::env::var("FOLDER").unwrap();
@@ -94,6 +103,7 @@ async fn redeem_once() {
 }
 
 /// Reads what strace wrote.
+#[cfg(unix)]
 fn check(trace: &str, cache: &Path) {
     let lines: Vec<_> = trace.lines().collect();
     let folder = cache.parent().unwrap();
@@ -170,6 +180,7 @@ async fn a_store_that_cannot_be_written_costs_neither_token_nor_request() {
     assert_eq!(entries(&store, "AccessToken").len(), 0);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_read_only_folder_costs_one_warning() {
     as_ordinary_user(

@@ -1,6 +1,5 @@
 //! One redemption: what is asked, what comes back, and what is in the cache afterwards.
 
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use msal_token_cache::{FilePersistence, TokenCache};
@@ -189,6 +188,18 @@ async fn times_and_types_come_from_the_answer() {
     assert_eq!(stage.entra.request_count(), 9);
 }
 
+#[cfg(unix)]
+fn assert_private(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = std::fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// As its folder is.
+#[cfg(windows)]
+fn assert_private(_path: &std::path::Path) {}
+
 #[tokio::test]
 async fn a_file_stays_a_file_of_its_owner_alone() {
     let stage = Stage::new();
@@ -199,8 +210,7 @@ async fn a_file_stays_a_file_of_its_owner_alone() {
     let token = ask(&credential).await.unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(token.token().expose_secret()));
-    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_private(&path);
     // Neither lock nor temporary is left.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -530,9 +530,16 @@ fn a_thousand_callers_are_answered_from_the_cache_and_one_process_refreshes() {
     let mut took: Vec<_> = answers.iter().map(|got| got.took).collect();
     took.sort_unstable();
     let [half, most] = [50, 95].map(|percent| took[CALLERS * percent / 100]);
-    assert!(most < Duration::from_millis(1), "{half:?}, {most:?}");
+    assert!(most < AT_ONCE, "{half:?}, {most:?}");
     machine.assert_no_litter();
 }
+
+/// No call waits for the server, which takes longer.
+#[cfg(not(windows))]
+const AT_ONCE: Duration = Duration::from_millis(1);
+/// Wine asks one process of its own for every look at a file.
+#[cfg(windows)]
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// A server whose tokens are never good for five minutes is not asked at every call.
 #[tokio::test]

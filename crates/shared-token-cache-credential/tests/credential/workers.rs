@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
 use nix::sys::signal::{Signal, kill};
+#[cfg(unix)]
 use nix::unistd::Pid;
 use serde_json::Value;
 use shared_token_cache_credential::{SharedTokenCacheCredential, TokenRequestOptions};
@@ -17,7 +18,8 @@ use tempfile::TempDir;
 use test_support::{CacheBuilder, TestClock, logs};
 use tokio::sync::Barrier;
 
-use super::rerun::{as_rerun, this_binary};
+use super::home;
+use super::rerun::{as_rerun, set_mode, this_binary};
 use super::{ARM, NOW, Stage};
 
 /// By when a call of a worker has to have ended.
@@ -40,19 +42,16 @@ impl Machine {
             folder: tempfile::tempdir().unwrap(),
             has_runtime_folder,
         };
-        let make = |folder: &Path| {
-            let mut private = std::fs::DirBuilder::new();
-            private.mode(0o700).create(folder).unwrap();
-        };
         let cache_file = machine.cache();
         for folder in [
             &machine.home(),
             cache_file.parent().unwrap(),
             &machine.run(),
         ] {
-            make(folder);
+            std::fs::create_dir(folder).unwrap();
+            set_mode(folder, 0o700);
         }
-        cache.write_to(&cache_file);
+        home::write(&cache_file, cache);
         std::fs::write(machine.root(), stage.entra.root_pem()).unwrap();
         machine
     }
@@ -70,12 +69,12 @@ impl Machine {
     }
 
     fn cache(&self) -> PathBuf {
-        self.home().join(".IdentityService/msal.cache.nocae")
+        home::path(&self.home(), "msal.cache.nocae")
     }
 
     /// The secrets of the stored access tokens.
     pub(super) fn stored(&self) -> Vec<String> {
-        let content: Value = serde_json::from_slice(&std::fs::read(self.cache()).unwrap()).unwrap();
+        let content: Value = serde_json::from_str(&home::read(&self.cache())).unwrap();
         let entries = content["AccessToken"].as_object().unwrap().values();
         entries
             .map(|entry| entry["secret"].as_str().unwrap().to_owned())
@@ -134,7 +133,7 @@ impl Worker {
     fn start(machine: &Machine, stage: &Stage, test: &str) -> Self {
         let mut command = as_rerun(this_binary(), test);
         command
-            .env("HOME", machine.home())
+            .env(home::VARIABLE, machine.home())
             .env("AUTHORITY", stage.entra.authority())
             .env("ROOT", machine.root())
             .stdin(Stdio::piped())
@@ -215,6 +214,11 @@ impl Worker {
         assert_eq!(self.hear(), "closed");
     }
 
+    pub(super) fn kill(mut self) {
+        self.child.kill().unwrap();
+    }
+
+    #[cfg(unix)]
     pub(super) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
         kill(Pid::from_raw(pid), signal).unwrap();

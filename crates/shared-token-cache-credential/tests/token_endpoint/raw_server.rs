@@ -9,6 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use shared_token_cache_credential::HyperTokenEndpoint;
+use test_support::with_whole_signature;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -192,7 +193,7 @@ fn certify(identity: Identity) -> (String, ServerConfig) {
     root.distinguished_name.push(DnType::CommonName, name);
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root_key = KeyPair::generate().unwrap();
-    let root_pem = root.self_signed(&root_key).unwrap().pem();
+    let root_pem = with_whole_signature(|| root.self_signed(&root_key).unwrap()).pem();
 
     let host = match identity {
         Identity::OtherHost => "login.example",
@@ -205,9 +206,8 @@ fn certify(identity: Identity) -> (String, ServerConfig) {
         Identity::Good | Identity::OtherHost => {}
     }
     let leaf_key = KeyPair::generate().unwrap();
-    let leaf = leaf
-        .signed_by(&leaf_key, &Issuer::new(root, root_key))
-        .unwrap();
+    let issuer = Issuer::new(root, root_key);
+    let leaf = with_whole_signature(|| leaf.signed_by(&leaf_key, &issuer).unwrap());
 
     let config =
         ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

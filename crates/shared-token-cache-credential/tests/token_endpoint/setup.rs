@@ -5,8 +5,11 @@ use std::task::{Context, Poll, Waker};
 use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
 use test_support::logs;
 
+#[cfg(unix)]
+use super::again;
+#[cfg(unix)]
 use super::raw_server::{OK, RawServer};
-use super::{again, chain, request};
+use super::{chain, request};
 
 #[test]
 fn a_request_needs_a_runtime() {
@@ -73,10 +76,12 @@ fn extra_roots_are_checked_when_they_are_given() {
     }
 }
 
+#[cfg(unix)]
 const NO_ROOTS: &str = "token_endpoint::setup::a_machine_without_roots_says_so_and_extra_roots_do";
 
 /// Runs itself again where the platform has no roots: the environment of this process is shared
 /// with other tests.
+#[cfg(unix)]
 #[test]
 fn a_machine_without_roots_says_so_and_extra_roots_do() {
     const CHILD: &str = "TEST_WITHOUT_SYSTEM_ROOTS";
@@ -97,6 +102,7 @@ fn a_machine_without_roots_says_so_and_extra_roots_do() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::main(flavor = "current_thread")]
 async fn without_system_roots() {
     let server = RawServer::answering(OK).await;

@@ -1,8 +1,10 @@
 //! Caches that cannot be used, and caches without the account that is meant.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 
 use msal_token_cache::{FilePersistence, TokenCache};
@@ -22,8 +24,13 @@ use super::{Provoked, Row, Surroundings};
 pub(super) fn rows() -> Vec<Row> {
     [
         nowhere(),
+        #[cfg(all(target_os = "linux", feature = "secret-service"))]
+        no_keyring(),
         foreign_or_torn(),
         unreadable(),
+        #[cfg(unix)]
+        unreadable_on_unix(),
+        #[cfg(unix)]
         no_files(),
         no_account(),
     ]
@@ -41,36 +48,70 @@ fn unavailable<P: Into<Provoked>>(
     Row::new(CredentialUnavailable, text, place, next, provoke)
 }
 
+/// What comes of the default cache.
+fn of_options(options: Option<TokenCachePersistenceOptions>) -> Error {
+    let mut builder = SharedTokenCacheCredential::builder();
+    if let Some(options) = options {
+        builder = builder.cache_persistence_options(options);
+    }
+    let credential = builder.build().unwrap();
+    at_once(credential.get_token(&[ARM], &TokenRequestOptions::default())).unwrap_err()
+}
+
 /// Caches that cannot be looked for.
+#[cfg(unix)]
 fn nowhere() -> Vec<Row> {
-    let ask = |options: Option<TokenCachePersistenceOptions>| {
-        let mut builder = SharedTokenCacheCredential::builder();
-        if let Some(options) = options {
-            builder = builder.cache_persistence_options(options);
-        }
-        let credential = builder.build().unwrap();
-        at_once(credential.get_token(&[ARM], &TokenRequestOptions::default())).unwrap_err()
-    };
     vec![
         unavailable(
             "the token cache msal.cache.nocae cannot be looked for, because there is no home \
              folder: set HOME to an absolute path, or give a cache with the builder's token_cache",
             "the token cache msal.cache.nocae",
             "set HOME to an absolute path, or give a cache with the builder's token_cache",
-            move |_| ask(None),
+            |_| of_options(None),
         )
         .within(Surroundings::NoHome),
+    ]
+}
+
+/// The default cache, without a keyring.
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+fn no_keyring() -> Vec<Row> {
+    let rows = [
         unavailable(
-            "the token cache mine.nocae is required to be encrypted, which cannot be read here: \
-             allow plain text with TokenCachePersistenceOptions::with_allow_unencrypted_storage",
-            "the token cache mine.nocae",
+            "the token cache cannot be used: mine.nocae in the Secret Service cannot be read: no \
+             D-Bus session answers; run this in the user's session, where \
+             DBUS_SESSION_BUS_ADDRESS is set, or allow plain text with \
+             TokenCachePersistenceOptions::with_allow_unencrypted_storage",
+            "mine.nocae in the Secret Service",
             "allow plain text with TokenCachePersistenceOptions::with_allow_unencrypted_storage",
-            move |_| {
-                ask(Some(
-                    TokenCachePersistenceOptions::default().with_name("mine"),
-                ))
+            |_| {
+                let options = TokenCachePersistenceOptions::default().with_name("mine");
+                Provoked::from(of_options(Some(options))).with_cause()
             },
         ),
+        unavailable(
+            "the token cache {home}/.IdentityService/msal.cache.nocae (in plain text, because \
+             no D-Bus session answers) is missing or holds no account with a refresh token for login.microsoftonline.com: sign in with a \
+             developer tool that keeps its token cache there",
+            "{home}/.IdentityService/msal.cache.nocae",
+            "sign in with a developer tool that keeps its token cache there",
+            |_| Provoked::from(of_options(None)).with("home", std::env::var("HOME").unwrap()),
+        ),
+    ];
+    rows.map(|row| row.within(Surroundings::NoCache)).into()
+}
+
+#[cfg(windows)]
+fn nowhere() -> Vec<Row> {
+    vec![
+        unavailable(
+            "the token cache msal.cache.nocae cannot be looked for, because there is no folder for \
+             it: set LOCALAPPDATA to an absolute path, or give a cache with the builder's token_cache",
+            "the token cache msal.cache.nocae",
+            "set LOCALAPPDATA to an absolute path, or give a cache with the builder's token_cache",
+            |_| of_options(None),
+        )
+        .within(Surroundings::NoHome),
     ]
 }
 
@@ -162,13 +203,6 @@ fn unreadable() -> Vec<Row> {
                 Provoked::from(error).with("path", file.path().to_str().unwrap())
             },
         ),
-        // It has content, and says that it has none.
-        unavailable(
-            "the token cache cannot be used: {path} changed while it was read: try again",
-            "{path}",
-            "try again",
-            |stage| at_path(stage, Path::new("/proc/self/status")),
-        ),
         unavailable(
             "the token cache cannot be used: the runtime shut down before {path} was read or \
              written: call from within one that runs",
@@ -187,6 +221,20 @@ fn unreadable() -> Vec<Row> {
                 Provoked::from(error.unwrap_err()).with("path", path)
             },
         ),
+    ]
+}
+
+/// The same, where files have modes and there is `/proc`.
+#[cfg(unix)]
+fn unreadable_on_unix() -> Vec<Row> {
+    vec![
+        // It has content, and says that it has none.
+        unavailable(
+            "the token cache cannot be used: {path} changed while it was read: try again",
+            "{path}",
+            "try again",
+            |stage| at_path(stage, Path::new("/proc/self/status")),
+        ),
         unavailable(
             "the token cache cannot be used: opening {path} failed: {cause}; make it a file that \
              this user owns and may read",
@@ -200,9 +248,9 @@ fn unreadable() -> Vec<Row> {
         )
         .within(Surroundings::OrdinaryUser),
         unavailable(
-            "the token cache cannot be used: looking at {path} failed: {cause}; make it a file \
-             that this user owns and may read",
-            "looking at {path} failed: {cause}",
+            "the token cache cannot be used: opening {path} failed: {cause}; make it a file that \
+             this user owns and may read",
+            "opening {path} failed: {cause}",
             "make it a file that this user owns and may read",
             |stage| {
                 let folder = tempfile::tempdir().unwrap();
@@ -217,6 +265,7 @@ fn unreadable() -> Vec<Row> {
 }
 
 /// What stands there and is no file of one's own.
+#[cfg(unix)]
 fn no_files() -> Vec<Row> {
     let own = "make it a file that this user owns and may read";
     let put = "put the file itself there";

@@ -4,13 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Texts in the sources that no call of the credential ends with.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     // Who builds the crate without either.
     "TLS needs one of the features `ring` (the default) and `aws-lc-rs`",
     // A header.
     "retry-after, h429",
     // On another platform.
-    "cannot be read on this platform yet: give a cache with the builder's token_cache",
+    "cannot be looked for, because there is no folder for it: set LOCALAPPDATA to an absolute path, \
+     or give a cache with the builder's token_cache",
+    // Where the platform's encrypted store was left out.
+    "is required to be encrypted, which cannot be read here: build with the feature for this \
+     platform's store, or allow plain text with \
+     TokenCachePersistenceOptions::with_allow_unencrypted_storage",
     // Only to whoever uses the endpoint alone: the credential asks from within a task, for a checked
     // authority, under an id of its own, and is gone with its runtime.
     "a token endpoint can only be asked from within a tokio runtime",

@@ -1,0 +1,239 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::windows::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE};
+use windows_sys::Win32::Storage::FileSystem::{
+    DELETE, FILE_FLAG_DELETE_ON_CLOSE, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES,
+};
+
+use super::backoff::{Backoff, Stopwatch};
+use super::courtesy::Courtesy;
+use super::delete::delete_when_closed;
+use super::protocol::{Action, Flock, Holder, Seen, decide};
+use super::signature::Signature;
+use crate::clock::{Clock, SystemClock};
+use crate::persistence::{
+    FileInformation, Sharing, StoreLock, is_in_use, open_for_asking, open_for_reading,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// The lock of one cache, held until it is dropped.
+///
+/// It is a file that we have open to write and share for reading only: while we do, nobody can
+/// create, write or delete it. The kernel removes it when we close it, however we end.
+#[derive(Debug)]
+pub(crate) struct FileLock {
+    path: PathBuf,
+    file: File,
+    /// A file that we found is removed by us: if we die it stays, as it was.
+    is_adopted: bool,
+    since: Stopwatch,
+    courtesy: Courtesy,
+}
+
+/// Whoever writes without a pause must not keep us out by our own courtesy.
+const COURTESY_IN_SUM: Duration = Duration::from_millis(200);
+
+/// So often is asked for a file that may be about to go: that we may not have it looks the same.
+const DENIALS: u32 = 50;
+
+impl FileLock {
+    /// Waits for the lock of the file `cache`, at most for `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] names the file and who is in it.
+    pub(crate) fn acquire(
+        path: &Path,
+        cache: &Path,
+        courtesy: &Courtesy,
+        timeout: Duration,
+    ) -> Result<Self> {
+        let mut backoff = Backoff::new(
+            timeout,
+            Duration::from_millis(5),
+            Duration::from_millis(100),
+        );
+        let mut rested = Duration::ZERO;
+        let mut denials = 0;
+        loop {
+            if rested < COURTESY_IN_SUM
+                && let Some(rest) = rest(cache, courtesy)
+                && backoff.rest(rest)
+            {
+                rested += rest;
+                continue;
+            }
+            let (file, seen) = match look(path) {
+                Ok(looked) => looked,
+                Err(error)
+                    if error.kind() == io::ErrorKind::PermissionDenied && denials < DENIALS =>
+                {
+                    denials += 1;
+                    (None, Seen::Found(Flock::Theirs, Holder::UNKNOWN))
+                }
+                Err(error) => return Err(Error::io("locking", path, error)),
+            };
+            let action = decide(seen);
+            if let (Action::Hold | Action::Adopt, Some(file)) = (action, file) {
+                let lock = Self {
+                    path: path.to_owned(),
+                    file,
+                    is_adopted: action == Action::Adopt,
+                    since: Stopwatch::start(),
+                    courtesy: courtesy.clone(),
+                };
+                lock.sign()
+                    .map_err(|error| Error::io("writing", path, error))?;
+                return Ok(lock);
+            }
+            let go_on = if action == Action::StartOver {
+                backoff.has_time()
+            } else {
+                backoff.wait()
+            };
+            if !go_on {
+                return Err(locked(path, timeout));
+            }
+        }
+    }
+
+    /// Says who holds the lock: for people, for peers, and for whoever finds it after our death.
+    fn sign(&self) -> io::Result<()> {
+        let mut file = &self.file;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(Signature::ours().to_text().as_bytes())
+    }
+}
+
+impl StoreLock for FileLock {
+    fn is_held(&self) -> bool {
+        is_at(&self.path, &self.file).unwrap_or(false)
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing it is what removes and unlocks it. It is not gone by name, which may lead to
+        // somebody else's by now.
+        if self.is_adopted {
+            let _ = delete_when_closed(&self.file);
+        }
+        self.courtesy.learn(self.since.elapsed());
+    }
+}
+
+/// One look at the lock file, and the file itself where it may become the lock. If there is none it
+/// is created.
+fn look(path: &Path) -> io::Result<(Option<File>, Seen)> {
+    let looked = match create(path) {
+        Ok(file) => return Ok((Some(file), Seen::Created(Flock::Ours))),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => look_at_found(path),
+        Err(error) if is_in_use(&error) => Err(error),
+        Err(error) => return Err(error),
+    };
+    match looked {
+        // Its holder has let go between two steps.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok((None, Seen::Found(Flock::OnAnotherFile, Holder::UNKNOWN)))
+        }
+        Err(error) if is_in_use(&error) => Ok((None, Seen::Found(Flock::Theirs, Holder::UNKNOWN))),
+        looked => looked,
+    }
+}
+
+fn look_at_found(path: &Path) -> io::Result<(Option<File>, Seen)> {
+    // First what it says, in a way that hinders nobody: whoever holds it by its existence must be
+    // able to delete it meanwhile.
+    let seen = Seen::Found(Flock::Ours, holder(&open_to_look(path)?)?);
+    if decide(seen) != Action::Adopt {
+        return Ok((None, seen));
+    }
+    // It speaks of somebody who has died. Nobody has it open if we can have it as its holder does.
+    let file = open_to_hold(path)?;
+    let holder = holder(&file)?;
+    Ok((Some(file), Seen::Found(Flock::Ours, holder)))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to the lock file"
+)]
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .access_mode(GENERIC_READ | GENERIC_WRITE | DELETE)
+        .write(true)
+        .create_new(true)
+        .share_mode(Sharing::Reading.mode())
+        .custom_flags(FILE_FLAG_DELETE_ON_CLOSE)
+        .open(path)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to the lock file"
+)]
+fn open_to_look(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .share_mode(Sharing::All.mode())
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)
+}
+
+/// Fails while anybody else has it open to write, or does not share that we do.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to the lock file"
+)]
+fn open_to_hold(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .access_mode(GENERIC_READ | GENERIC_WRITE | DELETE)
+        .share_mode(Sharing::Reading.mode())
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)
+}
+
+fn holder(file: &File) -> io::Result<Holder> {
+    let information = FileInformation::of(file)?;
+    Ok(Signature::in_file(file).holder(information.written_since_1970()))
+}
+
+/// For how long the lock is to be left to others, because the cache was written just now.
+fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
+    let file = open_for_asking(cache, FILE_READ_ATTRIBUTES).ok()?;
+    let written = FileInformation::of(&file).ok()?.written_since_1970();
+    courtesy.rest(UNIX_EPOCH.checked_add(written)?, SystemClock.now())
+}
+
+fn is_at(path: &Path, file: &File) -> io::Result<bool> {
+    let at_path = match open_for_asking(path, FILE_READ_ATTRIBUTES) {
+        Ok(file) => FileInformation::of(&file)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(at_path.is_same_file(&FileInformation::of(file)?))
+}
+
+fn locked(path: &Path, timeout: Duration) -> Error {
+    let signature = match open_for_reading(path) {
+        Ok(Some((file, _))) => Signature::in_file(&file),
+        _ => Signature::default(),
+    };
+    let holder = match signature.pid {
+        Some(pid) => format!("process {pid}"),
+        None => "a program that left no name".to_owned(),
+    };
+    Error::new(
+        ErrorKind::Locked,
+        format!(
+            "{holder} has held {} for {:?}; if no such program runs, delete that file",
+            path.display(),
+            timeout
+        ),
+    )
+}

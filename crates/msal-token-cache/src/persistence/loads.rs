@@ -1,0 +1,126 @@
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+use super::item::{Found, Item};
+use crate::{Error, ErrorKind, Result};
+
+/// One load of an item at a time. Whoever waited for another one to end, and finds that one has begun
+/// and ended meanwhile, takes what that one found: a thousand callers load twice, not each in turn.
+#[derive(Default)]
+pub(crate) struct Loads {
+    begun: AtomicU64,
+    waiting: AtomicUsize,
+    /// What the load of this number found, as long as somebody waits who may want it.
+    last: Mutex<Option<(u64, Outcome)>>,
+}
+
+/// What a load came to, for more than one.
+#[derive(Clone)]
+enum Outcome {
+    Content(Zeroizing<Vec<u8>>),
+    NoItem,
+    Failed(ErrorKind, String),
+}
+
+impl Outcome {
+    fn of(load: &Result<Found>) -> Option<Self> {
+        match load {
+            Ok(Found::Content(content)) => Some(Self::Content(content.clone())),
+            Ok(Found::NoItem) => Some(Self::NoItem),
+            // That is found out about in no time.
+            Ok(Found::NoStore(..)) => None,
+            Err(error) => Some(Self::Failed(error.kind(), error.to_string())),
+        }
+    }
+
+    fn into_load(self) -> Result<Found> {
+        match self {
+            Self::Content(content) => Ok(Found::Content(content)),
+            Self::NoItem => Ok(Found::NoItem),
+            Self::Failed(kind, text) => Err(Error::new(kind, text)),
+        }
+    }
+}
+
+impl Loads {
+    /// What the item holds at this moment or later.
+    pub(crate) fn load(&self, item: &impl Item) -> Result<Found> {
+        let before = self.begun.load(Ordering::SeqCst);
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+        if let Some((number, outcome)) = &*last
+            && *number > before
+        {
+            let outcome = outcome.clone();
+            if others == 0 {
+                *last = None;
+            }
+            return outcome.into_load();
+        }
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        *last = None;
+        let load = item.load();
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            *last = Outcome::of(&load).map(|outcome| (number, outcome));
+        }
+        load
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// An item whose content is how often it was loaded, which takes a while.
+    #[derive(Debug, Default)]
+    struct Counter(AtomicUsize);
+
+    impl Item for Counter {
+        fn location(&self) -> String {
+            "the test".to_owned()
+        }
+
+        #[expect(clippy::disallowed_methods, reason = "a platform takes its time")]
+        fn load(&self) -> Result<Found> {
+            std::thread::sleep(Duration::from_millis(100));
+            let count = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+            Ok(Found::Content(Zeroizing::new(count.to_string().into())))
+        }
+
+        fn save_if(&self, _content: &[u8], _is_current: &dyn Fn() -> bool) -> Result<bool> {
+            Ok(false)
+        }
+    }
+
+    #[test]
+    fn many_at_once_load_a_few_times_and_keep_nothing() {
+        let (loads, item) = (Loads::default(), Counter::default());
+        std::thread::scope(|scope| {
+            for _ in 0..50 {
+                scope.spawn(|| {
+                    let found = loads.load(&item).unwrap();
+                    assert!(matches!(found, Found::Content(_)));
+                });
+            }
+        });
+        let loaded = item.0.load(Ordering::SeqCst);
+        assert!((1..=10).contains(&loaded), "{loaded}");
+        assert!(loads.last.lock().unwrap().is_none());
+    }
+
+    #[test]
+    fn whoever_comes_later_gets_what_is_there_then() {
+        let (loads, item) = (Loads::default(), Counter::default());
+        for count in ["1", "2", "3"] {
+            let Found::Content(content) = loads.load(&item).unwrap() else {
+                panic!("no content")
+            };
+            assert_eq!(*content, count.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,255 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use zeroize::Zeroizing;
+
+use super::item::{Found, Item};
+use super::loads::Loads;
+use super::{FilePersistence, Loaded, Persistence, Stamp, StoreLock};
+use crate::{Error, ErrorKind, Result};
+
+/// A cache in an item of the platform's store, and the file beside it that says when it changed.
+///
+/// Whoever writes the item touches the file. So a look at the cache is a look at that file, and the
+/// platform is asked only when the file has changed; the lock is the file's, too. The same file is
+/// where the other SDKs keep the cache in plain text, on a machine where they cannot encrypt it.
+/// Where that is allowed it serves as long as the platform has no such store or no such item in it.
+/// Both are found out about in every load, so a store or an item that appears later is used from
+/// the next change of the file on.
+pub(crate) struct PlatformStore<I> {
+    item: I,
+    loads: Loads,
+    file: FilePersistence,
+    allows_plain_text: bool,
+    choice: ArcSwap<Choice>,
+    had_item: AtomicBool,
+}
+
+/// Where the content is, as the last load found it.
+enum Choice {
+    Unknown,
+    Platform {
+        has_item: bool,
+        /// Whether the file holds something all the same.
+        beside_plain_text: bool,
+    },
+    /// In the file, in plain text, and why.
+    PlainText(String),
+}
+
+impl Choice {
+    /// What tells one place from another.
+    fn place(&self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Platform {
+                has_item: false, ..
+            } => 1,
+            Self::Platform { has_item: true, .. } => 2,
+            Self::PlainText(_) => 3,
+        }
+    }
+}
+
+/// The stamp where there is no file.
+const NO_FILE: Stamp = Stamp::new([0; 5]);
+/// A cache without entries.
+const EMPTY: &[u8] = b"{}";
+
+impl<I: Item> PlatformStore<I> {
+    /// The cache in this item, whose file is at this path; nothing is opened yet.
+    pub(crate) fn new(item: I, path: PathBuf) -> Self {
+        Self {
+            item,
+            loads: Loads::default(),
+            file: FilePersistence::new(path),
+            allows_plain_text: false,
+            choice: ArcSwap::from_pointee(Choice::Unknown),
+            had_item: AtomicBool::new(false),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn with_item(mut self, with: impl FnOnce(I) -> I) -> Self {
+        self.item = with(self.item);
+        self
+    }
+
+    pub(crate) fn with_lock_timeout(mut self, lock_timeout: Duration) -> Self {
+        self.file = self.file.with_lock_timeout(lock_timeout);
+        self
+    }
+
+    /// Says whether the file may serve where the platform's store has nothing.
+    #[cfg(any(target_os = "linux", test))]
+    pub(crate) fn with_plain_text(mut self, allow: bool) -> Self {
+        self.allows_plain_text = allow;
+        self
+    }
+
+    /// The stamp of what is there when the file is like this. Where the content came from is a
+    /// part of it: a writer that has read the one place must not write to the other.
+    fn stamp_at(&self, file: Option<Stamp>) -> Stamp {
+        stamp_at(&self.choice.load(), file)
+    }
+
+    /// Whether the file may be read in place of the item. Once there was an item it may not: whose
+    /// tokens these are must not depend on whether a service runs.
+    fn may_read_plain_text(&self) -> bool {
+        self.allows_plain_text && !self.had_item.load(Ordering::Relaxed)
+    }
+}
+
+fn stamp_at(choice: &Choice, file: Option<Stamp>) -> Stamp {
+    file.unwrap_or(NO_FILE).of_place(choice.place())
+}
+
+impl<I: Item> Persistence for PlatformStore<I> {
+    fn location(&self) -> String {
+        match **self.choice.load() {
+            Choice::PlainText(_) => self.file.location(),
+            _ => self.item.location(),
+        }
+    }
+
+    fn is_encrypted(&self) -> bool {
+        match **self.choice.load() {
+            Choice::Unknown => !self.allows_plain_text,
+            Choice::Platform { .. } => true,
+            Choice::PlainText(_) => false,
+        }
+    }
+
+    fn explanation(&self) -> Option<String> {
+        match &**self.choice.load() {
+            Choice::Platform {
+                beside_plain_text: true,
+                ..
+            } => {
+                let file = self.file.location();
+                Some(format!("the plain text in {file} is not used"))
+            }
+            Choice::PlainText(why) => Some(format!("in plain text, because {why}")),
+            Choice::Platform { .. } | Choice::Unknown => None,
+        }
+    }
+
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        let file = self.file.stamp()?;
+        Ok(Some(self.stamp_at(file)))
+    }
+
+    fn glance(&self) -> Result<Option<Stamp>> {
+        let file = self.file.glance()?;
+        Ok(Some(self.stamp_at(file)))
+    }
+
+    fn tick(&self) -> Option<u64> {
+        self.file.tick()
+    }
+
+    /// Never without content: where there is neither an item nor a file, it is an empty cache.
+    fn load(&self) -> Result<Option<Loaded>> {
+        // First, so that what changes after it has another stamp.
+        let file = self.file.load()?;
+        let stamp = file.as_ref().map(|file| file.stamp);
+        let text = file.map(|file| file.bytes);
+        let has_text = text.as_ref().is_some_and(|text| !text.is_empty());
+        let in_platform = |has_item| Choice::Platform {
+            has_item,
+            beside_plain_text: has_text,
+        };
+        let (bytes, choice) = match self.loads.load(&self.item)? {
+            Found::Content(content) => {
+                self.had_item.store(true, Ordering::Relaxed);
+                (Some(content), in_platform(true))
+            }
+            Found::NoItem if has_text && self.may_read_plain_text() => {
+                let why = format!("there is no {}", self.item.location());
+                (text, Choice::PlainText(why))
+            }
+            Found::NoItem => (None, in_platform(false)),
+            // An empty file may be one that a peer is just writing: it is handed on as it is.
+            Found::NoStore(why, _) if self.may_read_plain_text() => (text, Choice::PlainText(why)),
+            // It was there before, so that is not for want of such a store.
+            Found::NoStore(_, error) if self.had_item.load(Ordering::Relaxed) => {
+                return Err(Error::new(ErrorKind::Io, error.to_string()).with_source(error));
+            }
+            Found::NoStore(_, error) => return Err(error),
+        };
+        let bytes = bytes.unwrap_or_else(|| Zeroizing::new(EMPTY.to_vec()));
+        let stamp = stamp_at(&choice, stamp);
+        self.choice.store(Arc::new(choice));
+        Ok(Some(Loaded { bytes, stamp }))
+    }
+
+    fn lock(&self) -> Result<Box<dyn StoreLock>> {
+        if !matches!(**self.choice.load(), Choice::PlainText(_)) {
+            self.item.unlock()?;
+        }
+        self.file.lock()
+    }
+
+    fn save(&self, content: &[u8]) -> Result<Stamp> {
+        let saved = self.save_if(content, &|| true)?;
+        saved.ok_or_else(|| {
+            let text = format!("{} changed while it was written", self.location());
+            Error::new(ErrorKind::Io, text)
+        })
+    }
+
+    fn lease_folder(&self) -> Option<PathBuf> {
+        self.file.lease_folder()
+    }
+
+    fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
+        let choice = self.choice.load_full();
+        let is_current = || is_current() && self.choice.load().place() == choice.place();
+        if let Choice::PlainText(_) = *choice {
+            let file = self.file.stamp()?;
+            if file.is_some_and(|file| file.file_length() == 0) {
+                let text = format!(
+                    "{} is empty, as beside an encrypted cache; it is left as it is",
+                    self.file.location()
+                );
+                return Err(Error::new(ErrorKind::Foreign, text));
+            }
+            let saved = self.file.save_if(content, &is_current)?;
+            return Ok(saved.map(|file| stamp_at(&choice, Some(file))));
+        }
+        if !self.item.save_if(content, &is_current)? {
+            return Ok(None);
+        }
+        self.had_item.store(true, Ordering::Relaxed);
+        let choice = Arc::new(Choice::Platform {
+            has_item: true,
+            beside_plain_text: matches!(
+                *choice,
+                Choice::Platform {
+                    beside_plain_text: true,
+                    ..
+                }
+            ),
+        });
+        let stamp = stamp_at(&choice, Some(self.file.touch()?));
+        self.choice.store(choice);
+        Ok(Some(stamp))
+    }
+}
+
+impl<I: Item> fmt::Debug for PlatformStore<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlatformStore")
+            .field("item", &self.item)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "platform_store/tests.rs"]
+mod tests;

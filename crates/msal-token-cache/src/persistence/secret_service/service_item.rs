@@ -1,0 +1,270 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secret_service::{Item as FoundItem, SecretService};
+use zbus::zvariant::OwnedObjectPath;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::lock::Stopwatch;
+use crate::persistence::item::{Found, Item};
+use crate::{Error, Result};
+
+/// The attribute that every item of a token cache has, and the schema's own.
+const CLIENT: (&str, &str) = ("MsalClientID", "Microsoft.Developer.IdentityService");
+const SCHEMA: &str = "xdg:schema";
+/// What a user sees the item by.
+const LABEL: &str = "MSALCache";
+const CONTENT_TYPE: &str = "text/plain";
+
+/// How long the service may take for a load.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long it may take for a save. The lock is held meanwhile, and perhaps was for a load, and the
+/// peers wait for no more than 5 s.
+const PATIENCE_IN_WRITING: Duration = Duration::from_millis(1500);
+/// For how long a service that did not answer is not asked again: whoever waited for the same gets
+/// the same.
+const REST: Duration = Duration::from_secs(1);
+
+/// The item of one cache.
+pub(super) struct ServiceItem {
+    name: String,
+    bus_address: Option<String>,
+    unlock_prompt: Option<Duration>,
+    /// When it last did not answer, and how that was put.
+    silence: Mutex<Option<(Stopwatch, Silence)>>,
+}
+
+type Silence = (fn(Duration) -> Failure, Duration);
+
+/// Where a search led.
+enum Place {
+    Nowhere,
+    Unlocked(OwnedObjectPath),
+    Locked(OwnedObjectPath),
+}
+
+impl ServiceItem {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            bus_address: None,
+            unlock_prompt: None,
+            silence: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn with_bus_address(mut self, address: String) -> Self {
+        self.bus_address = Some(address);
+        self
+    }
+
+    pub(super) fn with_unlock_prompt(mut self, patience: Duration) -> Self {
+        self.unlock_prompt = Some(patience);
+        self
+    }
+
+    fn open(&self, patience: Duration) -> Result<Session, Failure> {
+        Session::open(self.bus_address.as_deref(), patience)
+    }
+
+    fn find(&self, session: &Session) -> Result<Place, Failure> {
+        let name = self.name.clone();
+        session.talk(|service| find(service, name))
+    }
+
+    /// Has the user asked to unlock this, where that is allowed.
+    fn ask_to_unlock(&self, session: &mut Session, path: OwnedObjectPath) -> Result<(), Failure> {
+        let patience = self.unlock_prompt.ok_or(Failure::Locked)?;
+        session.ask_user(|service| unlock(service, path), patience)
+    }
+
+    /// Does something with the service, unless that has just not answered.
+    fn attempt<T>(&self, attempt: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        let last = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        match last {
+            Some((since, (silent, patience))) if since.elapsed() < REST => Err(silent(patience)),
+            _ => attempt().inspect_err(|failure| self.remember(failure)),
+        }
+    }
+
+    fn unwritten(&self, failure: Failure) -> Error {
+        failure.at(&self.location(), "written")
+    }
+
+    fn remember(&self, failure: &Failure) {
+        let silence: Silence = match failure {
+            Failure::Stuck(patience) => (Failure::Stuck, *patience),
+            Failure::Unanswered(patience) => (Failure::Unanswered, *patience),
+            _ => return,
+        };
+        let now = Stopwatch::start();
+        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, silence));
+    }
+}
+
+impl Item for ServiceItem {
+    fn location(&self) -> String {
+        format!("{} in the Secret Service", self.name)
+    }
+
+    fn load(&self) -> Result<Found> {
+        let loaded = self.attempt(|| {
+            let mut session = self.open(PATIENCE)?;
+            let path = match self.find(&session)? {
+                Place::Nowhere => return Ok(Found::NoItem),
+                Place::Unlocked(path) => path,
+                Place::Locked(path) => {
+                    self.ask_to_unlock(&mut session, path.clone())?;
+                    path
+                }
+            };
+            session
+                .talk(|service| read(service, path))
+                .map(Found::Content)
+        });
+        loaded.or_else(|failure| {
+            let why = failure.no_store();
+            let error = failure.at(&self.location(), "read");
+            match why {
+                Some(why) => Ok(Found::NoStore(why, error)),
+                None => Err(error),
+            }
+        })
+    }
+
+    /// Nobody is asked here, since others wait for the lock.
+    fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<bool> {
+        let saved = self.attempt(|| {
+            let session = self.open(PATIENCE_IN_WRITING)?;
+            let place = match self.find(&session)? {
+                Place::Unlocked(path) => Some(path),
+                Place::Locked(_) => return Err(Failure::Locked),
+                Place::Nowhere => match session.talk(default_keyring)? {
+                    Place::Unlocked(_) => None,
+                    Place::Locked(_) => return Err(Failure::Locked),
+                    Place::Nowhere => return Err(Failure::NoDefaultKeyring),
+                },
+            };
+            if !is_current() {
+                return Ok(false);
+            }
+            let content = on_one_line(content);
+            let name = self.name.clone();
+            session.talk(|service| async move {
+                match place {
+                    Some(path) => replace(service, path, content).await,
+                    None => create(service, name, content).await,
+                }
+            })?;
+            Ok(true)
+        });
+        saved.map_err(|failure| self.unwritten(failure))
+    }
+
+    fn unlock(&self) -> Result<()> {
+        if self.unlock_prompt.is_none() {
+            return Ok(());
+        }
+        let unlocked = self.attempt(|| {
+            let mut session = match self.open(PATIENCE) {
+                // Whether that is the end of it is for others to say.
+                Err(Failure::NoBus(_) | Failure::NoService(_)) => return Ok(()),
+                opened => opened?,
+            };
+            let place = match self.find(&session)? {
+                Place::Nowhere => session.talk(default_keyring)?,
+                found => found,
+            };
+            match place {
+                Place::Locked(path) => self.ask_to_unlock(&mut session, path),
+                Place::Unlocked(_) | Place::Nowhere => Ok(()),
+            }
+        });
+        unlocked.map_err(|failure| self.unwritten(failure))
+    }
+}
+
+/// The same JSON on one line. A keyring without a password is a text file for gnome-keyring, in which
+/// a secret of several lines makes the whole keyring unreadable for the next daemon.
+fn on_one_line(json: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(json.len()));
+    // Within a string there is no such byte: JSON has them escaped.
+    let is_kept = |byte: &u8| !matches!(byte, b'\n' | b'\r');
+    line.extend(json.iter().copied().filter(is_kept));
+    line
+}
+
+/// The item that libsecret would read: the first one that is unlocked, else the first one.
+async fn find(service: Arc<SecretService<'_>>, name: String) -> Result<Place, Failure> {
+    let attributes = HashMap::from([(SCHEMA, &*name), CLIENT]);
+    let found = service.search_items(attributes).await?;
+    let first = |items: &[FoundItem<'_>]| items.first().map(|item| item.item_path.clone());
+    Ok(match (first(&found.unlocked), first(&found.locked)) {
+        (Some(path), _) => Place::Unlocked(path),
+        (None, Some(path)) => Place::Locked(path),
+        (None, None) => Place::Nowhere,
+    })
+}
+
+/// Where a new item is put.
+async fn default_keyring(service: Arc<SecretService<'_>>) -> Result<Place, Failure> {
+    let keyring = match service.get_default_collection().await {
+        Err(secret_service::Error::NoResult) => return Ok(Place::Nowhere),
+        keyring => keyring?,
+    };
+    let path = keyring.collection_path.clone();
+    Ok(if keyring.is_locked().await? {
+        Place::Locked(path)
+    } else {
+        Place::Unlocked(path)
+    })
+}
+
+async fn read(
+    service: Arc<SecretService<'_>>,
+    path: OwnedObjectPath,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let item = service.get_item_by_path(path).await?;
+    Ok(Zeroizing::new(item.get_secret().await?))
+}
+
+async fn unlock(service: Arc<SecretService<'_>>, path: OwnedObjectPath) -> Result<(), Failure> {
+    // An item is unlocked with its keyring, and the call is the same for both.
+    Ok(service.get_item_by_path(path).await?.unlock().await?)
+}
+
+async fn replace(
+    service: Arc<SecretService<'_>>,
+    path: OwnedObjectPath,
+    content: Zeroizing<Vec<u8>>,
+) -> Result<(), Failure> {
+    let item = service.get_item_by_path(path).await?;
+    Ok(item.set_secret(&content, CONTENT_TYPE).await?)
+}
+
+/// Makes an item in the default keyring, which has been seen to be unlocked: for a locked one the
+/// user would be asked.
+async fn create(
+    service: Arc<SecretService<'_>>,
+    name: String,
+    content: Zeroizing<Vec<u8>>,
+) -> Result<(), Failure> {
+    let keyring = service.get_default_collection().await?;
+    let attributes = HashMap::from([(SCHEMA, &*name), CLIENT]);
+    keyring
+        .create_item(LABEL, attributes, &content, true, CONTENT_TYPE)
+        .await?;
+    Ok(())
+}
+
+impl fmt::Debug for ServiceItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceItem")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

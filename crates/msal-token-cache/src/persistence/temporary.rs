@@ -1,0 +1,36 @@
+//! What temporaries of a cache are called. Pure.
+
+/// What the names of our temporaries end with; nobody else's do.
+pub(super) const SUFFIX: &str = ".msal-token-cache-tmp";
+
+/// A name for a temporary of the file `base` that nothing has.
+pub(super) fn name(base: &str) -> String {
+    format!("{base}.{:016x}{SUFFIX}", fastrand::u64(..))
+}
+
+/// Whether this is a temporary of the file `base`, and not of another one beside it: the name of
+/// one cache may begin with that of another, and each has a lock of its own.
+pub(super) fn is_of(base: &str, name: &str) -> bool {
+    name.strip_prefix(base)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .and_then(|rest| rest.strip_suffix(SUFFIX))
+        .is_some_and(|random| random.len() == 16 && random.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_is_its_own_files_and_nobody_elses() {
+        let temporary = name("msal.cache");
+        assert!(is_of("msal.cache", &temporary));
+        assert_ne!(temporary, name("msal.cache"));
+        for other in ["msal", "msal.cache.nocae", "x.msal.cache"] {
+            assert!(!is_of(other, &temporary), "{other}");
+        }
+        for other in ["", "msal.cache", &temporary[..20], &format!("{temporary}x")] {
+            assert!(!is_of("msal.cache", other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::information::FileInformation;
+use super::open::{self, open_for_reading};
+use super::{replace, ticks};
+use crate::location;
+use crate::lock::{Courtesy, FileLock};
+use crate::persistence::{Loaded, Persistence, Stamp, StoreLock};
+use crate::{Error, ErrorKind, Result};
+
+/// A cache in a file, in plain text. What other programs keep on Windows is encrypted: see
+/// `DpapiPersistence`, with the feature `dpapi`.
+///
+/// Readers take no lock, and share the file with everybody while they read. A writer holds
+/// `<path>.lockfile` in a way that every other MSAL respects, and replaces the file as a whole.
+///
+/// # How soon a change is seen
+///
+/// A reader looks at the file at most once per tick of the system's clock, 10 to 16 ms: within a
+/// tick it costs no system call. A change by this process is seen at once, one by another program
+/// with the next tick. [`with_strict_freshness`](Self::with_strict_freshness) has every reader look.
+///
+/// # Limitations
+///
+/// A program that has the file open and does not share that it may be replaced, as Python's `open`
+/// does for as long as it reads, is waited for, a second at most.
+///
+/// The file has the permissions that its folder gives to every new file, also after one with others
+/// was replaced. A link at the path is not followed, and neither is another reparse point.
+///
+/// A volume whose times are in whole seconds, as FAT's, has content that was read right after a
+/// change read once more four seconds later.
+pub struct FilePersistence {
+    path: PathBuf,
+    max_bytes: u64,
+    lock_timeout: Duration,
+    is_strict: bool,
+    courtesy: Courtesy,
+}
+
+/// The size up to which reading and parsing take less time than a change of thread.
+const QUICK_BYTES: i128 = 256 * 1024;
+
+impl FilePersistence {
+    /// A cache at this path; nothing is opened yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            max_bytes: 16 * 1024 * 1024,
+            lock_timeout: Duration::from_secs(12),
+            is_strict: false,
+            courtesy: Courtesy::default(),
+        }
+    }
+
+    /// Sets the size in bytes beyond which the file is not read; 16 MiB by default.
+    pub fn with_max_bytes(mut self, max_bytes: u64) -> Self {
+        self.max_bytes = max_bytes;
+        self
+    }
+
+    /// Sets how long a writer waits for another one; 12 s by default.
+    pub fn with_lock_timeout(mut self, lock_timeout: Duration) -> Self {
+        self.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// Sets whether every reader looks at the file, and not the first one in each tick of a few
+    /// milliseconds. Off by default.
+    pub fn with_strict_freshness(mut self, is_strict: bool) -> Self {
+        self.is_strict = is_strict;
+        self
+    }
+
+    /// Where the file is, as given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".lockfile");
+        path.into()
+    }
+
+    /// Reads an open file to its end, but never beyond the limit.
+    fn read(&self, file: &File, length: u64) -> Result<Zeroizing<Vec<u8>>> {
+        let too_large = || {
+            let text = format!(
+                "{} is larger than {} bytes; it was not read (FilePersistence::with_max_bytes sets the limit)",
+                self.location(),
+                self.max_bytes
+            );
+            Error::new(ErrorKind::TooLarge, text)
+        };
+        if length > self.max_bytes {
+            return Err(too_large());
+        }
+        // One byte more than expected, so that a file that grew shows it without a reallocation.
+        let mut bytes = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(0) + 1]);
+        let filled = fill(file, &mut bytes).map_err(|error| {
+            // A peer has locked a part of it, as some do while they write.
+            if open::is_in_use(&error) {
+                return self.changing();
+            }
+            Error::io("reading", &self.path, error)
+        })?;
+        bytes.truncate(filled);
+        if u64::try_from(filled).is_ok_and(|length| length > self.max_bytes) {
+            return Err(too_large());
+        }
+        Ok(bytes)
+    }
+
+    fn changing(&self) -> Error {
+        let text = format!("{} changed while it was read: try again", self.location());
+        Error::new(ErrorKind::Corrupt, text)
+    }
+}
+
+/// Reads until the buffer is full or the file is at its end.
+fn fill(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Makes the folder where it is missing. What stands at the path must be a file that may be
+/// written.
+fn check_writable(path: &Path) -> Result<()> {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Error::io("creating the folder", folder, error))?;
+    }
+    let Some(information) = open::information(path)? else {
+        return Ok(());
+    };
+    open::regular(path, &information)?;
+    if information.is_read_only() {
+        let text = format!("{} is not written, because it is read-only", path.display());
+        return Err(Error::new(ErrorKind::Insecure, text));
+    }
+    Ok(())
+}
+
+impl Persistence for FilePersistence {
+    fn location(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn stamp(&self) -> Result<Option<Stamp>> {
+        let information = open::information(&self.path)?;
+        Ok(information.as_ref().map(Stamp::of))
+    }
+
+    fn tick(&self) -> Option<u64> {
+        (!self.is_strict).then(ticks::monotonic)
+    }
+
+    fn load(&self) -> Result<Option<Loaded>> {
+        let Some((file, before)) = open_for_reading(&self.path)? else {
+            return Ok(None);
+        };
+        // Its age is that before reading: what changes later must not go unnoticed.
+        let stamp = Stamp::of(&before);
+        let bytes = self.read(&file, before.length)?;
+        let after = FileInformation::of(&file)
+            .map_err(|error| Error::io("looking at", &self.path, error))?;
+        if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
+            return Err(self.changing());
+        }
+        Ok(Some(Loaded { bytes, stamp }))
+    }
+
+    fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        match self.stamp() {
+            Ok(Some(stamp)) if stamp.file_length() > QUICK_BYTES => None,
+            _ => Some(self.load()),
+        }
+    }
+
+    fn lock(&self) -> Result<Box<dyn StoreLock>> {
+        check_writable(&self.path)?;
+        Ok(Box::new(FileLock::acquire(
+            &self.lock_path(),
+            &self.path,
+            &self.courtesy,
+            self.lock_timeout,
+        )?))
+    }
+
+    fn lease_folder(&self) -> Option<PathBuf> {
+        location::lease_folder(&self.path)
+    }
+
+    fn save(&self, content: &[u8]) -> Result<Stamp> {
+        let saved = self.save_if(content, &|| true)?;
+        saved.ok_or_else(|| Error::io("writing", &self.path, io::ErrorKind::Other))
+    }
+
+    fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
+        check_writable(&self.path)?;
+        let saved = replace::replace(&self.path, content, is_current)?;
+        Ok(saved.as_ref().map(Stamp::of))
+    }
+}
+
+impl fmt::Debug for FilePersistence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FilePersistence")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,7 @@
+//! What Windows does in its own way: who shares which file, and whose data is encrypted.
+
+#[cfg(feature = "dpapi")]
+mod dpapi;
+mod files;
+pub(crate) mod leases;
+pub(crate) mod locking;

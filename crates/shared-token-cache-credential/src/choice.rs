@@ -1,0 +1,78 @@
+//! Which store is the shared cache on this platform. Nothing is opened here: what has to be found
+//! out about a store it finds out when it is read.
+
+use std::path::PathBuf;
+
+use msal_token_cache::{TokenCache, default_path};
+use token_credential::{Error, ErrorKind, Result};
+
+use crate::persistence_options::TokenCachePersistenceOptions;
+use crate::unavailable::{NoCache, WhyNoCache};
+
+/// The shared cache of this platform, or why there is none: then calls are told so, the builder
+/// is not.
+///
+/// It is the platform's encrypted store. A file in plain text will do where the program allows it
+/// and, as the other SDKs have it, on Linux where it says nothing.
+pub(crate) fn shared_cache(
+    options: Option<&TokenCachePersistenceOptions>,
+    suffix: &str,
+) -> Result<Result<TokenCache, NoCache>> {
+    let name = options.map_or("msal.cache", |options| &options.name);
+    if name.is_empty() || name.contains(|c: char| c == '/' || c == '\\' || c.is_control()) {
+        let shown: String = name.escape_debug().take(200).collect();
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!(
+                "the token cache's name \"{shown}\" is no file name: give one without slashes and \
+                 control characters to TokenCachePersistenceOptions::with_name"
+            ),
+        ));
+    }
+    let name = format!("{name}.{suffix}");
+    let allows_plain_text = options.map_or(cfg!(target_os = "linux"), |options| {
+        options.allow_unencrypted_storage
+    });
+    let cache = match default_path(&name) {
+        Some(path) => at_path(path, allows_plain_text),
+        None => Err(WhyNoCache::NoHome),
+    };
+    Ok(cache.map_err(|why| NoCache { name, why }))
+}
+
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+#[expect(clippy::unnecessary_wraps, reason = "as without the feature")]
+fn at_path(path: PathBuf, allows_plain_text: bool) -> Result<TokenCache, WhyNoCache> {
+    let store = msal_token_cache::SecretServicePersistence::new(path);
+    Ok(TokenCache::new(store.with_plain_text(allows_plain_text)))
+}
+
+#[cfg(all(target_os = "macos", feature = "keychain"))]
+#[expect(clippy::unnecessary_wraps, reason = "as without the feature")]
+fn at_path(path: PathBuf, _allows_plain_text: bool) -> Result<TokenCache, WhyNoCache> {
+    Ok(TokenCache::new(msal_token_cache::KeychainPersistence::new(
+        path,
+    )))
+}
+
+#[cfg(all(windows, feature = "dpapi"))]
+#[expect(clippy::unnecessary_wraps, reason = "as without the feature")]
+fn at_path(path: PathBuf, _allows_plain_text: bool) -> Result<TokenCache, WhyNoCache> {
+    Ok(TokenCache::new(msal_token_cache::DpapiPersistence::new(
+        path,
+    )))
+}
+
+/// Without an encrypted store, which was left out by its feature or which the platform has not.
+#[cfg(not(any(
+    all(target_os = "linux", feature = "secret-service"),
+    all(target_os = "macos", feature = "keychain"),
+    all(windows, feature = "dpapi"),
+)))]
+fn at_path(path: PathBuf, allows_plain_text: bool) -> Result<TokenCache, WhyNoCache> {
+    if !allows_plain_text {
+        return Err(WhyNoCache::EncryptionRequired);
+    }
+    let store = msal_token_cache::FilePersistence::new(path);
+    Ok(TokenCache::new(store))
+}
