@@ -1,5 +1,9 @@
 //! The flight under every order of its steps that two or three threads can take, with loom in place
 //! of the standard library's mutex.
+//!
+//! It has nothing of a platform. Not for Windows, for loom's threads have stacks of its own, from
+//! which nothing unwinds under Wine.
+#![cfg(unix)]
 #![allow(
     dead_code,
     unreachable_pub,

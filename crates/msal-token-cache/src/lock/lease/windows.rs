@@ -23,14 +23,14 @@ pub(super) struct LeaseFile {
 }
 
 /// For how long a file that is about to go is asked for again: who only looked at it may still have
-/// it open.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// it open, and on a busy machine does not get its turn to close it.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 impl LeaseFile {
     /// Takes the file of this name, if nobody has it.
     pub(super) fn take(folder: &Path, name: &str) -> io::Result<Option<Self>> {
         let path = folder.join(name);
-        let mut backoff = Backoff::new(PATIENCE, PATIENCE / 20, PATIENCE / 4);
+        let mut backoff = Backoff::new(PATIENCE, PATIENCE / 500, PATIENCE / 50);
         loop {
             make_folder(folder)?;
             match create(&path) {
