@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -50,6 +50,8 @@ struct Shared {
     looked: AtomicU64,
     /// Held while state, address and look change together.
     publishing: Mutex<()>,
+    /// Held while what takes long is read.
+    reader: Mutex<()>,
     /// One writer of this process at a time; the store's lock is for the others.
     writer: Mutex<()>,
 }
@@ -135,6 +137,7 @@ impl TokenCache {
             published: AtomicUsize::new(0),
             looked: AtomicU64::new(NEVER),
             publishing: Mutex::new(()),
+            reader: Mutex::new(()),
             writer: Mutex::new(()),
         }))
     }
@@ -208,7 +211,7 @@ impl TokenCache {
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         match self.known(Freshness::Recent)? {
             Some(snapshot) => Ok(snapshot),
-            None => self.reload(),
+            None => self.reload_in_turn(),
         }
     }
 
@@ -220,7 +223,7 @@ impl TokenCache {
     pub fn latest(&self) -> Result<Arc<Snapshot>> {
         match self.known(Freshness::Latest)? {
             Some(snapshot) => Ok(snapshot),
-            None => self.reload(),
+            None => self.reload_in_turn(),
         }
     }
 
@@ -364,6 +367,38 @@ impl TokenCache {
         self.0.published.store(address, Ordering::Release);
     }
 
+    /// Reads what the store holds. Where that takes long, those who come while one does so find it
+    /// read; if it is not, they go on side by side.
+    fn reload_in_turn(&self) -> Result<Arc<Snapshot>> {
+        if let Some(snapshot) = self.reload_quickly()? {
+            return Ok(snapshot);
+        }
+        let _turn = match self.0.reader.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                drop(self.0.reader.lock());
+                if let Some(snapshot) = self.known(Freshness::Latest)? {
+                    return Ok(snapshot);
+                }
+                None
+            }
+            turn => turn.ok(),
+        };
+        self.reload()
+    }
+
+    /// Reads what the store holds, if that takes but a moment and it is whole.
+    fn reload_quickly(&self) -> Result<Option<Arc<Snapshot>>> {
+        let before = self.0.state.load_full();
+        let Some(loaded) = self.0.persistence.load_quickly() else {
+            return Ok(None);
+        };
+        let Read::Whole(snapshot, look) = self.take_apart(loaded)? else {
+            return Ok(None);
+        };
+        self.publish(State::of(&snapshot, look), Some(&before));
+        Ok(Some(snapshot))
+    }
+
     fn reload(&self) -> Result<Arc<Snapshot>> {
         // That there was nothing to read is nothing to go on with.
         let before = self.0.state.load_full();
@@ -497,9 +532,7 @@ impl fmt::Debug for TokenCache {
 
 #[cfg(feature = "tokio")]
 mod off_executor {
-    use super::{
-        Arc, Error, ErrorKind, Freshness, Read, Result, Snapshot, State, TokenCache, Transaction,
-    };
+    use super::{Arc, Error, ErrorKind, Freshness, Result, Snapshot, TokenCache, Transaction};
 
     impl TokenCache {
         /// [`snapshot`](Self::snapshot) for an async caller: what is read quickly is read in place,
@@ -538,15 +571,11 @@ mod off_executor {
 
         /// Boxed by its callers, so that the future of a hit stays small.
         async fn reload_async(&self) -> Result<Arc<Snapshot>> {
-            let before = self.0.state.load_full();
-            if let Some(loaded) = self.0.persistence.load_quickly()
-                && let Read::Whole(snapshot, look) = self.take_apart(loaded)?
-            {
-                self.publish(State::of(&snapshot, look), Some(&before));
+            if let Some(snapshot) = self.reload_quickly()? {
                 return Ok(snapshot);
             }
             let cache = self.clone();
-            off_executor(self, move || cache.reload()).await
+            off_executor(self, move || cache.reload_in_turn()).await
         }
 
         /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool, if the store
