@@ -60,6 +60,7 @@ impl Persistence for Counted {
         self.file.load()
     }
     fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+        self.counts.loads.fetch_add(1, Ordering::Relaxed);
         self.file.load_quickly()
     }
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

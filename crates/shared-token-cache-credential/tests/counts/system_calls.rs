@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{credential, hit};
+use super::{credential, hit, settle};
 
 const RERUN: &str = "COUNTS_RERUN";
 const HITS: u64 = 20_000;
@@ -54,7 +54,7 @@ fn hits_within_a_tick_make_no_system_call() {
 
 fn between_two_marks() {
     let (credential, _folder) = credential();
-    hit(&credential);
+    settle(&credential);
     let mark = || drop(std::fs::metadata("/MARK"));
     mark();
     (0..HITS).for_each(|_| hit(&credential));
