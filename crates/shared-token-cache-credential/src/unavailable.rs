@@ -56,8 +56,8 @@ const FILE_OF_ONES_OWN: &str = "; make it a file that this user owns and may rea
 pub(crate) fn unreadable(error: msal_token_cache::Error) -> Error {
     let next = match error.kind() {
         CacheErrorKind::Foreign => {
-            "; sign in with a developer tool that keeps its token cache in plain text, or give \
-             another one with the builder's token_cache"
+            "; sign in with a developer tool whose token cache can be read here, or give another one \
+             with the builder's token_cache"
         }
         CacheErrorKind::Unavailable => {
             ", or allow plain text with \

@@ -2,6 +2,7 @@
 //! hand.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -517,7 +518,9 @@ fn a_thousand_callers_are_answered_from_the_cache_and_one_process_refreshes() {
     }
     workers.iter_mut().for_each(Worker::close);
     workers.into_iter().for_each(Worker::finish);
-    assert_eq!((answers.len(), stage.entra.request_count()), (CALLERS, 1));
+    assert_eq!(answers.len(), CALLERS);
+    let requests = stage.entra.request_count();
+    assert!(REQUESTS.contains(&requests), "{requests}");
     let [stored] = machine.stored().try_into().unwrap();
     assert_ne!(stored, "old");
     let is_known = |token: &String| token == "old" || *token == stored;
@@ -533,6 +536,14 @@ fn a_thousand_callers_are_answered_from_the_cache_and_one_process_refreshes() {
     assert!(most < AT_ONCE, "{half:?}, {most:?}");
     machine.assert_no_litter();
 }
+
+/// Who has redeemed tells the others by the cache.
+#[cfg(not(windows))]
+const REQUESTS: RangeInclusive<usize> = 1..=1;
+/// Wine lets nobody replace a file that is open, as it is here in 32 processes all the time: the
+/// write is given up after a second, and then another process asks.
+#[cfg(windows)]
+const REQUESTS: RangeInclusive<usize> = 1..=3;
 
 /// No call waits for the server, which takes longer.
 #[cfg(not(windows))]

@@ -136,7 +136,7 @@ fn of_content(stage: &Stage, content: impl AsRef<[u8]>) -> Provoked {
 /// Content that is no cache of ours.
 fn foreign_or_torn() -> Vec<Row> {
     let foreign = |text, content: fn(&str) -> Vec<u8>| {
-        let next = "sign in with a developer tool that keeps its token cache in plain text, or \
+        let next = "sign in with a developer tool whose token cache can be read here, or \
                     give another one with the builder's token_cache";
         unavailable(text, "{path}", next, move |stage| {
             of_content(stage, content(&logs::canary("foreign content")))
@@ -152,20 +152,20 @@ fn foreign_or_torn() -> Vec<Row> {
     vec![
         foreign(
             "the token cache cannot be used: {path} holds a cache that the Azure SDK for Go \
-             encrypted (JWE); it is left as it is; sign in with a developer tool that keeps its \
-             token cache in plain text, or give another one with the builder's token_cache",
+             encrypted (JWE); it is left as it is; sign in with a developer tool whose \
+             token cache can be read here, or give another one with the builder's token_cache",
             |secret| format!("eyJhbGciOiJkaXIifQ..aXY.{secret}.dGFn").into(),
         ),
         foreign(
             "the token cache cannot be used: {path} holds a cache that Windows encrypted for one \
-             user (DPAPI); it is left as it is; sign in with a developer tool that keeps its token \
-             cache in plain text, or give another one with the builder's token_cache",
+             user (DPAPI); it is left as it is; sign in with a developer tool whose token \
+             cache can be read here, or give another one with the builder's token_cache",
             |secret| [b"\x01\0\0\0\xd0\x8c\x9d\xdf", secret.as_bytes()].concat(),
         ),
         foreign(
             "the token cache cannot be used: {path} holds a cache that the Azure Developer CLI \
-             encrypted (DPAPI); it is left as it is; sign in with a developer tool that keeps its \
-             token cache in plain text, or give another one with the builder's token_cache",
+             encrypted (DPAPI); it is left as it is; sign in with a developer tool whose \
+             token cache can be read here, or give another one with the builder's token_cache",
             |secret| format!(r#"{{"type":"CryptProtectData","data":"{secret}"}}"#).into(),
         ),
         torn(
