@@ -62,9 +62,34 @@ impl Section {
 struct Member {
     name: Range<usize>,
     value: Range<usize>,
-    /// Of an entry: its `home_account_id`, without the quotes. Empty if it has none or one that has
-    /// to be decoded.
+    known: Known,
+}
+
+/// Where members of an entry stand that look-ups go by, without the quotes. Empty if it has none of
+/// that name, or one that has to be decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
+    /// The `home_account_id`.
     owner: Range<usize>,
+    /// The `target`.
+    target: Range<usize>,
+}
+
+impl Known {
+    /// The same in a text in which they stand somewhere else.
+    fn moved(&self, place_of: impl Fn(&Range<usize>) -> Range<usize>) -> Self {
+        let moved = |part: &Range<usize>| {
+            if part.is_empty() {
+                0..0
+            } else {
+                place_of(part)
+            }
+        };
+        Self {
+            owner: moved(&self.owner),
+            target: moved(&self.target),
+        }
+    }
 }
 
 /// What became of a section's value.
@@ -164,11 +189,17 @@ impl Document {
     /// Whose the entry at this position is: its `home_account_id`, if it has one.
     pub(crate) fn owner(&self, section: Section, position: usize) -> Option<Cow<'_, str>> {
         let entry = self.listed(section).get(position)?;
-        if entry.owner.is_empty() {
+        if entry.known.owner.is_empty() {
             Members::parse(&self.text[entry.value.clone()])?.non_empty("home_account_id")
         } else {
-            Some(Cow::Borrowed(&self.text[entry.owner.clone()]))
+            Some(Cow::Borrowed(&self.text[entry.known.owner.clone()]))
         }
+    }
+
+    /// The `target` of the entry at this position, where that is known without taking it apart.
+    pub(crate) fn known_target(&self, section: Section, position: usize) -> Option<&str> {
+        let target = &self.listed(section).get(position)?.known.target;
+        (!target.is_empty()).then(|| &self.text[target.clone()])
     }
 
     /// The entries of an account, with their positions.

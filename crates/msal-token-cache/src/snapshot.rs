@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::document::{Document, NotADocument, Section};
 use crate::index::Index;
-use crate::schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken};
+use crate::schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};
 
 /// A cache as it was at one moment; it never changes.
 ///
@@ -74,6 +74,26 @@ impl Snapshot {
             .iter()
             .filter_map(|position| self.document.entry(Section::AccessToken, *position))
             .filter_map(AccessToken::parse)
+    }
+
+    /// Those of an account that are good for all of these scopes. Reads only their entries.
+    pub fn access_tokens_for<'s>(
+        &'s self,
+        home_account_id: &str,
+        scopes: &'s [&'s str],
+    ) -> impl Iterator<Item = AccessToken<'s>> {
+        let index = self.index.get_or_init(|| Index::of(&self.document));
+        let are_in = move |target: &Target<'_>| target.contains(scopes.iter().copied());
+        index
+            .of_account(home_account_id)
+            .iter()
+            .filter(move |position| {
+                let target = self.document.known_target(Section::AccessToken, **position);
+                target.is_none_or(|target| are_in(&target.into()))
+            })
+            .filter_map(|position| self.document.entry(Section::AccessToken, *position))
+            .filter_map(AccessToken::parse)
+            .filter(move |token| are_in(token.target()))
     }
 
     /// The ID tokens.

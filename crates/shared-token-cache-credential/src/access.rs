@@ -129,14 +129,14 @@ impl Terms {
             hit: None,
             last_resort: None,
         };
-        let entries: Vec<_> = snapshot
-            .access_tokens_of(&self.home_account_id)
-            // What is kept may have to do with any of them; mostly nothing is.
-            .filter(|entry| {
-                !kept.is_empty() || entry.target().contains(query.scopes.iter().copied())
-            })
-            .filter(|entry| entry.is_plain_bearer() && entry.has_believable_times(now))
-            .collect();
+        let mut entries: Vec<_> = if kept.is_empty() {
+            let good_for_all = snapshot.access_tokens_for(&self.home_account_id, query.scopes);
+            good_for_all.collect()
+        } else {
+            // What is kept may have to do with any of them.
+            snapshot.access_tokens_of(&self.home_account_id).collect()
+        };
+        entries.retain(|entry| entry.is_plain_bearer() && entry.has_believable_times(now));
         let kept: Vec<_> = kept
             .iter()
             .filter(|kept| kept.redeemed().home_account_id() == self.home_account_id)

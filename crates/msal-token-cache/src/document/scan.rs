@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Entries, Member, Section, decode, decode_name};
+use super::{Entries, Known, Member, Section, decode, decode_name};
 
 /// Where the parts of a cache stand.
 pub(super) struct Places {
@@ -41,7 +41,7 @@ pub(super) fn places(text: &str) -> Option<Places> {
             }
             None => scanner.value()?,
         }
-        members.push(text, name, start..scanner.at, 0..0);
+        members.push(text, name, start..scanner.at, Known::default());
         Some(())
     })?;
     scanner.blanks();
@@ -57,11 +57,10 @@ pub(super) fn places(text: &str) -> Option<Places> {
     })
 }
 
-/// Where the `home_account_id` of an entry stands, without the quotes; empty if it has none or one
-/// that has to be decoded.
-pub(super) fn owner(entry: &str) -> Range<usize> {
+/// Where the members of an entry stand that look-ups go by.
+pub(super) fn known(entry: &str) -> Known {
     let mut scanner = Scanner::of(entry);
-    scanner.owned(entry).unwrap_or_default()
+    scanner.entry(entry).unwrap_or_default()
 }
 
 /// A name or a value of a member.
@@ -219,13 +218,13 @@ impl<'t> Scanner<'t> {
         let mut members = Members::default();
         self.object(|scanner, name| {
             let start = scanner.at;
-            let owner = if scanner.peek() == Some(b'{') {
-                scanner.owned(text)?
+            let known = if scanner.peek() == Some(b'{') {
+                scanner.entry(text)?
             } else {
                 scanner.value()?;
-                0..0
+                Known::default()
             };
-            members.push(text, name, start..scanner.at, owner);
+            members.push(text, name, start..scanner.at, known);
             Some(())
         })?;
         let (entries, own) = members.finish(text);
@@ -234,29 +233,30 @@ impl<'t> Scanner<'t> {
         Some(entries)
     }
 
-    /// An entry, and where its owner stands.
-    fn owned(&mut self, text: &str) -> Option<Range<usize>> {
-        let mut owner = 0..0;
+    /// An entry, and where the members stand in it that look-ups go by.
+    fn entry(&mut self, text: &str) -> Option<Known> {
+        let mut known = Known::default();
         let mut is_sure = true;
         self.object(|scanner, name| {
-            // An escaped name may be another spelling of this one.
+            // An escaped name may be another spelling of one of these.
             is_sure &= !name.is_escaped;
-            if text[name.range] != *r#""home_account_id""# {
+            let place = match &text[name.range] {
+                r#""home_account_id""# => &mut known.owner,
+                r#""target""# => &mut known.target,
+                _ => return scanner.value(),
+            };
+            *place = 0..0;
+            let start = scanner.at;
+            if scanner.peek() != Some(b'"') {
                 return scanner.value();
             }
-            let start = scanner.at;
-            owner = 0..0;
-            if scanner.peek() == Some(b'"') {
-                let is_escaped = scanner.string()?;
-                if !is_escaped && scanner.at > start + 2 {
-                    owner = start + 1..scanner.at - 1;
-                }
-                Some(())
-            } else {
-                scanner.value()
+            let is_escaped = scanner.string()?;
+            if !is_escaped && scanner.at > start + 2 {
+                *place = start + 1..scanner.at - 1;
             }
+            Some(())
         })?;
-        Some(if is_sure { owner } else { 0..0 })
+        Some(if is_sure { known } else { Known::default() })
     }
 
     /// Any value, from its first byte to behind its last.
@@ -432,13 +432,13 @@ struct Members {
 }
 
 impl Members {
-    fn push(&mut self, text: &str, name: Name, value: Range<usize>, owner: Range<usize>) {
+    fn push(&mut self, text: &str, name: Name, value: Range<usize>, known: Known) {
         self.hashes.push(hash(text[name.range.clone()].as_bytes()));
         self.has_escapes |= name.is_escaped;
         self.found.push(Member {
             name: name.range,
             value,
-            owner,
+            known,
         });
     }
 
@@ -460,7 +460,7 @@ impl Members {
             match places.entry(decode_name(&text[member.name.clone()])) {
                 std::collections::hash_map::Entry::Occupied(first) => {
                     let first: &mut Member = &mut unique[*first.get()];
-                    (first.value, first.owner) = (member.value, member.owner);
+                    (first.value, first.known) = (member.value, member.known);
                     flags.has_duplicates = true;
                 }
                 std::collections::hash_map::Entry::Vacant(place) => {

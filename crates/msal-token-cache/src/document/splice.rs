@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Document, Entries, Member, Section, SectionEdits, Writer, encode, scan};
+use super::{Document, Entries, Known, Member, Section, SectionEdits, Writer, encode, scan};
 
 /// An edited text under construction.
 pub(super) struct Splice<'d> {
@@ -49,11 +49,7 @@ impl<'d> Splice<'d> {
         Member {
             name: self.place_of(&member.name),
             value: self.place_of(&member.value),
-            owner: if member.owner.is_empty() {
-                0..0
-            } else {
-                self.place_of(&member.owner)
-            },
+            known: member.known.moved(|part| self.place_of(part)),
         }
     }
 
@@ -97,7 +93,7 @@ impl<'d> Splice<'d> {
         let member = Member {
             name,
             value: start..end,
-            owner: 0..0,
+            known: Known::default(),
         };
         (member, Entries::Listed(edited))
     }
@@ -131,15 +127,11 @@ impl<'d> Splice<'d> {
 
     /// Puts a value in behind its name.
     fn entry(&mut self, name: Range<usize>, value: &str) -> Member {
-        let owner = scan::owner(value);
+        let known = scan::known(value);
         let value = self.put(value);
         Member {
             name,
-            owner: if owner.is_empty() {
-                0..0
-            } else {
-                value.start + owner.start..value.start + owner.end
-            },
+            known: known.moved(|part| value.start + part.start..value.start + part.end),
             value,
         }
     }
@@ -181,7 +173,7 @@ impl<'d> Splice<'d> {
         let member = Member {
             name,
             value: start..end,
-            owner: 0..0,
+            known: Known::default(),
         };
         (member, Entries::Listed(added))
     }

@@ -370,6 +370,7 @@ proptest! {
                 object_text(&[
                     (r#""v""#.to_owned(), value.to_owned()),
                     (r#""home_account_id""#.to_owned(), (*owner).clone()),
+                    (r#""target""#.to_owned(), (*owner).clone()),
                 ], &blank)
             }
             None => value.to_owned(),
@@ -411,6 +412,13 @@ proptest! {
             let members = Members::parse(json);
             let slow = members.and_then(|members| members.non_empty("home_account_id"));
             prop_assert_eq!(edited.owner(Section::IdToken, position), slow);
+            let target = Members::parse(json).and_then(|members| members.text("target"));
+            let known = edited.known_target(Section::IdToken, position);
+            // Only where it has to be decoded it is not known.
+            let is_plain = target.as_ref().is_some_and(|target| {
+                !target.is_empty() && !target.contains('\\')
+            });
+            prop_assert_eq!(known, target.as_deref().filter(|_| is_plain));
         }
     }
 

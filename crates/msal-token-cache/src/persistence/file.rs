@@ -109,24 +109,17 @@ impl FilePersistence {
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// Reads a file of this status to its end, but never beyond the limit.
-    fn read(&self, mut file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
+    /// Reads a file that is so long.
+    fn read(&self, file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
         let length = u64::try_from(length).unwrap_or(0);
         if length > self.max_bytes {
             return Err(self.too_large());
         }
-        // One byte more than expected, so that a file that grew shows it without a reallocation.
-        let mut bytes = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(0) + 1]);
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match file.read(&mut bytes[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("reading", &self.path, error)),
-            }
-        }
-        bytes.truncate(filled);
+        // As large as it has to be, and so never copied. That the file has grown its status shows.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0)));
+        file.take(length)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("reading", &self.path, error))?;
         Ok(bytes)
     }
 
@@ -153,9 +146,6 @@ impl FilePersistence {
         let stamp = Stamp::of(&stat);
         let bytes = self.read(&file, stat.st_size)?;
         let after = fstat(&file).map_err(|errno| Error::io("looking at", &path, errno))?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > self.max_bytes) {
-            return Err(self.too_large());
-        }
         if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
             let text = format!("{} changed while it was read: try again", self.location());
             return Err(Error::new(ErrorKind::Corrupt, text));
