@@ -4,7 +4,7 @@ use crate::Result;
 use crate::cargo_test::{self, Tally};
 use crate::command::cargo;
 use crate::python_peers::{self, Environment};
-use crate::{examples, node_peers, oracle, platforms, prerequisites, torture};
+use crate::{bench, examples, node_peers, oracle, platforms, prerequisites, torture};
 
 struct Suite {
     /// One word: it stands before the counts.
@@ -71,6 +71,12 @@ const SUITES: &[Suite] = &[
         about: "a keyring on a bus of its own, with Python's libsecret, and what can go wrong there",
         platforms: &["linux"],
         run: secret_service,
+    },
+    Suite {
+        name: "benches",
+        about: "each benchmark once, with the check of its answer and without a clock",
+        platforms: &["linux"],
+        run: bench::suite,
     },
     Suite {
         name: "torture",
