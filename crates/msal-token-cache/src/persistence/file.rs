@@ -115,9 +115,10 @@ impl FilePersistence {
         if length > self.max_bytes {
             return Err(self.too_large());
         }
-        // As large as it has to be, and so never copied. That the file has grown its status shows.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0)));
-        file.take(length)
+        // One byte more than expected, so that a file that grew shows it and is never copied.
+        let most = length + 1;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
+        file.take(most)
             .read_to_end(&mut bytes)
             .map_err(|error| Error::io("reading", &self.path, error))?;
         Ok(bytes)
