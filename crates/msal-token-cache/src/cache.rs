@@ -1,13 +1,15 @@
+#[cfg(feature = "tokio")]
+mod off_executor;
+mod reading;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::content::Content;
-use crate::lock::Backoff;
-use crate::persistence::{Loaded, Persistence, Stamp};
+use self::reading::Read;
+use crate::persistence::{Persistence, Stamp};
 use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 
 /// A token cache that other programs share: read without a lock, written as a whole under one.
@@ -106,18 +108,6 @@ enum Freshness {
     Latest,
 }
 
-/// What one attempt to read came to.
-enum Read {
-    Whole(Arc<Snapshot>, Look),
-    Empty(Look),
-    Torn(Error, Look),
-}
-
-/// For how long, in sum, content that may be torn is read again: a peer that writes in place needs
-/// a few milliseconds.
-const PATIENCE: Duration = Duration::from_millis(150);
-/// How often that patience is had where a writer is without pauses, or without its turn.
-const BUSY_WRITERS: u32 = 4;
 /// How often a modification is put on top of content that changed meanwhile.
 const ATTEMPTS: usize = 5;
 /// How often a write that a peer has overwritten is repeated.
@@ -366,160 +356,6 @@ impl TokenCache {
         self.0.state.store(Arc::new(state));
         self.0.published.store(address, Ordering::Release);
     }
-
-    /// Reads what the store holds. Where that takes long, those who come while one does so find it
-    /// read; if it is not, they go on side by side.
-    fn reload_in_turn(&self) -> Result<Arc<Snapshot>> {
-        if let Some(snapshot) = self.reload_quickly()? {
-            return Ok(snapshot);
-        }
-        let _turn = match self.0.reader.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                drop(self.0.reader.lock());
-                if let Some(snapshot) = self.known(Freshness::Latest)? {
-                    return Ok(snapshot);
-                }
-                None
-            }
-            turn => turn.ok(),
-        };
-        self.reload()
-    }
-
-    /// Reads what the store holds, if that takes but a moment and it is whole.
-    fn reload_quickly(&self) -> Result<Option<Arc<Snapshot>>> {
-        let before = self.0.state.load_full();
-        let Some(loaded) = self.0.persistence.load_quickly() else {
-            return Ok(None);
-        };
-        let Read::Whole(snapshot, look) = self.take_apart(loaded)? else {
-            return Ok(None);
-        };
-        self.publish(State::of(&snapshot, look), Some(&before));
-        Ok(Some(snapshot))
-    }
-
-    fn reload(&self) -> Result<Arc<Snapshot>> {
-        // That there was nothing to read is nothing to go on with.
-        let before = self.0.state.load_full();
-        let last_good = before.snapshot.clone();
-        let last_good = last_good.filter(|snapshot| !snapshot.is_nothing());
-        let times = if last_good.is_some() { 1 } else { BUSY_WRITERS };
-        let read = self.read_patiently(times)?;
-        let (snapshot, of, seen) = match (read, last_good) {
-            (Read::Whole(snapshot, look), _) => (snapshot, look, look),
-            (Read::Empty(look) | Read::Torn(_, look), Some(last_good)) => {
-                let location = self.location();
-                tracing::debug!(
-                    location,
-                    "the token cache looks torn; its last good content stays in use"
-                );
-                (last_good, Look::Unsure, look)
-            }
-            (Read::Empty(look), None) => (Arc::new(Snapshot::empty()), look, look),
-            (Read::Torn(error, _), None) => return Err(error),
-        };
-        let state = State {
-            snapshot: Some(Arc::clone(&snapshot)),
-            of,
-            seen,
-        };
-        self.publish(state, Some(&before));
-        Ok(snapshot)
-    }
-
-    /// What a writer builds on: what is in the store now, and nothing that was there before.
-    fn read_for_writing(&self) -> Result<(Arc<Snapshot>, Look)> {
-        let look = self.look()?;
-        let state = self.0.state.load();
-        if let Some(snapshot) = state.snapshot.as_ref().filter(|_| state.of.holds_in(look)) {
-            return Ok((Arc::clone(snapshot), look));
-        }
-        match self.read_patiently(BUSY_WRITERS)? {
-            Read::Whole(snapshot, look) => Ok((snapshot, look)),
-            // Somebody emptied it and did not go on: readers stay with the last good content, and a
-            // writer that took this for a sign-out would undo one.
-            Read::Empty(_) if self.current().is_some_and(|last| !last.is_nothing()) => {
-                let text = format!(
-                    "{} is empty; its last good content stays in use",
-                    self.location()
-                );
-                Err(Error::new(ErrorKind::Corrupt, text))
-            }
-            Read::Empty(look) => Ok((Arc::new(Snapshot::empty()), look)),
-            Read::Torn(error, _) => Err(error),
-        }
-    }
-
-    /// Reads, and reads again while what was read may be half of something. So many times the
-    /// patience is had with content that also changes all the time, for then a writer without
-    /// pauses is at work, and with an empty file: on a busy machine its writer may not get its turn
-    /// for long, and it must not be taken for a cache in which nobody is signed in.
-    fn read_patiently(&self, times: u32) -> Result<Read> {
-        let mut round = 1;
-        loop {
-            let mut backoff = Backoff::new(PATIENCE, PATIENCE / 150, PATIENCE / 5);
-            let mut seen = None;
-            let mut is_changing = false;
-            let last = loop {
-                let read = self.read_once()?;
-                let (Read::Empty(look) | Read::Torn(_, look)) = read else {
-                    return Ok(read);
-                };
-                is_changing |= look == Look::Unsure || seen.is_some_and(|seen| seen != look);
-                seen = Some(look);
-                if !backoff.wait() {
-                    break read;
-                }
-            };
-            match last {
-                Read::Torn(..) if !is_changing => return Ok(last),
-                _ if round < times => round += 1,
-                Read::Empty(_) if is_changing => {
-                    let text = format!("{} changed whenever it was read", self.location());
-                    let error = Error::new(ErrorKind::Corrupt, text);
-                    return Ok(Read::Torn(error, Look::Unsure));
-                }
-                last => return Ok(last),
-            }
-        }
-    }
-
-    fn read_once(&self) -> Result<Read> {
-        self.take_apart(self.0.persistence.load())
-    }
-
-    fn take_apart(&self, loaded: Result<Option<Loaded>>) -> Result<Read> {
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                return Ok(Read::Torn(error, Look::Unsure));
-            }
-            Err(error) => return Err(error),
-        };
-        let Some(Loaded { bytes, stamp }) = loaded else {
-            return Ok(Read::Whole(Arc::new(Snapshot::empty()), Look::At(None)));
-        };
-        let look = Look::At(Some(stamp));
-        // Touched, or written again as it was: the snapshot stays, and what was made of it.
-        if let Some(last) = self.current().filter(|last| {
-            !bytes.is_empty() && last.document().text().as_bytes() == bytes.as_slice()
-        }) {
-            return Ok(Read::Whole(last, look));
-        }
-        Ok(match Content::read(bytes, &self.location())? {
-            Content::Cache(snapshot) => Read::Whole(snapshot, look),
-            Content::Empty => Read::Empty(look),
-            Content::Torn(why) => {
-                let text = format!(
-                    "{} is not a token cache ({why}); it is left as it is: sign in again with the \
-                     tool that wrote it, or move it away",
-                    self.location()
-                );
-                Read::Torn(Error::new(ErrorKind::Corrupt, text), look)
-            }
-        })
-    }
 }
 
 impl fmt::Debug for TokenCache {
@@ -527,97 +363,5 @@ impl fmt::Debug for TokenCache {
         f.debug_struct("TokenCache")
             .field("persistence", &self.0.persistence)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "tokio")]
-mod off_executor {
-    use super::{Arc, Error, ErrorKind, Freshness, Result, Snapshot, TokenCache, Transaction};
-
-    impl TokenCache {
-        /// [`snapshot`](Self::snapshot) for an async caller: what is read quickly is read in place,
-        /// the rest on the runtime's blocking pool. Without a tokio runtime it blocks.
-        ///
-        /// # Errors
-        ///
-        /// As [`snapshot`](Self::snapshot).
-        ///
-        /// # Cancel safety
-        ///
-        /// Cancel safe: what was being read is kept for the next call.
-        pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
-            match self.known(Freshness::Recent)? {
-                Some(snapshot) => Ok(snapshot),
-                None => Box::pin(self.reload_async()).await,
-            }
-        }
-
-        /// [`latest`](Self::latest) for an async caller, as
-        /// [`snapshot_async`](Self::snapshot_async) is for [`snapshot`](Self::snapshot).
-        ///
-        /// # Errors
-        ///
-        /// As [`snapshot`](Self::snapshot).
-        ///
-        /// # Cancel safety
-        ///
-        /// Cancel safe: what was being read is kept for the next call.
-        pub async fn latest_async(&self) -> Result<Arc<Snapshot>> {
-            match self.known(Freshness::Latest)? {
-                Some(snapshot) => Ok(snapshot),
-                None => Box::pin(self.reload_async()).await,
-            }
-        }
-
-        /// Boxed by its callers, so that the future of a hit stays small.
-        async fn reload_async(&self) -> Result<Arc<Snapshot>> {
-            if let Some(snapshot) = self.reload_quickly()? {
-                return Ok(snapshot);
-            }
-            let cache = self.clone();
-            off_executor(self, move || cache.reload_in_turn()).await
-        }
-
-        /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool, if the store
-        /// may have to wait for something. Without a tokio runtime it blocks.
-        ///
-        /// # Errors
-        ///
-        /// As [`modify`](Self::modify).
-        ///
-        /// # Cancel safety
-        ///
-        /// Dropping the future does not stop a modification that has begun.
-        pub async fn modify_async<T: Send + 'static>(
-            &self,
-            edit: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
-        ) -> Result<T> {
-            if self.0.persistence.never_waits() {
-                return self.modify(edit);
-            }
-            let cache = self.clone();
-            off_executor(self, move || cache.modify(edit)).await
-        }
-    }
-
-    async fn off_executor<T: Send + 'static>(
-        cache: &TokenCache,
-        work: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return work();
-        };
-        match runtime.spawn_blocking(work).await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(error) => {
-                let text = format!(
-                    "the runtime shut down before {} was read or written: call from within one that \
-                     runs",
-                    cache.location()
-                );
-                Err(Error::new(ErrorKind::Io, text).with_source(error))
-            }
-        }
     }
 }
