@@ -153,7 +153,8 @@ impl FilePersistence {
         let bytes = self.read(&file, stat.st_size)?;
         let after = rustix::fs::fstat(&file);
         let after = after.map_err(|errno| Error::io("looking at", &path, errno))?;
-        if stamp != Stamp::of_held(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
+        if stamp != Stamp::of_held(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length())
+        {
             let text = format!("{} changed while it was read: try again", self.location());
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
