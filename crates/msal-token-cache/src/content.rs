@@ -22,17 +22,20 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Reads the bytes of the store at `location`.
+    /// Reads the bytes of the store that is there.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Foreign`] for content that is whole but not for us to read.
-    pub(crate) fn read(mut bytes: Zeroizing<Vec<u8>>, location: &str) -> Result<Self> {
+    pub(crate) fn read(
+        mut bytes: Zeroizing<Vec<u8>>,
+        location: impl Fn() -> String,
+    ) -> Result<Self> {
         if bytes.is_empty() {
             return Ok(Self::Empty);
         }
         if let Some(what) = foreign(&bytes) {
-            let text = format!("{location} holds {what}; it is left as it is");
+            let text = format!("{} holds {what}; it is left as it is", location());
             return Err(Error::new(ErrorKind::Foreign, text));
         }
         if bytes.starts_with(BYTE_ORDER_MARK) {
@@ -95,7 +98,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Content> {
-        Content::read(Zeroizing::new(bytes.to_vec()), "the test")
+        Content::read(Zeroizing::new(bytes.to_vec()), || "the test".to_owned())
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod splice;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use scan::{Json, each_member};
+pub(crate) use scan::{Json, each_member, hash};
 use splice::Splice;
 
 /// The sections of the unified MSAL cache schema.

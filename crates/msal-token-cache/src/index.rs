@@ -1,31 +1,32 @@
 //! Where the access tokens of each account stand, so that a look-up does not read those of others.
 
-use std::collections::HashMap;
+use crate::document::{Document, Section, hash};
 
-use crate::document::{Document, Section};
-
-/// Positions in the `AccessToken` section by `home_account_id`, in document order.
+/// Positions in the `AccessToken` section by the hash of the `home_account_id`, and in document
+/// order where that is the same.
 #[derive(Default)]
-pub(crate) struct Index(HashMap<Box<str>, Vec<usize>>);
+pub(crate) struct Index(Vec<(u64, usize)>);
 
 impl Index {
     pub(crate) fn of(document: &Document) -> Self {
-        let mut positions: HashMap<Box<str>, Vec<usize>> = HashMap::new();
-        for position in 0..document.entries(Section::AccessToken).len() {
-            let Some(account) = document.owner(Section::AccessToken, position) else {
-                continue;
-            };
-            match positions.get_mut(&*account) {
-                Some(known) => known.push(position),
-                None => {
-                    positions.insert(account.into(), vec![position]);
-                }
-            }
-        }
+        let positions = 0..document.entries(Section::AccessToken).len();
+        let mut positions: Vec<_> = positions
+            .filter_map(|position| {
+                let account = document.owner(Section::AccessToken, position)?;
+                Some((hash(account.as_bytes()), position))
+            })
+            .collect();
+        positions.sort_unstable();
         Self(positions)
     }
 
-    pub(crate) fn of_account(&self, home_account_id: &str) -> &[usize] {
-        self.0.get(home_account_id).map_or(&[], Vec::as_slice)
+    /// Where an account's tokens stand, and perhaps those of others.
+    pub(crate) fn near(&self, home_account_id: &str) -> impl Iterator<Item = usize> + use<'_> {
+        let hash = hash(home_account_id.as_bytes());
+        let first = self.0.partition_point(|(other, _)| *other < hash);
+        let same = self.0[first..]
+            .iter()
+            .take_while(move |(other, _)| *other == hash);
+        same.map(|(_, position)| *position)
     }
 }

@@ -64,16 +64,15 @@ impl Snapshot {
 
     /// The access tokens of an account. Reads only that account's entries; the first such call on
     /// a snapshot looks over all of them once.
-    pub fn access_tokens_of(
-        &self,
+    pub fn access_tokens_of<'s>(
+        &'s self,
         home_account_id: &str,
-    ) -> impl Iterator<Item = AccessToken<'_>> + use<'_> {
-        let index = self.index.get_or_init(|| Index::of(&self.document));
-        index
-            .of_account(home_account_id)
-            .iter()
-            .filter_map(|position| self.document.entry(Section::AccessToken, *position))
+    ) -> impl Iterator<Item = AccessToken<'s>> {
+        self.index()
+            .near(home_account_id)
+            .filter_map(|position| self.document.entry(Section::AccessToken, position))
             .filter_map(AccessToken::parse)
+            .filter(move |token| token.home_account_id() == home_account_id)
     }
 
     /// Those of an account that are good for all of these scopes. Reads only their entries.
@@ -82,18 +81,22 @@ impl Snapshot {
         home_account_id: &str,
         scopes: &'s [&'s str],
     ) -> impl Iterator<Item = AccessToken<'s>> {
-        let index = self.index.get_or_init(|| Index::of(&self.document));
         let are_in = move |target: &Target<'_>| target.contains(scopes.iter().copied());
-        index
-            .of_account(home_account_id)
-            .iter()
+        self.index()
+            .near(home_account_id)
             .filter(move |position| {
-                let target = self.document.known_target(Section::AccessToken, **position);
+                let target = self.document.known_target(Section::AccessToken, *position);
                 target.is_none_or(|target| are_in(&target.into()))
             })
-            .filter_map(|position| self.document.entry(Section::AccessToken, *position))
+            .filter_map(|position| self.document.entry(Section::AccessToken, position))
             .filter_map(AccessToken::parse)
-            .filter(move |token| are_in(token.target()))
+            .filter(move |token| {
+                token.home_account_id() == home_account_id && are_in(token.target())
+            })
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(&self.document))
     }
 
     /// The ID tokens.

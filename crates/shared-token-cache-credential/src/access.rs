@@ -1,12 +1,13 @@
 //! Which cached access token may be handed out. Pure: it reads a snapshot and decides.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use msal_token_cache::{AccessToken, Redemption, Snapshot, Target};
 use token_credential::{AccessTokenInfo, Secret};
 
-use crate::account::Chosen;
+use crate::account::{Chosen, Reading};
 use crate::authority::Authority;
 use crate::candidates::newest_first;
 use crate::tenant::{ORGANIZATIONS, PERSONAL_TENANT, Tenant};
@@ -18,6 +19,8 @@ mod tests;
 const OWN_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 /// The tenant in which personal accounts use Azure.
 const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
+/// Stands for an account's home, as [`ORGANIZATIONS`] does.
+const COMMON: &str = "common";
 
 /// A token with less time left than this is not worth handing out: the caller's request may reach
 /// the resource too late. The same five minutes as in every MSAL.
@@ -38,7 +41,7 @@ pub(crate) struct Terms {
     /// Applications in the order in which their tokens are preferred.
     client_ids: Vec<String>,
     /// The tenants that are the account's home, and the words that stand for it.
-    home_realms: Vec<String>,
+    home_realms: [Cow<'static, str>; 3],
 }
 
 /// What a caller asks for.
@@ -73,12 +76,8 @@ struct Offer<'o> {
 }
 
 impl Terms {
-    pub(crate) fn new(
-        snapshot: &Snapshot,
-        authority: &Authority,
-        chosen: &Chosen,
-        now: SystemTime,
-    ) -> Self {
+    pub(crate) fn new(reading: &Reading<'_>, chosen: &Chosen) -> Self {
+        let authority = reading.authority;
         let mut client_ids: Vec<String> = Vec::new();
         let mut know = |client_id: &str| {
             if !client_ids.iter().any(|known| *known == client_id) {
@@ -90,28 +89,30 @@ impl Terms {
         } else {
             // The client that redeemed last comes first: its token is not hidden behind another
             // client's, which the resource may have refused.
-            for token in newest_first(snapshot, authority, chosen, now) {
+            for token in newest_first(reading, chosen) {
                 know(token.client_id());
             }
             know(OWN_CLIENT_ID);
-            for app in snapshot.app_metadata() {
+            for app in reading.snapshot.app_metadata() {
                 if authority.knows(app.environment()) && app.family_id().is_some() {
                     know(app.client_id());
                 }
             }
         }
         let home_realms = match chosen.home_tenant() {
-            Some(_) if chosen.is_personal() => {
-                vec![PERSONAL_TENANT, PERSONAL_PASSTHROUGH_TENANT, ORGANIZATIONS]
-            }
-            Some(home) => vec![home, ORGANIZATIONS, "common"],
-            None => vec![ORGANIZATIONS, "common"],
+            Some(_) if chosen.is_personal() => [
+                PERSONAL_TENANT.into(),
+                PERSONAL_PASSTHROUGH_TENANT.into(),
+                ORGANIZATIONS.into(),
+            ],
+            Some(home) => [home.to_owned().into(), ORGANIZATIONS.into(), COMMON.into()],
+            None => [ORGANIZATIONS.into(), COMMON.into(), COMMON.into()],
         };
         Self {
             authority: authority.clone(),
             home_account_id: chosen.home_account_id.clone(),
             client_ids,
-            home_realms: home_realms.into_iter().map(str::to_owned).collect(),
+            home_realms,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Which of the cache's accounts is meant. Pure: it reads a snapshot and decides.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::time::SystemTime;
 
-use msal_token_cache::{Account, RefreshToken, Snapshot};
+use msal_token_cache::{RefreshToken, Snapshot};
 
 use crate::authentication_record::AuthenticationRecord;
 use crate::authority::Authority;
@@ -62,34 +64,61 @@ pub(crate) struct Filter {
     pub(crate) tenant_id: Option<String>,
 }
 
+/// A snapshot that is read for an authority at some time. What is looked at more than once is taken
+/// apart once.
+pub(crate) struct Reading<'s> {
+    pub(crate) snapshot: &'s Snapshot,
+    pub(crate) authority: &'s Authority,
+    now: SystemTime,
+    redeemable: OnceCell<Vec<RefreshToken<'s>>>,
+}
+
+impl<'s> Reading<'s> {
+    pub(crate) fn new(snapshot: &'s Snapshot, authority: &'s Authority, now: SystemTime) -> Self {
+        Self {
+            snapshot,
+            authority,
+            now,
+            redeemable: OnceCell::new(),
+        }
+    }
+
+    /// The refresh tokens that may be redeemed at the authority by whoever asks: in its cloud, not
+    /// past their time, and nobody else's.
+    pub(crate) fn redeemable(&self) -> &[RefreshToken<'s>] {
+        let may_be_redeemed = |token: &RefreshToken<'_>| {
+            self.authority.knows(token.environment())
+                && !token.is_partitioned()
+                && token
+                    .expires_on()
+                    .is_none_or(|expires_on| expires_on > self.now)
+        };
+        self.redeemable.get_or_init(|| {
+            let tokens = self.snapshot.refresh_tokens();
+            tokens.filter(may_be_redeemed).collect()
+        })
+    }
+}
+
 /// An account with all that its entries say.
-struct Candidate {
-    chosen: Chosen,
-    usernames: Vec<String>,
+struct Candidate<'s> {
+    home_account_id: String,
+    /// Entries come oldest first: the last name is the newest.
+    usernames: Vec<Cow<'s, str>>,
     of_broker: bool,
     has_refresh_token: bool,
     has_family_token: bool,
 }
 
-pub(crate) fn choose(
-    snapshot: &Snapshot,
-    authority: &Authority,
-    whose: &Whose,
-    now: SystemTime,
-) -> Result<Chosen, NotChosen> {
+pub(crate) fn choose(reading: &Reading<'_>, whose: &Whose) -> Result<Chosen, NotChosen> {
     match whose {
-        Whose::Filtered(filter) => only_match(snapshot, authority, filter, now),
-        Whose::Recorded(record) => recorded(snapshot, authority, record),
+        Whose::Filtered(filter) => only_match(reading, filter),
+        Whose::Recorded(record) => recorded(reading, record),
     }
 }
 
-fn only_match(
-    snapshot: &Snapshot,
-    authority: &Authority,
-    filter: &Filter,
-    now: SystemTime,
-) -> Result<Chosen, NotChosen> {
-    let mut candidates = with_tokens(snapshot, authority, now);
+fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChosen> {
+    let mut candidates = with_tokens(reading);
     if candidates.is_empty() {
         return Err(NotChosen::None);
     }
@@ -102,15 +131,19 @@ fn only_match(
     if of_family.count() == 1 {
         candidates.retain(|candidate| candidate.has_family_token);
     }
-    match <[Candidate; 1]>::try_from(candidates) {
-        Ok([only]) => Ok(only.chosen),
+    match <[Candidate<'_>; 1]>::try_from(candidates) {
+        Ok([only]) => Ok(Chosen {
+            username: only.username(),
+            home_account_id: only.home_account_id,
+            client_id: None,
+        }),
         Err(none) if none.is_empty() => Err(NotChosen::NoMatch),
         Err(several) => Err(NotChosen::Several(
             several
                 .into_iter()
                 .map(|candidate| {
-                    let tenant = candidate.chosen.home_tenant().map(clean);
-                    (candidate.chosen.username, tenant)
+                    let tenant = home_tenant(&candidate.home_account_id).map(clean);
+                    (candidate.username(), tenant)
                 })
                 .collect(),
         )),
@@ -119,40 +152,35 @@ fn only_match(
 
 /// The accounts that tokens can be had of: with a refresh token, or kept by a broker, who leaves
 /// access tokens only.
-fn with_tokens(snapshot: &Snapshot, authority: &Authority, now: SystemTime) -> Vec<Candidate> {
-    let refresh_tokens: Vec<_> = redeemable(snapshot, authority, now).collect();
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for account in snapshot
+fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<Candidate<'s>> {
+    let mut candidates: Vec<Candidate<'s>> = Vec::new();
+    for account in reading
+        .snapshot
         .accounts()
-        .filter(|account| authority.knows(account.environment()))
+        .filter(|account| reading.authority.knows(account.environment()))
     {
         let id = account.home_account_id();
         let of_broker = account.account_source().as_deref() == Some("broker");
         let known = candidates
             .iter_mut()
-            .find(|known| known.chosen.home_account_id == id);
+            .find(|known| known.home_account_id == id);
         if let Some(known) = known {
             known.of_broker |= of_broker;
-            known.add(&account);
+            known.usernames.extend(account.username());
             continue;
         }
-        let mut theirs = refresh_tokens
+        let mut theirs = reading
+            .redeemable()
             .iter()
             .filter(|token| token.home_account_id() == id)
             .peekable();
-        let mut candidate = Candidate {
-            chosen: Chosen {
-                home_account_id: id.to_owned(),
-                username: None,
-                client_id: None,
-            },
-            usernames: Vec::new(),
+        candidates.push(Candidate {
+            home_account_id: id.to_owned(),
+            usernames: account.username().into_iter().collect(),
             of_broker,
             has_refresh_token: theirs.peek().is_some(),
             has_family_token: theirs.any(|token| token.family_id().is_some()),
-        };
-        candidate.add(&account);
-        candidates.push(candidate);
+        });
     }
     // Only now: any of an account's entries may say that it is a broker's.
     candidates.retain(|candidate| candidate.has_refresh_token || candidate.of_broker);
@@ -161,16 +189,13 @@ fn with_tokens(snapshot: &Snapshot, authority: &Authority, now: SystemTime) -> V
 
 /// The account of a record, whether it has a refresh token or not: a cached access token needs
 /// none.
-fn recorded(
-    snapshot: &Snapshot,
-    authority: &Authority,
-    record: &AuthenticationRecord,
-) -> Result<Chosen, NotChosen> {
-    let mut usernames: Vec<String> = snapshot
+fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chosen, NotChosen> {
+    let mut usernames: Vec<String> = reading
+        .snapshot
         .accounts()
         .filter(|account| {
             account.home_account_id() == record.home_account_id()
-                && authority.knows(account.environment())
+                && reading.authority.knows(account.environment())
                 && matches!(account.authority_type().as_deref(), Some("MSSTS" | "ADFS"))
         })
         .map(|account| account.username().unwrap_or_default().into_owned())
@@ -189,27 +214,10 @@ fn recorded(
     })
 }
 
-/// The refresh tokens that may be redeemed at this authority by whoever asks: in its cloud, not
-/// past their time, and nobody else's.
-pub(crate) fn redeemable<'s>(
-    snapshot: &'s Snapshot,
-    authority: &Authority,
-    now: SystemTime,
-) -> impl Iterator<Item = RefreshToken<'s>> {
-    snapshot.refresh_tokens().filter(move |token| {
-        authority.knows(token.environment())
-            && !token.is_partitioned()
-            && token.expires_on().is_none_or(|expires_on| expires_on > now)
-    })
-}
-
-impl Candidate {
-    fn add(&mut self, account: &Account<'_>) {
-        if let Some(username) = account.username() {
-            // Entries come oldest first: the last name is the newest.
-            self.chosen.username = Some(clean(&username));
-            self.usernames.push(username.into_owned());
-        }
+impl Candidate<'_> {
+    /// The newest name, as it may be shown.
+    fn username(&self) -> Option<String> {
+        self.usernames.last().map(|newest| clean(newest))
     }
 
     fn passes(&self, filter: &Filter) -> bool {
@@ -222,13 +230,18 @@ impl Candidate {
                 .iter()
                 .any(|known| is_same_name(known, asked))
         };
-        let same_tenant = |asked: &String| self.chosen.home_tenant() == Some(asked.as_str());
+        let same_tenant =
+            |asked: &String| home_tenant(&self.home_account_id) == Some(asked.as_str());
         username.as_ref().is_none_or(same_name) && tenant_id.as_ref().is_none_or(same_tenant)
     }
 }
 
 fn is_same_name(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
+    if one.is_ascii() && other.is_ascii() {
+        one.eq_ignore_ascii_case(other)
+    } else {
+        one.to_lowercase() == other.to_lowercase()
+    }
 }
 
 fn home_tenant(home_account_id: &str) -> Option<&str> {

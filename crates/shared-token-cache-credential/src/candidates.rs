@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use msal_token_cache::{RedeemedToken, RefreshToken, Snapshot};
 
-use crate::account::{Chosen, redeemable};
+use crate::account::{Chosen, Reading};
 use crate::authority::Authority;
 
 /// A refresh token and the applications to redeem it under, its own first.
@@ -21,13 +21,18 @@ const MOST_TOKENS: usize = 3;
 const MOST_RELATIVES: usize = 2;
 
 /// The refresh tokens that get tokens of the account, the newest first.
-pub(crate) fn newest_first<'s>(
-    snapshot: &'s Snapshot,
-    authority: &Authority,
+pub(crate) fn newest_first<'r, 's>(
+    reading: &'r Reading<'s>,
     chosen: &Chosen,
-    now: SystemTime,
-) -> Vec<RefreshToken<'s>> {
-    let mut tokens: Vec<_> = redeemable(snapshot, authority, now)
+) -> Vec<&'r RefreshToken<'s>> {
+    let Reading {
+        snapshot,
+        authority,
+        ..
+    } = reading;
+    let mut tokens: Vec<_> = reading
+        .redeemable()
+        .iter()
         .filter(|token| {
             token.home_account_id() == chosen.home_account_id
                 && chosen.client_id.as_deref().is_none_or(|client_id| {
@@ -48,8 +53,8 @@ pub(crate) fn candidates(
     chosen: &Chosen,
     now: SystemTime,
 ) -> Vec<Attempt> {
-    newest_first(snapshot, authority, chosen, now)
-        .iter()
+    newest_first(&Reading::new(snapshot, authority, now), chosen)
+        .into_iter()
         .take(MOST_TOKENS)
         .map(|token| Attempt {
             token: token.into(),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use msal_token_cache::Snapshot;
 
 use crate::access::{Found, Query, Terms};
-use crate::account::{Chosen, NotChosen, Whose, choose};
+use crate::account::{Chosen, NotChosen, Reading, Whose, choose};
 use crate::authority::Authority;
 use crate::overlay::Kept;
 
@@ -31,8 +31,9 @@ impl View {
         whose: &Whose,
         now: SystemTime,
     ) -> Self {
-        let account = choose(&snapshot, authority, whose, now).map(|chosen| {
-            let terms = Terms::new(&snapshot, authority, &chosen, now);
+        let reading = Reading::new(&snapshot, authority, now);
+        let account = choose(&reading, whose).map(|chosen| {
+            let terms = Terms::new(&reading, &chosen);
             ChosenAccount { chosen, terms }
         });
         Self {

@@ -163,7 +163,7 @@ impl TokenCache {
         }) {
             return Ok(Read::Whole(last, look));
         }
-        Ok(match Content::read(bytes, &self.location())? {
+        Ok(match Content::read(bytes, || self.location())? {
             Content::Cache(snapshot) => Read::Whole(snapshot, look),
             Content::Empty => Read::Empty(look),
             Content::Torn(why) => {

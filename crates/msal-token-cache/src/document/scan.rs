@@ -24,7 +24,7 @@ pub(super) fn places(text: &str) -> Option<Places> {
     let mut scanner = Scanner::of(text);
     let mut sections = std::array::from_fn(|_| Entries::Absent);
     let mut of_entries = Flags::default();
-    let mut members = Members::default();
+    let mut members = Members::new();
     scanner.blanks();
     scanner.object(|scanner, name| {
         let section = Section::named(&name.text(text));
@@ -60,7 +60,7 @@ pub(super) fn places(text: &str) -> Option<Places> {
 /// Where the members of an entry stand that look-ups go by.
 pub(super) fn known(entry: &str) -> Known {
     let mut scanner = Scanner::of(entry);
-    scanner.entry(entry).unwrap_or_default()
+    scanner.entry().unwrap_or_default()
 }
 
 /// A name or a value of a member.
@@ -115,10 +115,12 @@ pub(crate) fn each_member<'t>(
 
 /// Whether a text stands for itself in a JSON string.
 pub(super) fn is_plain(text: &str) -> bool {
-    let mut scanner = Scanner::of(text);
-    scanner.plain();
-    scanner.at == text.len()
+    plain_length(text.as_bytes()) == text.len()
 }
+
+/// What the Python packages put between the members of an entry, up to the next one's first quote:
+/// to know it at a glance is faster than to look at each blank.
+const NEXT_IN_ENTRY: &[u8] = b",\n            \"";
 
 struct Scanner<'t> {
     bytes: &'t [u8],
@@ -159,6 +161,10 @@ impl<'t> Scanner<'t> {
         }
     }
 
+    fn rest(&self) -> &'t [u8] {
+        &self.bytes[self.at..]
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -194,6 +200,10 @@ impl<'t> Scanner<'t> {
         loop {
             let name = self.name()?;
             value(self, name)?;
+            if self.rest().starts_with(NEXT_IN_ENTRY) {
+                self.at += NEXT_IN_ENTRY.len() - 1;
+                continue;
+            }
             self.blanks();
             if self.takes(b'}').is_some() {
                 return Some(());
@@ -208,18 +218,22 @@ impl<'t> Scanner<'t> {
         let start = self.at;
         let is_escaped = self.string()?;
         let range = start..self.at;
-        self.blanks();
-        self.takes(b':')?;
-        self.blanks();
+        if self.rest().starts_with(b": \"") {
+            self.at += 2;
+        } else {
+            self.blanks();
+            self.takes(b':')?;
+            self.blanks();
+        }
         Some(Name { range, is_escaped })
     }
 
     fn entries(&mut self, text: &str, flags: &mut Flags) -> Option<Vec<Member>> {
-        let mut members = Members::default();
+        let mut members = Members::new();
         self.object(|scanner, name| {
             let start = scanner.at;
             let known = if scanner.peek() == Some(b'{') {
-                scanner.entry(text)?
+                scanner.entry()?
             } else {
                 scanner.value()?;
                 Known::default()
@@ -234,15 +248,15 @@ impl<'t> Scanner<'t> {
     }
 
     /// An entry, and where the members stand in it that look-ups go by.
-    fn entry(&mut self, text: &str) -> Option<Known> {
+    fn entry(&mut self) -> Option<Known> {
         let mut known = Known::default();
         let mut is_sure = true;
         self.object(|scanner, name| {
             // An escaped name may be another spelling of one of these.
             is_sure &= !name.is_escaped;
-            let place = match &text[name.range] {
-                r#""home_account_id""# => &mut known.owner,
-                r#""target""# => &mut known.target,
+            let place = match &scanner.bytes[name.range] {
+                br#""home_account_id""# => &mut known.owner,
+                br#""target""# => &mut known.target,
                 _ => return scanner.value(),
             };
             *place = 0..0;
@@ -260,7 +274,17 @@ impl<'t> Scanner<'t> {
     }
 
     /// Any value, from its first byte to behind its last.
+    #[inline]
     fn value(&mut self) -> Option<()> {
+        if self.peek() == Some(b'"') {
+            self.string().map(|_| ())
+        } else {
+            self.other_value()
+        }
+    }
+
+    /// The same, for what is mostly no string.
+    fn other_value(&mut self) -> Option<()> {
         self.open.clear();
         loop {
             match self.peek()? {
@@ -350,80 +374,86 @@ impl<'t> Scanner<'t> {
     }
 
     /// A string with its quotes, and whether there is an escape in it.
+    #[inline]
     fn string(&mut self) -> Option<bool> {
         self.takes(b'"')?;
-        let mut is_escaped = false;
+        self.at += plain_length(self.rest());
+        if self.takes(b'"').is_some() {
+            return Some(false);
+        }
+        self.escaped()
+    }
+
+    /// A string, from its first escape to behind its last byte.
+    #[cold]
+    fn escaped(&mut self) -> Option<bool> {
         loop {
-            self.plain();
+            self.takes(b'\\')?;
             match self.peek()? {
-                b'"' => {
-                    self.at += 1;
-                    return Some(is_escaped);
-                }
-                b'\\' => {
-                    is_escaped = true;
-                    match self.bytes.get(self.at + 1)? {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
-                        b'u' => {
-                            let digits = self.bytes.get(self.at + 2..self.at + 6)?;
-                            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                                return None;
-                            }
-                            self.at += 6;
-                        }
-                        _ => return None,
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+                b'u' => {
+                    let digits = self.bytes.get(self.at + 1..self.at + 5)?;
+                    if !digits.iter().all(u8::is_ascii_hexdigit) {
+                        return None;
                     }
+                    self.at += 5;
                 }
                 _ => return None,
             }
-        }
-    }
-
-    /// Goes to the next byte that means something in a string, or may not stand there.
-    fn plain(&mut self) {
-        // Most strings are short; the others are tokens of a kilobyte or two.
-        for _ in 0..4 {
-            let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() else {
-                break;
-            };
-            let special = special_in(u64::from_le_bytes(*chunk));
-            if special != 0 {
-                self.at += special.trailing_zeros() as usize / 8;
-                return;
+            self.at += plain_length(self.rest());
+            if self.takes(b'"').is_some() {
+                return Some(true);
             }
-            self.at += 8;
         }
-        let rest = &self.bytes[self.at..];
-        let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-        let plain = &rest[..plain];
-        // Without a way out in the middle it is done in large steps.
-        let has_control = plain
-            .iter()
-            .fold(false, |found, byte| found | is_control(*byte));
-        let length = if has_control {
-            plain.iter().take_while(|byte| !is_control(**byte)).count()
-        } else {
-            plain.len()
-        };
-        self.at += length;
     }
 }
 
-fn is_control(byte: u8) -> bool {
-    byte < 0x20
+/// How far it is to the next byte that means something in a string, or may not stand there.
+#[inline]
+fn plain_length(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some((chunk, behind)) = rest.split_first_chunk::<16>() {
+        if has_special(chunk) {
+            return bytes.len() - rest.len() + first_special(chunk);
+        }
+        rest = behind;
+        // Most strings are short; the others are tokens of a kilobyte or two.
+        if bytes.len() - rest.len() == 64 {
+            while let Some((chunk, behind)) = rest.split_first_chunk::<64>()
+                && !has_special(chunk)
+            {
+                rest = behind;
+            }
+        }
+    }
+    let plain = rest.iter().take_while(|byte| !is_special(**byte)).count();
+    bytes.len() - rest.len() + plain
 }
 
-/// Marks the special bytes among eight, in the highest bit of each. Exact for the first of them.
-fn special_in(eight: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
-    let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
-    below(eight, 0x20) | equal(b'"') | equal(b'\\')
+/// Quote, backslash or control character.
+fn is_special(byte: u8) -> bool {
+    // So that the quote follows the control characters.
+    byte ^ 2 <= b'"' ^ 2 || byte == b'\\'
+}
+
+/// Without a way out in the middle: so it is done in large steps.
+fn has_special<const N: usize>(chunk: &[u8; N]) -> bool {
+    let special = chunk.iter().map(|byte| is_special(*byte));
+    special.fold(false, |found, is_special| found | is_special)
+}
+
+/// Where the first special byte stands, of which there is one.
+fn first_special(chunk: &[u8; 16]) -> usize {
+    const ONES: u128 = u128::MAX / 255;
+    let repeated = |byte: u8| ONES * u128::from(byte);
+    // Marks bytes in their highest bit. Exact for the first one: only behind it is there a carry.
+    let below = |word: u128, limit: u8| word.wrapping_sub(repeated(limit)) & !word;
+    let word = u128::from_le_bytes(*chunk);
+    let special = below(word ^ repeated(2), (b'"' ^ 2) + 1) | below(word ^ repeated(b'\\'), 1);
+    (special & repeated(0x80)).trailing_zeros() as usize / 8
 }
 
 /// The members of an object, as they come.
-#[derive(Default)]
 struct Members {
     found: Vec<Member>,
     /// Of their names, as they are written.
@@ -432,6 +462,16 @@ struct Members {
 }
 
 impl Members {
+    fn new() -> Self {
+        // More than most objects have.
+        const ROOM: usize = 16;
+        Self {
+            found: Vec::with_capacity(ROOM),
+            hashes: Vec::with_capacity(ROOM),
+            has_escapes: false,
+        }
+    }
+
     fn push(&mut self, text: &str, name: Name, value: Range<usize>, known: Known) {
         self.hashes.push(hash(text[name.range.clone()].as_bytes()));
         self.has_escapes |= name.is_escaped;
@@ -474,15 +514,26 @@ impl Members {
 }
 
 /// Tells names apart that differ, mostly; where it does not, they are compared.
-fn hash(name: &[u8]) -> u64 {
-    let mix = |hash: u64, word: u64| {
-        let hash = (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        hash ^ (hash >> 32)
+pub(crate) fn hash(name: &[u8]) -> u64 {
+    // The words of the fraction of the golden ratio.
+    const SALT: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xF39C_C060_5CED_C834];
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are meant")]
+    let mix = |hash: u64, chunk: &[u8; 16]| {
+        let word = u128::from_le_bytes(*chunk);
+        let (low, high) = (word as u64, (word >> 64) as u64);
+        let product = u128::from(low ^ SALT[0] ^ hash) * u128::from(high ^ SALT[1]);
+        product as u64 ^ (product >> 64) as u64
     };
-    let (words, rest) = name.as_chunks::<8>();
-    let hash = words.iter().fold(name.len() as u64, |hash, word| {
-        mix(hash, u64::from_le_bytes(*word))
-    });
-    rest.iter()
-        .fold(hash, |hash, byte| mix(hash, u64::from(*byte)))
+    let (chunks, rest) = name.as_chunks::<16>();
+    let hash = chunks.iter().fold(name.len() as u64, mix);
+    match name.last_chunk::<16>() {
+        _ if rest.is_empty() => hash,
+        // Some of it for the second time.
+        Some(end) => mix(hash, end),
+        None => {
+            let mut padded = [0; 16];
+            padded[..rest.len()].copy_from_slice(rest);
+            mix(hash, &padded)
+        }
+    }
 }

@@ -1,12 +1,12 @@
 use std::fmt;
-use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::stat::{FileStat, fstat, lstat};
+use nix::sys::stat::{FileStat, lstat};
+use rustix::buffer::spare_capacity;
 use zeroize::Zeroizing;
 
 use super::atomic_file::{self, Written};
@@ -109,18 +109,23 @@ impl FilePersistence {
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// Reads a file that is so long.
+    /// Reads a file that is so long, mostly in one system call: its end is not looked for, because
+    /// a look at the file afterwards tells whether its length has changed.
     fn read(&self, file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
-        let length = u64::try_from(length).unwrap_or(0);
-        if length > self.max_bytes {
+        if u64::try_from(length).is_ok_and(|length| length > self.max_bytes) {
             return Err(self.too_large());
         }
-        // One byte more than expected, so that a file that grew shows it and is never copied.
-        let most = length + 1;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
-        file.take(most)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("reading", &self.path, error))?;
+        let length = usize::try_from(length).map_err(|_| self.too_large())?;
+        // Room for one byte more than expected, so that a file that grew shows it and is never
+        // copied.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
+        while bytes.len() < length {
+            match rustix::io::read(file, spare_capacity(&mut bytes)) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(Error::io("reading", &self.path, errno)),
+            }
+        }
         Ok(bytes)
     }
 
@@ -146,13 +151,15 @@ impl FilePersistence {
         // Its age is that before reading: what changes later must not go unnoticed.
         let stamp = Stamp::of(&stat);
         let bytes = self.read(&file, stat.st_size)?;
-        let after = fstat(&file).map_err(|errno| Error::io("looking at", &path, errno))?;
-        if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
+        let after = rustix::fs::fstat(&file);
+        let after = after.map_err(|errno| Error::io("looking at", &path, errno))?;
+        if stamp != Stamp::of_held(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length())
+        {
             let text = format!("{} changed while it was read: try again", self.location());
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
         if *path == *self.path {
-            self.held.hold(file, &after);
+            self.held.hold(file, &stat);
         }
         Ok(Loaded { bytes, stamp })
     }

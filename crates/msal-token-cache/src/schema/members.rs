@@ -12,10 +12,15 @@ use crate::document::{Json, Writer, each_member};
 pub(crate) struct Members<'s>(Vec<Member<'s>>);
 
 struct Member<'s> {
-    name: Cow<'s, str>,
-    /// The name as it stands in the text.
-    name_json: &'s str,
+    name: Json<'s>,
     value: Json<'s>,
+}
+
+impl<'s> Member<'s> {
+    /// A name that has no meaning as text stands for itself.
+    fn name(&self) -> Cow<'s, str> {
+        self.name.decoded().unwrap_or(Cow::Borrowed(self.name.text))
+    }
 }
 
 impl<'s> Members<'s> {
@@ -23,11 +28,7 @@ impl<'s> Members<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
         let mut members = Vec::with_capacity(16);
         each_member(json, |name, value| {
-            members.push(Member {
-                name: name.decoded().unwrap_or(Cow::Borrowed(name.text)),
-                name_json: name.text,
-                value,
-            });
+            members.push(Member { name, value });
         })?;
         Some(Self(members))
     }
@@ -37,7 +38,7 @@ impl<'s> Members<'s> {
         self.0
             .iter()
             .rev()
-            .find(|member| member.name == name)
+            .find(|member| member.name() == name)
             .map(|member| member.value)
     }
 
@@ -90,17 +91,17 @@ impl<'s> Members<'s> {
         }
         let mut entry = EntryWriter::new();
         for (position, member) in self.0.iter().enumerate() {
-            let name = &member.name;
+            let name = member.name();
             if self.0[position + 1..]
                 .iter()
-                .any(|later| later.name == *name)
+                .any(|later| later.name() == name)
             {
                 continue;
             }
-            match changes.iter().find(|(changed, _)| changed == name) {
-                Some((_, Some(text))) => entry.name(member.name_json).push_string(text),
+            match changes.iter().find(|(changed, _)| *changed == name) {
+                Some((_, Some(text))) => entry.name(member.name.text).push_string(text),
                 Some((_, None)) => {}
-                None => entry.name(member.name_json).push(member.value.text),
+                None => entry.name(member.name.text).push(member.value.text),
             }
         }
         for (name, text) in changes.iter().filter(|(name, _)| !self.has(name)) {

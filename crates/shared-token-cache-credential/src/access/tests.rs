@@ -42,7 +42,7 @@ fn find_for(
         client_id: None,
     };
     let (snapshot, authority) = (snapshot(cache), authority());
-    let terms = Terms::new(&snapshot, &authority, &chosen, at(NOW));
+    let terms = Terms::new(&Reading::new(&snapshot, &authority, at(NOW)), &chosen);
     let query = Query {
         scopes,
         tenant: Tenant::Home(ORGANIZATIONS),

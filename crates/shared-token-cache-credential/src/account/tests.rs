@@ -35,7 +35,12 @@ fn chosen(cache: &CacheBuilder, username: &str, tenant_id: &str) -> Result<Chose
         tenant_id: given(tenant_id),
     };
     let whose = Whose::Filtered(filter);
-    choose(&snapshot(cache), &authority(), &whose, at(NOW))
+    choose_in(cache, &whose)
+}
+
+fn choose_in(cache: &CacheBuilder, whose: &Whose) -> Result<Chosen, NotChosen> {
+    let (snapshot, authority) = (snapshot(cache), authority());
+    choose(&Reading::new(&snapshot, &authority, at(NOW)), whose)
 }
 
 #[track_caller]
@@ -211,8 +216,7 @@ fn the_account_of_a_record_is_found_by_id_and_name_and_needs_no_refresh_token() 
         .account(&ada(), "login.windows.net", &ada().utid)
         .with("username", json!("Ada@Contoso.example"))
         .account(&bob(), CLOUD, &bob().utid);
-    let chosen =
-        |cache: &CacheBuilder, whose| choose(&snapshot(cache), &authority(), &whose, at(NOW));
+    let chosen = |cache: &CacheBuilder, whose| choose_in(cache, &whose);
     for username in ["ada@contoso.example", ""] {
         let chosen = chosen(&cache, record(&id, username)).unwrap();
         assert_eq!(chosen.home_account_id, id);
