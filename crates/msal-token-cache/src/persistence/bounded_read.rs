@@ -1,0 +1,30 @@
+//! A file is read as long as it is said to be, and never beyond a limit.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use zeroize::Zeroizing;
+
+use crate::{Error, ErrorKind};
+
+/// Reads an open file that is said to be so long, mostly in one system call: its end is not looked
+/// for, because a look at the file afterwards tells whether its length has changed.
+pub(super) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0)));
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What is longer than the limit is not read at all.
+pub(super) fn too_large(location: &str, max_bytes: u64) -> Error {
+    let text = format!(
+        "{location} is larger than {max_bytes} bytes; it was not read (FilePersistence::with_max_bytes sets the limit)"
+    );
+    Error::new(ErrorKind::TooLarge, text)
+}
+
+/// What was read may be of two contents.
+pub(super) fn changing(location: &str) -> Error {
+    let text = format!("{location} changed while it was read: try again");
+    Error::new(ErrorKind::Corrupt, text)
+}
