@@ -337,6 +337,16 @@ struct SectionEdits {
     added: Vec<(String, Zeroizing<String>)>,
 }
 
+impl Drop for SectionEdits {
+    fn drop(&mut self) {
+        let changed = self.changed.values_mut().flatten();
+        let added = self.added.iter_mut().map(|(_, value)| value);
+        for value in changed.chain(added) {
+            wipe(std::mem::take(&mut **value).into_bytes());
+        }
+    }
+}
+
 impl Edits {
     /// Puts another value under the key at which the entry was found.
     pub(crate) fn replace(&mut self, section: Section, position: usize, value: Zeroizing<String>) {

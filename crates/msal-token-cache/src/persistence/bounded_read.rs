@@ -10,8 +10,10 @@ use crate::{Error, ErrorKind};
 /// Reads an open file that is said to be so long, mostly in one system call: its end is not looked
 /// for, because a look at the file afterwards tells whether its length has changed.
 pub(super) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0)));
-    file.take(length).read_to_end(&mut bytes)?;
+    // What says that it is empty may lie: files of the kernel do.
+    let most = length.max(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
