@@ -1,7 +1,7 @@
 //! A file is read as long as it is said to be, and never beyond a limit.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
 use zeroize::Zeroizing;
 
@@ -13,8 +13,28 @@ pub(super) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // What says that it is empty may lie: files of the kernel do.
     let most = length.max(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
-    file.take(most).read_to_end(&mut bytes)?;
+    fill(file, most, &mut bytes)?;
     Ok(bytes)
+}
+
+/// All at once: the standard library begins with small pieces where it does not know the length.
+#[cfg(unix)]
+fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    while (bytes.len() as u64) < most {
+        match rustix::io::read(file, rustix::buffer::spare_capacity(bytes)) {
+            Ok(0) => break,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    use io::Read;
+
+    file.take(most).read_to_end(bytes).map(drop)
 }
 
 /// What is longer than the limit is not read at all.
