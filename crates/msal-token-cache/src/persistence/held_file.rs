@@ -40,7 +40,10 @@ impl HeldFile {
 
     /// Holds nothing any more.
     pub(crate) fn let_go(&self) {
-        self.0.store(None);
+        // To look is cheaper than to exchange.
+        if self.0.load().is_some() {
+            self.0.store(None);
+        }
     }
 
     /// The stamp of the file at the path, if the held one can tell.
