@@ -105,7 +105,8 @@ fn missing(prerequisites: &[Prerequisite]) -> Vec<&'static str> {
         .collect()
 }
 
-fn answers(question: &[&str]) -> bool {
+/// Whether this command is there and succeeds.
+pub(crate) fn answers(question: &[&str]) -> bool {
     let mut program = Command::new(question[0]);
     let program = program
         .args(&question[1..])

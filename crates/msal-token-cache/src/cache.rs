@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 /// writes says in [`modify`](Self::modify) what to change, on top of whatever is there by then.
 ///
 /// ```
-/// # #[cfg(unix)]
+/// # #[cfg(any(unix, windows))]
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use msal_token_cache::{FilePersistence, TokenCache};
 ///
@@ -30,7 +30,7 @@ use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 /// }
 /// # Ok(())
 /// # }
-/// # #[cfg(not(unix))]
+/// # #[cfg(not(any(unix, windows)))]
 /// # fn main() {}
 /// ```
 ///

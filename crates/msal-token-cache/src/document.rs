@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::schema::Members;
+use crate::wipe::wipe;
 
 mod scan;
 mod splice;
@@ -312,14 +313,8 @@ impl Document {
 }
 
 impl Drop for Document {
-    /// Overwrites the text as `Zeroizing` does, but in large steps and not byte by byte: for a
-    /// large cache that took as long as reading it.
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut *self.text).into_bytes();
-        bytes.fill(0);
-        // Keeps the compiler from leaving out what nobody reads any more.
-        std::hint::black_box(&mut bytes);
-        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+        wipe(std::mem::take(&mut *self.text).into_bytes());
     }
 }
 
@@ -379,7 +374,7 @@ impl Edits {
 
     fn has_escaped_keys(&self) -> bool {
         let mut added = self.0.iter().flat_map(|edits| &edits.added);
-        added.any(|(key, _)| encode(key).contains('\\'))
+        added.any(|(key, _)| !scan::is_plain(key))
     }
 
     /// About what the edits add to a text.
@@ -418,6 +413,17 @@ impl Writer {
         self.0.push_str(text);
     }
 
+    /// Writes a text as a JSON string.
+    pub(crate) fn push_string(&mut self, text: &str) {
+        if scan::is_plain(text) {
+            self.push("\"");
+            self.push(text);
+            self.push("\"");
+        } else {
+            self.push(&encode(text));
+        }
+    }
+
     /// What was written so far.
     pub(crate) fn text(&self) -> &str {
         &self.0
@@ -446,11 +452,9 @@ pub(crate) fn decode_name(json: &str) -> Cow<'_, str> {
     clippy::expect_used,
     reason = "writing text into memory has no way to fail"
 )]
-pub(crate) fn encode(text: &str) -> Zeroizing<String> {
-    // No byte takes more than six when escaped, and mostly none is: the text never moves while it
-    // grows, and there is no more to overwrite than need be.
-    let is_plain = scan::is_plain(text);
-    let mut json = Vec::with_capacity(if is_plain { 1 } else { 6 } * text.len() + 2);
+fn encode(text: &str) -> Zeroizing<String> {
+    // No byte takes more than six when escaped: the text never moves while it grows.
+    let mut json = Vec::with_capacity(6 * text.len() + 2);
     serde_json::to_writer(&mut json, text).expect("a text can be written into memory");
     Zeroizing::new(String::from_utf8(json).expect("JSON is UTF-8"))
 }

@@ -66,6 +66,7 @@ mod redemption;
 mod schema;
 mod snapshot;
 mod transaction;
+mod wipe;
 
 pub use cache::TokenCache;
 pub use clock::{Clock, SystemClock};

@@ -50,7 +50,7 @@ impl Transaction {
 fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits) -> bool {
     let id = &*new.redeemed.home_account_id;
     let of_account: Vec<_> = parsed(document, Section::RefreshToken, id, RefreshToken::parse)
-        .filter(|(_, _, entry)| {
+        .filter(|(_, entry)| {
             entry.environment() == new.redeemed.environment && !entry.is_partitioned()
         })
         .collect();
@@ -58,7 +58,7 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
         let client_id = client_id.to_owned();
         of_account
             .iter()
-            .filter(move |(_, _, entry)| entry.client_id() == client_id)
+            .filter(move |(_, entry)| entry.client_id() == client_id)
     };
     if of_client(&new.redeemed.client_id).next().is_none() {
         return false;
@@ -78,11 +78,12 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
             .map(|family| ("family_id", Some(family))),
     );
     // An entry that holds another secret by now was rotated by somebody else: both are good.
-    let is_redeemed = |(_, _, entry): &&(usize, &str, RefreshToken<'_>)| {
+    let is_redeemed = |(_, entry): &&(usize, RefreshToken<'_>)| {
         entry.secret().expose_secret() == new.redeemed.secret.expose_secret()
     };
-    if let Some((position, json, _)) = of_client(&new.client_id).find(is_redeemed) {
-        change(Section::RefreshToken, *position, json, &rotation, edits);
+    if let Some((position, entry)) = of_client(&new.client_id).find(is_redeemed) {
+        let members = entry.members();
+        change(Section::RefreshToken, *position, members, &rotation, edits);
     } else if of_client(&new.client_id).next().is_none() {
         // Another application of the family redeemed it: the new token is that one's.
         let mut members = vec![
@@ -124,11 +125,9 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     ];
     let id = &*new.redeemed.home_account_id;
     let of_account: Vec<_> = parsed(document, Section::AccessToken, id, AccessToken::parse)
-        .filter(|(_, _, entry)| same_cloud(entry.environment(), &new.redeemed.environment))
+        .filter(|(_, entry)| same_cloud(entry.environment(), &new.redeemed.environment))
         .collect();
-    let has_same_scopes = |entry: &AccessToken<'_>| {
-        entry.target().contains(target.scopes()) && target.contains(entry.target().scopes())
-    };
+    let has_same_scopes = |entry: &AccessToken<'_>| entry.target().is_same_as(&target);
     // An entry beside which the new one must not stand.
     let is_rival = |entry: &AccessToken<'_>| {
         entry.client_id() == new.client_id
@@ -138,19 +137,19 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     };
     let (rivals, others): (Vec<_>, Vec<_>) = of_account
         .into_iter()
-        .partition(|(_, _, entry)| is_rival(entry));
+        .partition(|(_, entry)| is_rival(entry));
     // A peer asked later than we did: what it got stays, and ours is not wanted.
     let (newer, rivals): (Vec<_>, Vec<_>) = rivals
         .into_iter()
-        .partition(|(_, _, entry)| is_newer(entry, new, &target));
+        .partition(|(_, entry)| is_newer(entry, new, &target));
     let is_outdone = !newer.is_empty();
-    let place = rivals.iter().find(|(_, _, entry)| {
+    let place = rivals.iter().find(|(_, entry)| {
         !is_outdone && entry.environment() == new.redeemed.environment && has_same_scopes(entry)
     });
-    let kept = place.map(|(position, ..)| *position);
+    let kept = place.map(|(position, _)| *position);
     let expired = others.iter().chain(&newer);
-    let expired = expired.filter(|(_, _, entry)| entry.expires_on() < new.cached_at);
-    for (position, ..) in rivals.iter().chain(expired) {
+    let expired = expired.filter(|(_, entry)| entry.expires_on() < new.cached_at);
+    for (position, _) in rivals.iter().chain(expired) {
         if Some(*position) != kept {
             edits.remove(Section::AccessToken, *position);
         }
@@ -158,8 +157,9 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     if is_outdone {
         return;
     }
-    if let Some((position, json, _)) = place {
-        return change(Section::AccessToken, *position, json, &members, edits);
+    if let Some((position, entry)) = place {
+        let known = entry.members();
+        return change(Section::AccessToken, *position, known, &members, edits);
     }
     let key = key::access_token(
         &new.redeemed.home_account_id,
@@ -185,30 +185,30 @@ fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> b
 fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edits: &mut Edits) {
     let id = &*new.redeemed.home_account_id;
     let of_account: Vec<_> = parsed(document, Section::Account, id, Account::parse)
-        .filter(|(_, _, entry)| same_cloud(entry.environment(), &new.redeemed.environment))
+        .filter(|(_, entry)| same_cloud(entry.environment(), &new.redeemed.environment))
         .collect();
     // What the ID token leaves out, the account's entries for other tenants may know: the last one
     // best, for entries come oldest first.
-    let newest_first = || of_account.iter().rev().map(|(_, _, entry)| entry);
+    let newest_first = || of_account.iter().rev().map(|(_, entry)| entry);
     let known_name = newest_first().find_map(Account::username);
     let source = newest_first().find_map(Account::account_source);
-    let ours = of_account.iter().find(|(_, _, entry)| {
+    let ours = of_account.iter().find(|(_, entry)| {
         entry.environment() == new.redeemed.environment && entry.realm() == new.realm
     });
-    let own_name = ours.and_then(|(_, _, entry)| entry.username());
+    let own_name = ours.and_then(|(_, entry)| entry.username());
     let name = identity
         .username
         .as_deref()
         .or(own_name.as_deref())
         .or(known_name.as_deref());
     let local_id = identity.local_account_id.as_deref();
-    if let Some((position, json, _)) = ours {
+    if let Some((position, entry)) = ours {
         let known = [("local_account_id", local_id), ("username", name)];
         let known: Vec<_> = known
             .into_iter()
             .filter(|(_, text)| text.is_some())
             .collect();
-        return change(Section::Account, *position, json, &known, edits);
+        return change(Section::Account, *position, entry.members(), &known, edits);
     }
     let members = [
         ("home_account_id", Some(&*new.redeemed.home_account_id)),
@@ -249,8 +249,8 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
         &new.realm,
     );
     let id = &new.redeemed.home_account_id;
-    let mut entries = document.entries_of(Section::IdToken, id);
-    let ours = entries.find(|(_, json)| Members::parse(json).is_some_and(|e| is_ours(&e)));
+    let mut entries = parsed(document, Section::IdToken, id, Members::parse);
+    let ours = entries.find(|(_, entry)| is_ours(entry));
     change_or_add(document, Section::IdToken, ours, key, &members, edits);
 }
 
@@ -268,20 +268,22 @@ fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) 
         entry.is("environment", &new.redeemed.environment) && entry.is("client_id", &new.client_id)
     };
     let key = key::app_metadata(&new.redeemed.environment, &new.client_id);
-    let mut entries = document.entries(Section::AppMetadata).enumerate();
-    let ours = entries.find(|(_, json)| Members::parse(json).is_some_and(|e| is_ours(&e)));
+    let entries = document.entries(Section::AppMetadata).enumerate();
+    let mut entries =
+        entries.filter_map(|(position, json)| Some((position, Members::parse(json)?)));
+    let ours = entries.find(|(_, entry)| is_ours(entry));
     change_or_add(document, Section::AppMetadata, ours, key, &members, edits);
 }
 
-/// The entries of an account in a section that can be read, with their positions and texts.
+/// The entries of an account in a section that can be read, with their positions.
 fn parsed<'d, E: 'd>(
     document: &'d Document,
     section: Section,
     home_account_id: &'d str,
     parse: impl Fn(&'d str) -> Option<E> + 'd,
-) -> impl Iterator<Item = (usize, &'d str, E)> {
+) -> impl Iterator<Item = (usize, E)> {
     let entries = document.entries_of(section, home_account_id);
-    entries.filter_map(move |(position, json)| Some((position, json, parse(json)?)))
+    entries.filter_map(move |(position, json)| Some((position, parse(json)?)))
 }
 
 type MemberTexts<'a> = [(&'a str, Option<&'a str>)];
@@ -289,13 +291,13 @@ type MemberTexts<'a> = [(&'a str, Option<&'a str>)];
 fn change_or_add(
     document: &Document,
     section: Section,
-    ours: Option<(usize, &str)>,
+    ours: Option<(usize, Members<'_>)>,
     key: String,
     members: &MemberTexts<'_>,
     edits: &mut Edits,
 ) {
     match ours {
-        Some((position, json)) => change(section, position, json, members, edits),
+        Some((position, entry)) => change(section, position, &entry, members, edits),
         None => add(document, section, key, members, edits),
     }
 }
@@ -303,11 +305,11 @@ fn change_or_add(
 fn change(
     section: Section,
     position: usize,
-    json: &str,
+    entry: &Members<'_>,
     members: &MemberTexts<'_>,
     edits: &mut Edits,
 ) {
-    if let Some(entry) = Members::parse(json).and_then(|entry| entry.with(members)) {
+    if let Some(entry) = entry.with(members) {
         edits.replace(section, position, entry);
     }
 }

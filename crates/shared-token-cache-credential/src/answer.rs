@@ -1,6 +1,8 @@
 //! What a token endpoint's answer means. Pure: it judges an answer against what was asked, and
 //! never shows any of the body.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -8,9 +10,10 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use msal_token_cache::{AccessToken, Identity, RedeemedToken, Redemption};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use token_credential::{Error, ErrorKind, Secret};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::authority::Authority;
 use crate::refusal::{Refusal, is_transient};
@@ -72,10 +75,12 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     };
     let body = reply.body();
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let members: Members =
-        serde_json::from_slice(body).map_err(|_| unusable("is not a JSON object"))?;
+    let not_an_object = || unusable("is not a JSON object");
+    let body = std::str::from_utf8(body).map_err(|_| not_an_object())?;
+    let members: Members<'_> = serde_json::from_str(body).map_err(|_| not_an_object())?;
     if members.has("error") {
-        return Err(NoToken::Refused(Box::new(Refusal::read(reply, &members.0))));
+        let members = serde_json::from_str(body).map_err(|_| not_an_object())?;
+        return Err(NoToken::Refused(Box::new(Refusal::read(reply, &members))));
     }
     if !(200..300).contains(&status) {
         return Err(unusable("says neither yes nor why not"));
@@ -83,7 +88,9 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     let access_token = members
         .text("access_token")
         .ok_or_else(|| unusable("has no access_token"))?;
-    if !access_token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // Without a way out in the middle it is done in large steps.
+    let is_graphic = |so_far, byte: u8| so_far & byte.is_ascii_graphic();
+    if !access_token.bytes().fold(true, is_graphic) {
         return Err(unusable("has an access_token that no header can carry"));
     }
     // A token of another type is of no use without a key that we do not have.
@@ -103,16 +110,16 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     }
     let id_token = members
         .text("id_token")
-        .and_then(|token| Some((token, IdClaims::decode(token)?)));
+        .and_then(|token| Some((IdClaims::decode(&token)?, token)));
     let tid = id_token
         .as_ref()
-        .and_then(|(_, claims)| claims.tid.as_deref());
+        .and_then(|(claims, _)| claims.tid.as_deref());
     if is_guid(asked.tenant) && tid.is_some_and(|tid| !tid.eq_ignore_ascii_case(asked.tenant)) {
         return Err(unusable("is for another tenant, and nothing was stored"));
     }
 
     let realm = realm(asked.tenant, tid, client_info.as_ref());
-    let target = asked.request.target(members.text("scope"));
+    let target = asked.request.target(members.text("scope").as_deref());
     let mut redemption = Redemption::new(
         asked.token.clone(),
         realm,
@@ -134,7 +141,7 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     if let Some(family_id) = members.text("foci") {
         redemption = redemption.with_family_id(family_id);
     }
-    if let Some((token, claims)) = id_token {
+    if let Some((claims, token)) = id_token {
         let identity = Identity::new(
             Secret::new(token),
             claims.oid.or(claims.sub),
@@ -164,26 +171,39 @@ fn after(time: SystemTime, seconds: u64) -> SystemTime {
     time + Duration::from_secs(seconds).min(AccessToken::LONGEST_LIFE)
 }
 
-/// The members of an answer; what they hold is overwritten when they go.
+/// The members of an answer, each as it stands there: what is secret is copied once, when it is
+/// taken into custody.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Members(Map<String, Value>);
+struct Members<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
 
-impl Members {
+impl<'a> Members<'a> {
     /// Whether a member is there, whatever it says.
     fn has(&self, name: &str) -> bool {
-        self.0.get(name).is_some()
+        self.0.contains_key(name)
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+    /// What a member says; what is there and means nothing is an error.
+    fn value<T: Deserialize<'a>>(&self, name: &str) -> Option<serde_json::Result<T>> {
+        let json = self.0.get(name)?;
+        Some(serde_json::from_str(json.get()))
+    }
+
+    /// The text of a member that is a string and not empty.
+    fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        let json = self.0.get(name)?.get();
+        let text = match json.strip_prefix('"')?.strip_suffix('"')? {
+            plain if !plain.contains('\\') => Cow::Borrowed(plain),
+            _ => Cow::Owned(serde_json::from_str(json).ok()?),
+        };
+        (!text.is_empty()).then_some(text)
     }
 
     /// Whether the token is presented as it is, which is also meant when nothing is said.
     fn is_bearer(&self) -> bool {
-        match self.0.get("token_type") {
-            None | Some(Value::Null) => true,
-            Some(Value::String(token_type)) => {
+        match self.value("token_type") {
+            None | Some(Ok(Value::Null)) => true,
+            Some(Ok(Value::String(token_type))) => {
                 token_type.is_empty() || token_type.eq_ignore_ascii_case("Bearer")
             }
             Some(_) => false,
@@ -192,7 +212,7 @@ impl Members {
 
     /// A number of seconds, as a number or a text; nothing that is not a time.
     fn seconds(&self, name: &str) -> Option<u64> {
-        match self.0.get(name)? {
+        match self.value(name)?.ok()? {
             Value::Number(number) => number
                 .as_u64()
                 .or_else(|| number.as_f64().map(whole_seconds)),
@@ -217,24 +237,14 @@ impl Members {
     /// Whose token it is, if the answer says so. What is there and says nothing is an error: the
     /// answer could be anybody's.
     fn client_info(&self) -> Result<Option<ClientInfo>, &'static str> {
-        match self.0.get("client_info") {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => decode_base64(text)
+        match self.value("client_info") {
+            None | Some(Ok(Value::Null)) => Ok(None),
+            Some(Ok(Value::String(text))) if text.is_empty() => Ok(None),
+            Some(Ok(Value::String(text))) => decode_base64(&text)
                 .and_then(|json| serde_json::from_slice(&json).ok())
                 .map(Some)
                 .ok_or("names an account that cannot be read, and nothing was stored"),
             Some(_) => Err("names an account in no known way, and nothing was stored"),
-        }
-    }
-}
-
-impl Drop for Members {
-    fn drop(&mut self) {
-        for (_, value) in &mut self.0 {
-            if let Value::String(text) = value {
-                text.zeroize();
-            }
         }
     }
 }

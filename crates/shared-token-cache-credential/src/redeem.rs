@@ -105,14 +105,16 @@ impl Inner {
         request: &Request,
         purpose: Purpose,
     ) -> Result<Option<AccessTokenInfo>> {
+        if !request.allows_cached() {
+            return Ok(None);
+        }
         let view = self.view(store, Freshness::Latest).await?;
-        let found = self.cached(store, &view, request)?;
         let is_good = |token: &AccessTokenInfo| {
             purpose == Purpose::Answer || self.is_current(token, self.clock.now())
         };
-        Ok(match found {
-            Found::Hit(token) if request.allows_cached() => Some(token).filter(is_good),
-            _ => None,
+        Ok(match self.cached(store, &view, request)? {
+            Found::Hit(token) => Some(token).filter(is_good),
+            Found::Miss(_) => None,
         })
     }
 

@@ -9,6 +9,9 @@ use crate::tenant::{Tenants, check_tenant};
 /// token that names tenant and user.
 const ADDED_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
 
+/// The claims of a client that can handle Continuous Access Evaluation.
+const CAPABILITY: &str = r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#;
+
 /// A checked call, as long as it may be answered on the spot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'a> {
@@ -115,14 +118,14 @@ impl Request {
     /// The value of the form's `claims`: the caller's, and the client capability `cp1` where the
     /// store is for tokens with Continuous Access Evaluation.
     pub(crate) fn claims_field(&self, store_is_for_cae: bool) -> Option<String> {
-        if !store_is_for_cae {
-            return self.claims.clone();
+        match self.claims.as_deref() {
+            claims if !store_is_for_cae => claims.map(str::to_owned),
+            None => Some(CAPABILITY.to_owned()),
+            Some(claims) => {
+                let claims = parse_claims(claims).unwrap_or_default();
+                Some(with_capability(claims).to_string())
+            }
         }
-        let claims = self
-            .claims
-            .as_deref()
-            .and_then(|claims| parse_claims(claims).ok());
-        Some(with_capability(claims.unwrap_or_default()).to_string())
     }
 
     /// The scopes that a token is good for which the server issued for `granted`: what it said,

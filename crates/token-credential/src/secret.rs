@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 /// A text that must not be seen: an access token, a refresh token, an ID token.
 ///
@@ -19,17 +19,28 @@ use zeroize::Zeroizing;
 /// assert_eq!(format!("{secret:?}"), "Secret");
 /// ```
 #[derive(Clone)]
-pub struct Secret(Arc<Zeroizing<String>>);
+pub struct Secret(Arc<Text>);
+
+struct Text(String);
 
 impl Secret {
     /// Takes a text into custody.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Arc::new(Zeroizing::new(text.into())))
+        Self(Arc::new(Text(text.into())))
     }
 
     /// The text itself. Do not log it, print it or put it into an error.
     pub fn expose_secret(&self) -> &str {
-        &self.0
+        &self.0.0
+    }
+}
+
+impl Drop for Text {
+    /// In large steps: a `String` that zeroizes itself goes byte by byte.
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.0).into_bytes();
+        bytes.as_mut_slice().zeroize();
+        bytes.spare_capacity_mut().zeroize();
     }
 }
 

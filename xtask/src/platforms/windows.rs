@@ -14,6 +14,14 @@ const TRIPLE: &str = "x86_64-pc-windows-gnu";
 const GCC: &str = "x86_64-w64-mingw32-gcc";
 /// Debian's `wine64` has no program of this name on the path.
 const WINE: &str = "/usr/lib/wine/wine64";
+/// Has Linux lay out a program's memory without chance, and so for all that it starts.
+///
+/// Every process of Wine needs the page at 0x7ffe0000. Debian's has no preloader that keeps it
+/// free, and its loader lies at 0x7d000000: within 1 GiB behind that, chance puts the heap. Where
+/// it covers the page, which it does in one process of some thousands, that process ends before it
+/// has begun, and `CreateProcess` says "Internal error" (1359). Without chance, the heap begins
+/// right behind the loader.
+const WITHOUT_CHANCE: &[&str] = &["setarch", "--addr-no-randomize"];
 
 const PREREQUISITES: &[Prerequisite] = &[
     (&[GCC, "--version"], &["gcc-mingw-w64-x86-64"]),
@@ -29,13 +37,10 @@ pub(crate) fn run() -> Result<Tally> {
     prerequisites::provide(RUST)?;
     prerequisites::provide(PREREQUISITES)?;
     standard_library::provide(TRIPLE)?;
-    make_prefix()?;
-    let target = target()?;
-    left_out::print(&target, |program| {
-        let mut wine = Command::new(WINE);
-        wine.arg(program).envs(wines()?);
-        Ok(wine)
-    })?;
+    let wine = wine();
+    make_prefix(&wine)?;
+    let target = target(&wine)?;
+    left_out::print(&target, |program| under(&wine, &[program]))?;
     let mut tally = target.check(&[&[
         "clippy",
         "--workspace",
@@ -49,7 +54,28 @@ pub(crate) fn run() -> Result<Tally> {
     Ok(tally)
 }
 
-fn target() -> Result<Target> {
+/// The words that a command under Wine begins with.
+fn wine() -> Vec<&'static str> {
+    if prerequisites::answers(&[WITHOUT_CHANCE, &["true"]].concat()) {
+        [WITHOUT_CHANCE, &[WINE]].concat()
+    } else {
+        // The sandboxes of some containers allow no program to ask for this.
+        println!(
+            "`{}` is refused here: now and then a process will not start",
+            WITHOUT_CHANCE.join(" ")
+        );
+        vec![WINE]
+    }
+}
+
+/// A command under Wine.
+fn under(wine: &[&str], arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(wine[0]);
+    command.args(&wine[1..]).args(arguments).envs(wines()?);
+    Ok(command)
+}
+
+fn target(wine: &[&str]) -> Result<Target> {
     let prefix = format!("CARGO_TARGET_{}", super::variable(TRIPLE));
     let certificates = folder()?.join("certificates.o");
     command::run(
@@ -62,7 +88,7 @@ fn target() -> Result<Target> {
     let linker = fs::canonicalize("xtask/platforms/windows-linker")?;
     let mut environment = vec![
         (format!("{prefix}_LINKER"), linker.display().to_string()),
-        (format!("{prefix}_RUNNER"), WINE.to_owned()),
+        (format!("{prefix}_RUNNER"), wine.join(" ")),
         (
             "CERTIFICATES".to_owned(),
             certificates.display().to_string(),
@@ -92,14 +118,14 @@ fn prefix() -> Result<PathBuf> {
     Ok(folder()?.join("wine"))
 }
 
-fn make_prefix() -> Result {
+fn make_prefix(wine: &[&str]) -> Result {
     let stamp = prefix()?.join("is-complete");
     if stamp.exists() {
         return Ok(());
     }
     fs::create_dir_all(prefix()?)?;
     for arguments in [&["wineboot", "--init"][..], &["winecfg", "-v", "win10"]] {
-        command::run(Command::new(WINE).args(arguments).envs(wines()?))?;
+        command::run(&mut under(wine, arguments)?)?;
     }
     let system = prefix()?.join("drive_c/windows/system32");
     let mut gcc = Command::new(GCC);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Document, Entries, Known, Member, Section, SectionEdits, Writer, encode, scan};
+use super::{Document, Entries, Known, Member, Section, SectionEdits, Writer, scan};
 
 /// An edited text under construction.
 pub(super) struct Splice<'d> {
@@ -37,6 +37,13 @@ impl<'d> Splice<'d> {
         let start = self.out.text().len();
         self.out.push(text);
         start..start + text.len()
+    }
+
+    /// The same as a JSON string.
+    fn put_string(&mut self, text: &str) -> Range<usize> {
+        let start = self.out.text().len();
+        self.out.push_string(text);
+        start..self.out.text().len()
     }
 
     /// Where a part of the old text will stand that is not done yet, if all before it is copied.
@@ -147,7 +154,7 @@ impl<'d> Splice<'d> {
             } else {
                 ",\n        "
             });
-            let name = self.put(&encode(key));
+            let name = self.put_string(key);
             self.put(": ");
             added.push(self.entry(name, value));
         }
@@ -165,7 +172,7 @@ impl<'d> Splice<'d> {
         is_first: bool,
     ) -> (Member, Entries) {
         self.put(if is_first { "\n    " } else { ",\n    " });
-        let name = self.put(&encode(section.name()));
+        let name = self.put_string(section.name());
         self.put(": ");
         let start = self.put("{").start;
         let added = self.add(edits, true);

@@ -16,6 +16,8 @@ pub(crate) struct Courtesy {
 const USUAL: Duration = Duration::from_millis(5);
 /// Nobody waits for longer than this, however slow the disk is.
 const LONGEST: Duration = Duration::from_millis(50);
+/// Whoever writes without a pause must not keep us out by our own courtesy.
+pub(super) const COURTESY_IN_SUM: Duration = Duration::from_millis(200);
 
 impl Default for Courtesy {
     fn default() -> Self {

@@ -2,17 +2,19 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::process::{self, Place};
 use super::protocol::Holder;
 use crate::clock::{Clock, SystemClock};
+use crate::{Error, ErrorKind};
 
 /// What the holder writes into the lock file. Peers write `<pid> <name>`; ours goes on with what
 /// tells whether the pid means anything here.
 #[derive(Default)]
 pub(super) struct Signature {
-    pub(super) pid: Option<u32>,
+    pid: Option<u32>,
     place: Option<Place>,
     is_of_this_crate: bool,
 }
@@ -80,5 +82,18 @@ impl Signature {
             in_our_sight,
             age: now.saturating_sub(changed),
         }
+    }
+
+    /// The error of one who has waited for so long for the lock at this path.
+    pub(super) fn in_the_way(&self, path: &Path, waited: Duration) -> Error {
+        let holder = match self.pid {
+            Some(pid) => format!("process {pid}"),
+            None => "a program that left no name".to_owned(),
+        };
+        let text = format!(
+            "{holder} has held {} for {waited:?}; if no such program runs, delete that file",
+            path.display()
+        );
+        Error::new(ErrorKind::Locked, text)
     }
 }

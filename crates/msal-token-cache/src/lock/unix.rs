@@ -10,12 +10,12 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 
 use super::backoff::{Backoff, Stopwatch};
-use super::courtesy::Courtesy;
+use super::courtesy::{COURTESY_IN_SUM, Courtesy};
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use super::signature::Signature;
 use crate::clock::{Clock, SystemClock};
 use crate::persistence::{StoreLock, file_type, open_for_reading, uninterrupted};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// The lock of one cache, held until it is dropped.
 #[derive(Debug)]
@@ -28,9 +28,6 @@ pub(crate) struct FileLock {
     courtesy: Courtesy,
 }
 
-/// Whoever writes without a pause must not keep us out by our own courtesy.
-const COURTESY_IN_SUM: Duration = Duration::from_millis(200);
-
 /// So often is asked for the lock of a file that we created, although the time is over.
 const LAST_QUESTIONS: u32 = 100;
 
@@ -39,7 +36,7 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`] names the file and who is in it.
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and who is in it.
     pub(crate) fn acquire(
         path: &Path,
         cache: &Path,
@@ -98,7 +95,7 @@ impl FileLock {
                 }
             };
             if !go_on {
-                return Err(locked(path, timeout));
+                return Err(signature(path).in_the_way(path, timeout));
             }
         }
     }
@@ -230,23 +227,12 @@ pub(super) fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
     Ok((at_path.st_dev, at_path.st_ino) == (open.st_dev, open.st_ino))
 }
 
-fn locked(path: &Path, timeout: Duration) -> Error {
-    let signature = match open_for_reading(path) {
+/// What the lock file says to whoever could not have it.
+fn signature(path: &Path) -> Signature {
+    match open_for_reading(path) {
         Ok(Some(opened)) => Signature::in_file(&opened.file),
         _ => Signature::default(),
-    };
-    let holder = match signature.pid {
-        Some(pid) => format!("process {pid}"),
-        None => "a program that left no name".to_owned(),
-    };
-    Error::new(
-        ErrorKind::Locked,
-        format!(
-            "{holder} has held {} for {:?}; if no such program runs, delete that file",
-            path.display(),
-            timeout
-        ),
-    )
+    }
 }
 
 /// The kernel's locks on an open file: `flock` for the peers that use it and, on Linux, where the

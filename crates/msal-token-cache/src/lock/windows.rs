@@ -10,7 +10,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::backoff::{Backoff, Stopwatch};
-use super::courtesy::Courtesy;
+use super::courtesy::{COURTESY_IN_SUM, Courtesy};
 use super::delete::delete_when_closed;
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use super::signature::Signature;
@@ -18,7 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::persistence::{
     FileInformation, Sharing, StoreLock, is_in_use, open_for_asking, open_for_reading,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// The lock of one cache, held until it is dropped.
 ///
@@ -34,9 +34,6 @@ pub(crate) struct FileLock {
     courtesy: Courtesy,
 }
 
-/// Whoever writes without a pause must not keep us out by our own courtesy.
-const COURTESY_IN_SUM: Duration = Duration::from_millis(200);
-
 /// So often is asked for a file that may be about to go: that we may not have it looks the same.
 const DENIALS: u32 = 50;
 
@@ -45,7 +42,7 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`] names the file and who is in it.
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and who is in it.
     pub(crate) fn acquire(
         path: &Path,
         cache: &Path,
@@ -96,7 +93,7 @@ impl FileLock {
                 backoff.wait()
             };
             if !go_on {
-                return Err(locked(path, timeout));
+                return Err(signature(path).in_the_way(path, timeout));
             }
         }
     }
@@ -219,21 +216,10 @@ fn is_at(path: &Path, file: &File) -> io::Result<bool> {
     Ok(at_path.is_same_file(&FileInformation::of(file)?))
 }
 
-fn locked(path: &Path, timeout: Duration) -> Error {
-    let signature = match open_for_reading(path) {
+/// What the lock file says to whoever could not have it.
+fn signature(path: &Path) -> Signature {
+    match open_for_reading(path) {
         Ok(Some((file, _))) => Signature::in_file(&file),
         _ => Signature::default(),
-    };
-    let holder = match signature.pid {
-        Some(pid) => format!("process {pid}"),
-        None => "a program that left no name".to_owned(),
-    };
-    Error::new(
-        ErrorKind::Locked,
-        format!(
-            "{holder} has held {} for {:?}; if no such program runs, delete that file",
-            path.display(),
-            timeout
-        ),
-    )
+    }
 }

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, lstat};
-use rustix::buffer::spare_capacity;
 use rustix::fs::Stat;
 use zeroize::Zeroizing;
 
 use super::atomic_file::{self, Written};
 use super::held_file::HeldFile;
 use super::safe_open::{self, Opened, Owner};
-use super::{Loaded, Persistence, Stamp, StoreLock, ticks};
+use super::{Loaded, Persistence, Stamp, StoreLock, bounded_read, ticks};
 use crate::location;
 use crate::lock::{Courtesy, FileLock};
 use crate::{Error, ErrorKind, Result};
@@ -101,33 +100,13 @@ impl FilePersistence {
         path.into()
     }
 
-    fn too_large(&self) -> Error {
-        let text = format!(
-            "{} is larger than {} bytes; it was not read (FilePersistence::with_max_bytes sets the limit)",
-            self.location(),
-            self.max_bytes
-        );
-        Error::new(ErrorKind::TooLarge, text)
-    }
-
-    /// Reads a file that is so long, mostly in one system call: its end is not looked for, because
-    /// a look at the file afterwards tells whether its length has changed.
+    /// Reads a file that is so long.
     fn read(&self, file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
-        if u64::try_from(length).is_ok_and(|length| length > self.max_bytes) {
-            return Err(self.too_large());
+        let length = u64::try_from(length).unwrap_or(0);
+        if length > self.max_bytes {
+            return Err(bounded_read::too_large(&self.location(), self.max_bytes));
         }
-        let length = usize::try_from(length).map_err(|_| self.too_large())?;
-        // Room for one byte more than expected, so that a file that grew shows it and is never
-        // copied.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
-        while bytes.len() < length {
-            match rustix::io::read(file, spare_capacity(&mut bytes)) {
-                Ok(0) => break,
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(Error::io("reading", &self.path, errno)),
-            }
-        }
-        Ok(bytes)
+        bounded_read::read(file, length).map_err(|error| Error::io("reading", &self.path, error))
     }
 
     /// Sets the time of the file's last change to now, and leaves its content alone; an empty one
@@ -156,8 +135,7 @@ impl FilePersistence {
         let after = after.map_err(|errno| Error::io("looking at", &path, errno))?;
         if stamp != Stamp::of_held(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length())
         {
-            let text = format!("{} changed while it was read: try again", self.location());
-            return Err(Error::new(ErrorKind::Corrupt, text));
+            return Err(bounded_read::changing(&self.location()));
         }
         if *path == *self.path {
             self.held.hold(file, stamp);

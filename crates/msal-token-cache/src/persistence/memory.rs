@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{Loaded, Persistence, Stamp, StoreLock};
 use crate::Result;
+use crate::wipe::wipe;
 
 /// A store in this process's memory: for tests, and for programs that keep the cache elsewhere.
 ///
@@ -25,8 +26,14 @@ pub struct MemoryPersistence(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     content: Mutex<Content>,
-    writer: Mutex<bool>,
+    writer: Mutex<Turn>,
     free: Condvar,
+}
+
+#[derive(Default)]
+struct Turn {
+    is_taken: bool,
+    waiting: usize,
 }
 
 #[derive(Default)]
@@ -54,10 +61,16 @@ impl MemoryPersistence {
     }
 
     fn replace(&self, bytes: Vec<u8>) -> Stamp {
-        let mut content = lock(&self.0.content);
-        content.bytes = Some(Zeroizing::new(bytes));
-        content.version += 1;
-        content.stamp()
+        let (old, stamp) = {
+            let mut content = lock(&self.0.content);
+            content.version += 1;
+            let old = content.bytes.replace(Zeroizing::new(bytes));
+            (old, content.stamp())
+        };
+        if let Some(mut old) = old {
+            wipe(std::mem::take(&mut *old));
+        }
+        stamp
     }
 }
 
@@ -100,15 +113,15 @@ impl Persistence for MemoryPersistence {
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
-        let mut taken = lock(&self.0.writer);
-        while *taken {
-            taken = self
-                .0
-                .free
-                .wait(taken)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        *taken = true;
+        let mut turn = lock(&self.0.writer);
+        turn.waiting += 1;
+        let mut turn = self
+            .0
+            .free
+            .wait_while(turn, |turn| turn.is_taken)
+            .unwrap_or_else(PoisonError::into_inner);
+        turn.waiting -= 1;
+        turn.is_taken = true;
         Ok(Box::new(Writer(Arc::clone(&self.0))))
     }
 
@@ -127,8 +140,11 @@ impl StoreLock for Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        *lock(&self.0.writer) = false;
-        self.0.free.notify_one();
+        let mut turn = lock(&self.0.writer);
+        turn.is_taken = false;
+        if turn.waiting > 0 {
+            self.0.free.notify_one();
+        }
     }
 }
 

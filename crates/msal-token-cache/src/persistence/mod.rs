@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod atomic_file;
+#[cfg(any(unix, windows))]
+mod bounded_read;
 #[cfg(unix)]
 mod file;
 #[cfg(unix)]

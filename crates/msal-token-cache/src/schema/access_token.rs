@@ -52,6 +52,11 @@ impl<'s> AccessToken<'s> {
         })
     }
 
+    /// All that stands in the entry.
+    pub(crate) fn members(&self) -> &Members<'s> {
+        &self.members
+    }
+
     /// Whose token it is: `uid.utid` of the account's home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id

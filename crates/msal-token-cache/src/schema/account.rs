@@ -23,6 +23,11 @@ impl<'s> Account<'s> {
         })
     }
 
+    /// All that stands in the entry.
+    pub(crate) fn members(&self) -> &Members<'s> {
+        &self.members
+    }
+
     /// Who it is: `uid.utid` of the account's home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id

@@ -6,7 +6,7 @@ use token_credential::Secret;
 use zeroize::Zeroizing;
 
 use super::time::{parse_number, parse_seconds};
-use crate::document::{Json, Writer, each_member, encode};
+use crate::document::{Json, Writer, each_member};
 
 /// The members of one entry, in their order.
 pub(crate) struct Members<'s>(Vec<Member<'s>>);
@@ -99,9 +99,9 @@ impl<'s> Members<'s> {
                 continue;
             }
             match changes.iter().find(|(changed, _)| *changed == name) {
-                Some((_, Some(text))) => entry.json(member.name.text, &encode(text)),
+                Some((_, Some(text))) => entry.name(member.name.text).push_string(text),
                 Some((_, None)) => {}
-                None => entry.json(member.name.text, member.value.text),
+                None => entry.name(member.name.text).push(member.value.text),
             }
         }
         for (name, text) in changes.iter().filter(|(name, _)| !self.has(name)) {
@@ -158,19 +158,27 @@ impl EntryWriter {
         Self(out)
     }
 
-    fn json(&mut self, name_json: &str, json: &str) {
+    /// Begins a member, with its name as it stands in a text; its value is to follow.
+    fn name(&mut self, name_json: &str) -> &mut Writer {
+        self.next().push(name_json);
+        self.0.push(": ");
+        &mut self.0
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.next().push_string(name);
+        self.0.push(": ");
+        self.0.push_string(text);
+    }
+
+    /// Goes to the place of the next member.
+    fn next(&mut self) -> &mut Writer {
         self.0.push(if self.0.text().len() == 1 {
             "\n            "
         } else {
             ",\n            "
         });
-        self.0.push(name_json);
-        self.0.push(": ");
-        self.0.push(json);
-    }
-
-    fn text(&mut self, name: &str, text: &str) {
-        self.json(&encode(name), &encode(text));
+        &mut self.0
     }
 
     fn finish(mut self) -> Zeroizing<String> {

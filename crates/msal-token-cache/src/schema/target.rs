@@ -41,6 +41,11 @@ impl Target<'_> {
             .any(|scope| other.has(scope))
     }
 
+    /// Whether they are the same scopes.
+    pub(crate) fn is_same_as(&self, other: &Target<'_>) -> bool {
+        self.0 == other.0 || (self.contains(other.scopes()) && other.contains(self.scopes()))
+    }
+
     fn has(&self, scope: &str) -> bool {
         if !self.0.is_ascii() {
             return self.scopes().any(|own| own.eq_ignore_ascii_case(scope));

@@ -183,7 +183,8 @@ fn the_members_say_what_an_entry_is_and_the_key_says_nothing() {
     let store = Store::holding(cache.to_json());
     let snapshot = store.cache.snapshot().unwrap();
     for account in [ada(), bob()] {
-        let tokens = snapshot.access_tokens_of(&account.home_account_id());
+        let id = account.home_account_id();
+        let tokens = snapshot.access_tokens_of(&id);
         assert_eq!(tokens.count(), 1);
     }
     assert_eq!(snapshot.access_tokens_of("nobody").count(), 0);

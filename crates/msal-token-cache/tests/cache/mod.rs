@@ -1,6 +1,5 @@
 mod entries;
 mod freshness;
-#[cfg(unix)]
 mod locking;
 mod merging;
 #[cfg(unix)]

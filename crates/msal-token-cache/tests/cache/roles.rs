@@ -19,7 +19,7 @@ type Role = fn(&Path);
 const ROLES: &[(&str, Role)] = &[
     ("a writer", super::writers::increments),
     #[cfg(windows)]
-    ("a holder", super::windows::locking::holds),
+    ("a holder", super::locking::windows::holds),
     #[cfg(windows)]
     ("a leaseholder", super::windows::leases::holds),
     #[cfg(unix)]

@@ -65,11 +65,29 @@ impl TokenRequest {
             .iter()
             .map(|(n, v)| 3 * (n.len() + v.expose_secret().len()) + 2)
             .sum();
-        let mut body = form_urlencoded::Serializer::new(String::with_capacity(room));
+        let mut body = Zeroizing::new(String::with_capacity(room));
         for (name, value) in self.form() {
-            body.append_pair(name, value.expose_secret());
+            if !body.is_empty() {
+                body.push('&');
+            }
+            push_encoded(&mut body, name);
+            body.push('=');
+            push_encoded(&mut body, value.expose_secret());
         }
-        Zeroizing::new(body.finish())
+        body
+    }
+}
+
+fn push_encoded(body: &mut String, text: &str) {
+    // Mostly it is a long token that stands for itself. Without a way out in the middle that is
+    // seen in large steps.
+    let stands_for_itself =
+        |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b'*');
+    let is_plain = |so_far, byte| so_far & stands_for_itself(byte);
+    if text.bytes().fold(true, is_plain) {
+        body.push_str(text);
+    } else {
+        body.extend(form_urlencoded::byte_serialize(text.as_bytes()));
     }
 }
 

@@ -57,29 +57,39 @@ impl TrustRoots {
         if let Some(config) = self.config.get() {
             return Ok(Arc::clone(config));
         }
-        let extra = self.extra.clone();
-        let config = tokio::task::spawn_blocking(move || shared_config(&extra))
-            .await
-            .map_err(|error| {
-                TransportError::new(
-                    TransportErrorKind::Setup,
-                    "loading the trust roots was cut short: call again",
-                )
-                .with_source(error)
-            })??;
+        let config = match loaded_config(&self.extra) {
+            Some(config) => config,
+            None => load_config(self.extra.clone()).await?,
+        };
         Ok(Arc::clone(self.config.get_or_init(|| config)))
     }
 }
 
-/// The one configuration of this process for these roots: with it, endpoints share what loading
+/// The configurations of this process, by the extra roots: with them, endpoints share what loading
 /// cost (4 to 16 ms) and the sessions that can be resumed.
+static CONFIGS: LazyLock<Mutex<HashMap<Vec<CertificateDer<'static>>, Arc<ClientConfig>>>> =
+    LazyLock::new(Mutex::default);
+
+/// The configuration, if it is there and nobody is loading any.
+fn loaded_config(extra: &[CertificateDer<'static>]) -> Option<Arc<ClientConfig>> {
+    CONFIGS.try_lock().ok()?.get(extra).cloned()
+}
+
+async fn load_config(
+    extra: Vec<CertificateDer<'static>>,
+) -> Result<Arc<ClientConfig>, TransportError> {
+    let loading = tokio::task::spawn_blocking(move || shared_config(&extra));
+    loading.await.map_err(|error| {
+        let text = "loading the trust roots was cut short: call again";
+        TransportError::new(TransportErrorKind::Setup, text).with_source(error)
+    })?
+}
+
+/// The configuration, loaded if need be.
 ///
 /// The lock is held while roots are loaded, on a thread that may block. An asynchronous one could
 /// be left locked by a runtime that nobody drives any more.
 fn shared_config(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>, TransportError> {
-    static CONFIGS: LazyLock<Mutex<HashMap<Vec<CertificateDer<'static>>, Arc<ClientConfig>>>> =
-        LazyLock::new(Mutex::default);
-
     let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(config) = configs.get(extra) {
         return Ok(Arc::clone(config));

@@ -1,102 +1,26 @@
 //! Tokens that are refreshed in the background, ahead of their time, while callers get the one at
 //! hand.
 
-use std::fmt;
-use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex};
+mod lifetimes;
+mod processes;
+mod scripted;
+
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use msal_token_cache::{Clock, FilePersistence, TokenCache};
-use serde_json::{Value, json};
+use msal_token_cache::{FilePersistence, TokenCache};
 use shared_token_cache_credential::{
-    AccessTokenInfo, SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder, TokenEndpoint,
-    TokenReply, TokenRequest, TokenRequestOptions, TransportError,
+    SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder, TokenReply, TokenRequestOptions,
 };
-use test_support::{CacheBuilder, EntraError, Reply, TestClock};
+use test_support::{CacheBuilder, EntraError, Reply};
 use tokio::runtime::Handle;
 
-use super::rerun::is_rerun;
-use super::workers::{Machine, Worker, work};
+use self::scripted::{Answer, Scripted, issued, refused};
 use super::{
-    ARM, NOW, PATIENCE, Stage, VAULT, ask, ask_with, at, at_once, challenge, entries, holding,
-    token,
+    ARM, NOW, PATIENCE, Stage, VAULT, ask, ask_with, at_once, challenge, entries, holding, token,
 };
-
-enum Answer {
-    Token(Value),
-    Refusal(TokenReply),
-}
 
 /// How far refreshing is spread.
 const WINDOW: u64 = 300;
-
-/// An endpoint in this process that keeps the times at which it was asked.
-struct Scripted {
-    clock: TestClock,
-    asked: Arc<Mutex<Vec<u64>>>,
-    answer: Box<dyn Fn(usize) -> Answer + Send + Sync>,
-    client_info: String,
-    takes: Duration,
-}
-
-impl Scripted {
-    fn new(stage: &Stage, answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
-        Self {
-            clock: stage.clock.clone(),
-            asked: Arc::default(),
-            answer: Box::new(answer),
-            client_info: stage.ada.client_info(),
-            takes: Duration::ZERO,
-        }
-    }
-
-    fn asked(&self) -> impl Fn() -> Vec<u64> + use<> {
-        let asked = Arc::clone(&self.asked);
-        move || asked.lock().unwrap().clone()
-    }
-}
-
-impl fmt::Debug for Scripted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Scripted")
-    }
-}
-
-#[async_trait]
-impl TokenEndpoint for Scripted {
-    async fn send(&self, _request: TokenRequest) -> Result<TokenReply, TransportError> {
-        let number = {
-            let mut asked = self.asked.lock().unwrap();
-            asked.push(self.clock.unix_seconds());
-            asked.len()
-        };
-        tokio::time::sleep(self.takes).await;
-        Ok(match (self.answer)(number) {
-            Answer::Refusal(reply) => reply,
-            Answer::Token(mut token) => {
-                token["client_info"] = self.client_info.clone().into();
-                TokenReply::new(200, token.to_string())
-            }
-        })
-    }
-}
-
-/// A token named after the number of its request.
-fn issued(number: usize, expires_in: u64, refresh_in: Option<u64>) -> Answer {
-    let mut token = json!({
-        "token_type": "Bearer", "access_token": format!("token-{number}"),
-        "expires_in": expires_in,
-    });
-    if let Some(refresh_in) = refresh_in {
-        token["refresh_in"] = refresh_in.into();
-    }
-    Answer::Token(token)
-}
-
-fn refused(error: &str) -> Answer {
-    Answer::Refusal(TokenReply::new(400, json!({ "error": error }).to_string()))
-}
 
 /// A cache with a token that is to be refreshed in so many seconds, has so many left, and is
 /// called `old`.
@@ -396,186 +320,5 @@ async fn with_claims_or_by_force_nothing_is_done_in_the_background() {
         assert_eq!(second.token().expose_secret(), "token-2");
         settle().await;
         assert_eq!(asked().len(), 2);
-    }
-}
-
-/// Moves the clock to each of these seconds after the start and asks; after each, how many requests
-/// there were in all, and whether the last one was answered by the call itself.
-async fn refreshes_at(
-    options: &TokenRequestOptions,
-    expires_in: u64,
-    refresh_in: Option<u64>,
-    steps: &[(u64, usize)],
-) -> AccessTokenInfo {
-    let stage = Stage::new();
-    let answer = move |number| issued(number, expires_in, refresh_in);
-    let endpoint = Scripted::new(&stage, answer);
-    let asked = endpoint.asked();
-    let credential = builder(&stage, &stage.cache(), endpoint).build().unwrap();
-    let first = ask_with(&credential, options).await.unwrap();
-    // Its write, too.
-    settle().await;
-    for (second, requests) in steps {
-        stage.clock.set(NOW + second);
-        let token = at_once(credential.get_token(&[ARM], options)).unwrap();
-        assert_eq!(token.token().expose_secret(), "token-1", "{second}");
-        if *requests > 1 {
-            until(|| asked().len() > 1).await;
-        }
-        settle().await;
-        assert_eq!(asked().len(), *requests, "{second}");
-    }
-    first
-}
-
-#[tokio::test]
-async fn a_long_lived_token_is_refreshed_when_the_server_says() {
-    let options = TokenRequestOptions::default().with_enable_cae(true);
-    let (life, half) = (28 * 3600, 14 * 3600);
-    let steps = [(1, 1), (half - 1, 1), (half + WINDOW, 2)];
-    let token = refreshes_at(&options, life, Some(half), &steps).await;
-    assert_eq!(token.expires_on(), at(NOW + life));
-    assert_eq!(token.refresh_on(), Some(at(NOW + half)));
-}
-
-#[tokio::test]
-async fn from_two_hours_on_a_token_is_refreshed_at_half_its_life() {
-    let options = TokenRequestOptions::default();
-    let steps = [(3_599, 1), (3_600 + WINDOW, 2)];
-    let token = refreshes_at(&options, 7_200, None, &steps).await;
-    assert_eq!(token.refresh_on(), Some(at(NOW + 3_600)));
-    let steps = [(3_599, 1), (3_600 + WINDOW, 1), (6_898, 1)];
-    let token = refreshes_at(&options, 7_199, None, &steps).await;
-    assert_eq!(token.refresh_on(), None);
-}
-
-/// A thousand processes with caches of their own and one clock, which are asked every second.
-#[tokio::test]
-async fn a_thousand_processes_spread_their_requests() {
-    const PROCESSES: usize = 1_000;
-    let stage = Stage::new();
-    let endpoint = Arc::new(Scripted::new(&stage, |number| issued(number, 3600, None)));
-    let asked = endpoint.asked();
-    let cache = cache_due_in(&stage, 100, 5_000);
-    let mut waiting: Vec<_> = (0..PROCESSES)
-        .map(|_| {
-            let builder = stage.builder().token_endpoint(Arc::clone(&endpoint));
-            let cache = TokenCache::new(holding(&cache));
-            builder.token_cache(cache).build().unwrap()
-        })
-        .collect();
-    let (first, last) = (NOW + 100, NOW + 100 + WINDOW);
-    for second in first - 1..=last {
-        stage.clock.set(second);
-        waiting.retain(|credential| hit(credential) == "old");
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
-    }
-    until(|| asked().len() == PROCESSES).await;
-    let asked = asked();
-    let (earliest, latest) = (asked[0], asked[PROCESSES - 1]);
-    assert!(first <= earliest && latest <= last, "{earliest} {latest}");
-    assert!(latest - earliest >= WINDOW * 8 / 10, "{earliest} {latest}");
-    // Evenly: no tenth of the window has more than twice its share.
-    for tenth in 0..10 {
-        let [from, to] = [tenth, tenth + 1].map(|n| first + WINDOW / 10 * n);
-        let share = asked.iter().filter(|at| (from..to).contains(*at)).count();
-        assert!((50..200).contains(&share), "{tenth}: {share}");
-    }
-}
-
-/// Processes whose token is due at the same moment, and a thousand callers in them.
-#[test]
-fn a_thousand_callers_are_answered_from_the_cache_and_one_process_refreshes() {
-    const PROCESSES: usize = 32;
-    const CALLERS: usize = 1_000;
-    let test = "credential::refreshing::\
-                a_thousand_callers_are_answered_from_the_cache_and_one_process_refreshes";
-    if is_rerun() {
-        return work();
-    }
-    let stage = Stage::new();
-    let machine = Machine::new(&stage, &cache_due_in(&stage, 1_000, 8_000), true);
-    let mut workers = machine.start(&stage, test, PROCESSES);
-    for worker in &mut workers {
-        // The cache has been read, and now the time has come for all at once.
-        worker.ask(1);
-        assert_eq!(worker.answer().token.as_deref(), Ok("old"));
-        worker.advance(1_000 + WINDOW);
-    }
-    assert_eq!(stage.entra.connections(), 0);
-    stage.clock.advance(Duration::from_secs(1_000 + WINDOW));
-    let slow = Reply::success().delayed(Duration::from_millis(500));
-    stage.entra.push(slow);
-    let callers = |n: usize| CALLERS / PROCESSES + usize::from(n < CALLERS % PROCESSES);
-    for (n, worker) in workers.iter_mut().enumerate() {
-        worker.ask(callers(n));
-    }
-    let mut answers = Vec::new();
-    for (n, worker) in workers.iter().enumerate() {
-        answers.extend(worker.answers(callers(n)));
-    }
-    workers.iter_mut().for_each(Worker::close);
-    workers.into_iter().for_each(Worker::finish);
-    assert_eq!(answers.len(), CALLERS);
-    let requests = stage.entra.request_count();
-    assert!(REQUESTS.contains(&requests), "{requests}");
-    let [stored] = machine.stored().try_into().unwrap();
-    assert_ne!(stored, "old");
-    let is_known = |token: &String| token == "old" || *token == stored;
-    assert!(
-        answers
-            .iter()
-            .all(|got| got.token.as_ref().is_ok_and(is_known))
-    );
-    // Many processes share a core here, and who is not running cannot be quick: 95 of 100 are.
-    let mut took: Vec<_> = answers.iter().map(|got| got.took).collect();
-    took.sort_unstable();
-    let [half, most] = [50, 95].map(|percent| took[CALLERS * percent / 100]);
-    assert!(most < AT_ONCE, "{half:?}, {most:?}");
-    machine.assert_no_litter();
-}
-
-/// Who has redeemed tells the others by the cache.
-#[cfg(not(windows))]
-const REQUESTS: RangeInclusive<usize> = 1..=1;
-/// Wine lets nobody replace a file that is open, as it is here in 32 processes all the time: the
-/// write is given up after a second, and then another process asks.
-#[cfg(windows)]
-const REQUESTS: RangeInclusive<usize> = 1..=3;
-
-/// No call waits for the server, which takes longer.
-#[cfg(not(windows))]
-const AT_ONCE: Duration = Duration::from_millis(1);
-/// Wine asks one process of its own for every look at a file.
-#[cfg(windows)]
-const AT_ONCE: Duration = Duration::from_millis(200);
-
-/// A server whose tokens are never good for five minutes is not asked at every call.
-#[tokio::test]
-async fn a_server_of_short_tokens_is_asked_twice_a_minute() {
-    for refresh_in in [None, Some(10)] {
-        let stage = Stage::new();
-        let endpoint = Scripted::new(&stage, move |number| issued(number, 200, refresh_in));
-        let asked = endpoint.asked();
-        let credential = builder(&stage, &stage.cache(), endpoint).build().unwrap();
-        for _ in 0..10_000 {
-            let token = ask(&credential).await.unwrap();
-            assert!(token.expires_on() >= stage.clock.now() + Duration::from_secs(30));
-            stage.clock.advance(Duration::from_millis(6));
-            // To what is done in the background, if anything is.
-            tokio::task::yield_now().await;
-        }
-        settle().await;
-        let asked = asked();
-        assert!((2..=3).contains(&asked.len()), "{asked:?}");
-        // A challenge and force still reach it.
-        let forced = TokenRequestOptions::default().with_force_refresh(true);
-        for (n, options) in [challenge(), forced].iter().enumerate() {
-            let token = ask_with(&credential, options).await.unwrap();
-            let name = format!("token-{}", asked.len() + n + 1);
-            assert_eq!(token.token().expose_secret(), name);
-        }
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::open::{self, open_for_reading};
 use super::{replace, ticks};
 use crate::location;
 use crate::lock::{Courtesy, FileLock};
-use crate::persistence::{Loaded, Persistence, Stamp, StoreLock};
+use crate::persistence::{Loaded, Persistence, Stamp, StoreLock, bounded_read};
 use crate::{Error, ErrorKind, Result};
 
 /// A cache in a file, in plain text. What other programs keep on Windows is encrypted: see
@@ -89,53 +89,19 @@ impl FilePersistence {
         path.into()
     }
 
-    /// Reads an open file to its end, but never beyond the limit.
+    /// Reads a file that is so long.
     fn read(&self, file: &File, length: u64) -> Result<Zeroizing<Vec<u8>>> {
-        let too_large = || {
-            let text = format!(
-                "{} is larger than {} bytes; it was not read (FilePersistence::with_max_bytes sets the limit)",
-                self.location(),
-                self.max_bytes
-            );
-            Error::new(ErrorKind::TooLarge, text)
-        };
         if length > self.max_bytes {
-            return Err(too_large());
+            return Err(bounded_read::too_large(&self.location(), self.max_bytes));
         }
-        // One byte more than expected, so that a file that grew shows it without a reallocation.
-        let mut bytes = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(0) + 1]);
-        let filled = fill(file, &mut bytes).map_err(|error| {
+        bounded_read::read(file, length).map_err(|error| {
             // A peer has locked a part of it, as some do while they write.
             if open::is_in_use(&error) {
-                return self.changing();
+                return bounded_read::changing(&self.location());
             }
             Error::io("reading", &self.path, error)
-        })?;
-        bytes.truncate(filled);
-        if u64::try_from(filled).is_ok_and(|length| length > self.max_bytes) {
-            return Err(too_large());
-        }
-        Ok(bytes)
+        })
     }
-
-    fn changing(&self) -> Error {
-        let text = format!("{} changed while it was read: try again", self.location());
-        Error::new(ErrorKind::Corrupt, text)
-    }
-}
-
-/// Reads until the buffer is full or the file is at its end.
-fn fill(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// Makes the folder where it is missing. What stands at the path must be a file that may be
@@ -183,7 +149,7 @@ impl Persistence for FilePersistence {
         let after = FileInformation::of(&file)
             .map_err(|error| Error::io("looking at", &self.path, error))?;
         if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
-            return Err(self.changing());
+            return Err(bounded_read::changing(&self.location()));
         }
         Ok(Some(Loaded { bytes, stamp }))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use msal_token_cache::Leases;
 
 use super::super::sample::Place;
-use super::locking::{Killed, say_held};
+use super::killed::{Killed, say_held};
 
 const WORK: [&str; 2] = ["redeem", "ada@contoso.example"];
 

@@ -3,5 +3,5 @@
 #[cfg(feature = "dpapi")]
 mod dpapi;
 mod files;
+pub(crate) mod killed;
 pub(crate) mod leases;
-pub(crate) mod locking;
