@@ -51,13 +51,13 @@ impl Target<'_> {
             return self.scopes().any(|own| own.eq_ignore_ascii_case(scope));
         }
         // The same by bytes: most look-ups pass many targets by.
-        let mut scopes = self.0.as_bytes().split(is_blank);
+        let mut scopes = self.0.as_bytes().split(|byte| is_blank(*byte));
         !scope.is_empty() && scopes.any(|own| own.eq_ignore_ascii_case(scope.as_bytes()))
     }
 }
 
 /// What `char::is_whitespace` says of an ASCII character.
-fn is_blank(byte: &u8) -> bool {
+fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn all_blanks_separate_and_none_is_part_of_a_scope() {
         for byte in 0..=0x7F {
-            assert_eq!(is_blank(&byte), char::from(byte).is_whitespace(), "{byte}");
+            assert_eq!(is_blank(byte), char::from(byte).is_whitespace(), "{byte}");
         }
         for target in [
             "a\u{b}B\t c",
