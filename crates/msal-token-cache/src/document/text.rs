@@ -95,7 +95,7 @@ pub(crate) fn decode_name(json: &str) -> Cow<'_, str> {
     clippy::expect_used,
     reason = "writing text into memory has no way to fail"
 )]
-fn encode(text: &str) -> Zeroizing<String> {
+pub(super) fn encode(text: &str) -> Zeroizing<String> {
     // No byte takes more than six when escaped: the text never moves while it grows.
     let mut json = Vec::with_capacity(6 * text.len() + 2);
     serde_json::to_writer(&mut json, text).expect("a text can be written into memory");
