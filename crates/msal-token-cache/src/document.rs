@@ -4,24 +4,33 @@
 //! for byte: unknown sections, entries and members survive because nobody ever takes them apart.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::schema::Members;
 use crate::wipe::wipe;
 
+mod edits;
+mod members;
+mod not_a_document;
+mod plain;
 mod scan;
 mod splice;
 #[cfg(test)]
 mod tests;
+mod text;
 
-pub(crate) use scan::{Json, each_member, hash};
+pub(crate) use edits::Edits;
+use edits::SectionEdits;
+pub(crate) use members::hash;
+pub(crate) use not_a_document::NotADocument;
+use not_a_document::why_not;
+pub(crate) use scan::each_member;
 use splice::Splice;
+use text::decode_name;
+pub(crate) use text::{Json, Writer};
 
 /// The sections of the unified MSAL cache schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,24 +118,6 @@ pub(crate) struct Document {
     sections: [Entries; 5],
     has_duplicates: bool,
     has_escaped_keys: bool,
-}
-
-/// Why a text is not a cache.
-#[derive(Debug)]
-pub(crate) enum NotADocument {
-    Syntax { line: usize, column: usize },
-    NotAnObject,
-    NotUtf8,
-}
-
-impl fmt::Display for NotADocument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax { line, column } => write!(f, "not JSON at line {line}, column {column}"),
-            Self::NotAnObject => f.write_str("not a JSON object"),
-            Self::NotUtf8 => f.write_str("not UTF-8 text"),
-        }
-    }
 }
 
 impl Document {
@@ -323,179 +314,5 @@ impl fmt::Debug for Document {
         f.debug_struct("Document")
             .field("len", &self.text.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// What to change in a document; positions are those of [`Document::entries`].
-#[derive(Default)]
-pub(crate) struct Edits([SectionEdits; 5]);
-
-#[derive(Default)]
-struct SectionEdits {
-    /// `None` removes the entry.
-    changed: BTreeMap<usize, Option<Zeroizing<String>>>,
-    added: Vec<(String, Zeroizing<String>)>,
-}
-
-impl Drop for SectionEdits {
-    fn drop(&mut self) {
-        let changed = self.changed.values_mut().flatten();
-        let added = self.added.iter_mut().map(|(_, value)| value);
-        for value in changed.chain(added) {
-            wipe(std::mem::take(&mut **value).into_bytes());
-        }
-    }
-}
-
-impl Edits {
-    /// Puts another value under the key at which the entry was found.
-    pub(crate) fn replace(&mut self, section: Section, position: usize, value: Zeroizing<String>) {
-        self.0[section as usize]
-            .changed
-            .insert(position, Some(value));
-    }
-
-    /// Takes the entry out.
-    pub(crate) fn remove(&mut self, section: Section, position: usize) {
-        self.0[section as usize].changed.insert(position, None);
-    }
-
-    /// Whether the entry is taken out.
-    pub(crate) fn removes(&self, section: Section, position: usize) -> bool {
-        matches!(self.0[section as usize].changed.get(&position), Some(None))
-    }
-
-    /// Adds an entry behind the others.
-    pub(crate) fn add(&mut self, section: Section, key: String, value: Zeroizing<String>) {
-        self.0[section as usize].added.push((key, value));
-    }
-
-    /// The sections that these edits need.
-    pub(crate) fn sections(&self) -> impl Iterator<Item = Section> {
-        Section::ALL
-            .into_iter()
-            .filter(|section| self.of(*section).is_some())
-    }
-
-    fn of(&self, section: Section) -> Option<&SectionEdits> {
-        let edits = &self.0[section as usize];
-        (!edits.changed.is_empty() || !edits.added.is_empty()).then_some(edits)
-    }
-
-    fn has_escaped_keys(&self) -> bool {
-        let mut added = self.0.iter().flat_map(|edits| &edits.added);
-        added.any(|(key, _)| !scan::is_plain(key))
-    }
-
-    /// About what the edits add to a text.
-    fn length(&self) -> usize {
-        let of_section = |edits: &SectionEdits| {
-            let added = edits
-                .added
-                .iter()
-                .map(|(key, value)| key.len() + value.len() + 32);
-            let changed = edits
-                .changed
-                .values()
-                .flatten()
-                .map(|value| value.len() + 32);
-            64 + added.chain(changed).sum::<usize>()
-        };
-        self.0.iter().map(of_section).sum()
-    }
-}
-
-/// A text under construction that leaves no copy behind when it grows.
-pub(crate) struct Writer(Zeroizing<String>);
-
-impl Writer {
-    pub(crate) fn with_room_for(length: usize) -> Self {
-        Self(Zeroizing::new(String::with_capacity(length)))
-    }
-
-    pub(crate) fn push(&mut self, text: &str) {
-        if self.0.capacity() - self.0.len() < text.len() {
-            // A `String` that grows by itself frees the old place without overwriting it.
-            let mut larger = String::with_capacity(2 * self.0.capacity() + text.len());
-            larger.push_str(&self.0);
-            self.0 = Zeroizing::new(larger);
-        }
-        self.0.push_str(text);
-    }
-
-    /// Writes a text as a JSON string.
-    pub(crate) fn push_string(&mut self, text: &str) {
-        if scan::is_plain(text) {
-            self.push("\"");
-            self.push(text);
-            self.push("\"");
-        } else {
-            self.push(&encode(text));
-        }
-    }
-
-    /// What was written so far.
-    pub(crate) fn text(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn finish(self) -> Zeroizing<String> {
-        self.0
-    }
-}
-
-/// Decodes a JSON string. `None` for what is not one, or has no meaning as text: a lone surrogate.
-pub(crate) fn decode(json: &str) -> Option<Cow<'_, str>> {
-    match json.strip_prefix('"')?.strip_suffix('"')? {
-        plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        _ => serde_json::from_str(json).ok().map(Cow::Owned),
-    }
-}
-
-/// Decodes the name of a member; one that has no meaning as text stands for itself.
-pub(crate) fn decode_name(json: &str) -> Cow<'_, str> {
-    decode(json).unwrap_or(Cow::Borrowed(json))
-}
-
-/// Encodes a text as a JSON string.
-#[expect(
-    clippy::expect_used,
-    reason = "writing text into memory has no way to fail"
-)]
-fn encode(text: &str) -> Zeroizing<String> {
-    // No byte takes more than six when escaped: the text never moves while it grows.
-    let mut json = Vec::with_capacity(6 * text.len() + 2);
-    serde_json::to_writer(&mut json, text).expect("a text can be written into memory");
-    Zeroizing::new(String::from_utf8(json).expect("JSON is UTF-8"))
-}
-
-/// Why a text in which no cache was found is none.
-fn why_not(text: &str) -> NotADocument {
-    struct AnyMembers;
-
-    impl<'t> Visitor<'t> for AnyMembers {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
-            while map.next_entry::<&'t RawValue, &'t RawValue>()?.is_some() {}
-            Ok(())
-        }
-    }
-
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = deserializer
-        .deserialize_map(AnyMembers)
-        .and_then(|()| deserializer.end());
-    match read {
-        Err(error) if error.is_data() => NotADocument::NotAnObject,
-        Err(error) => NotADocument::Syntax {
-            line: error.line(),
-            column: error.column(),
-        },
-        Ok(()) => NotADocument::Syntax { line: 0, column: 0 },
     }
 }

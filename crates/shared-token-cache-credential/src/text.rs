@@ -5,6 +5,10 @@ pub(crate) const LONGEST_TEXT: usize = 512;
 
 /// A foreign text as it may be shown: capped, on one line, without control characters.
 pub(crate) fn clean(text: &str) -> String {
+    // As most names are.
+    if text.len() <= LONGEST_TEXT && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
     let printable = |c: char| {
         if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
             ' '

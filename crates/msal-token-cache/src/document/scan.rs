@@ -2,11 +2,17 @@
 //!
 //! Accepts what `serde_json` accepts as a raw value, and nothing else; a property test holds the
 //! two against each other. Nesting is bounded by memory, not by the stack.
+#![expect(
+    clippy::inline_always,
+    reason = "what is called for each name and value keeps its place in a register; a tenth is gained"
+)]
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Entries, Known, Member, Section, decode, decode_name};
+use super::members::{Flags, Members};
+use super::plain::plain_length;
+use super::{Entries, Json, Known, Member, Section, decode_name};
 
 /// Where the parts of a cache stand.
 pub(super) struct Places {
@@ -63,26 +69,6 @@ pub(super) fn known(entry: &str) -> Known {
     scanner.entry().unwrap_or_default()
 }
 
-/// A name or a value of a member.
-#[derive(Clone, Copy)]
-pub(crate) struct Json<'t> {
-    /// As it stands in the text; a string with its quotes.
-    pub(crate) text: &'t str,
-    /// Whether it is a string without an escape in it.
-    is_plain: bool,
-}
-
-impl<'t> Json<'t> {
-    /// The text that a string stands for. `None` if this is no string, or means no text.
-    pub(crate) fn decoded(self) -> Option<Cow<'t, str>> {
-        if self.is_plain {
-            Some(Cow::Borrowed(&self.text[1..self.text.len() - 1]))
-        } else {
-            decode(self.text)
-        }
-    }
-}
-
 /// Shows the name and the value of each member of an object; `None` if the text is not one.
 pub(crate) fn each_member<'t>(
     text: &'t str,
@@ -113,11 +99,6 @@ pub(crate) fn each_member<'t>(
     (scanner.at == text.len()).then_some(())
 }
 
-/// Whether a text stands for itself in a JSON string.
-pub(super) fn is_plain(text: &str) -> bool {
-    plain_length(text.as_bytes()) == text.len()
-}
-
 /// What the Python packages put between the members of an entry, up to the next one's first quote:
 /// to know it at a glance is faster than to look at each blank.
 const NEXT_IN_ENTRY: &[u8] = b",\n            \"";
@@ -130,9 +111,9 @@ struct Scanner<'t> {
 }
 
 /// The name of a member, with the quotes.
-struct Name {
-    range: Range<usize>,
-    is_escaped: bool,
+pub(super) struct Name {
+    pub(super) range: Range<usize>,
+    pub(super) is_escaped: bool,
 }
 
 impl Name {
@@ -144,12 +125,6 @@ impl Name {
             json[1..json.len() - 1].into()
         }
     }
-}
-
-#[derive(Default)]
-struct Flags {
-    has_duplicates: bool,
-    has_escaped_keys: bool,
 }
 
 impl<'t> Scanner<'t> {
@@ -214,6 +189,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// A name and all that stands between it and its value.
+    #[inline(always)]
     fn name(&mut self) -> Option<Name> {
         let start = self.at;
         let is_escaped = self.string()?;
@@ -274,7 +250,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Any value, from its first byte to behind its last.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self) -> Option<()> {
         if self.peek() == Some(b'"') {
             self.string().map(|_| ())
@@ -374,7 +350,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// A string with its quotes, and whether there is an escape in it.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Option<bool> {
         self.takes(b'"')?;
         self.at += plain_length(self.rest());
@@ -404,136 +380,6 @@ impl<'t> Scanner<'t> {
             if self.takes(b'"').is_some() {
                 return Some(true);
             }
-        }
-    }
-}
-
-/// How far it is to the next byte that means something in a string, or may not stand there.
-#[inline]
-fn plain_length(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    while let Some((chunk, behind)) = rest.split_first_chunk::<16>() {
-        if has_special(chunk) {
-            return bytes.len() - rest.len() + first_special(chunk);
-        }
-        rest = behind;
-        // Most strings are short; the others are tokens of a kilobyte or two.
-        if bytes.len() - rest.len() == 64 {
-            while let Some((chunk, behind)) = rest.split_first_chunk::<64>()
-                && !has_special(chunk)
-            {
-                rest = behind;
-            }
-        }
-    }
-    let plain = rest.iter().take_while(|byte| !is_special(**byte)).count();
-    bytes.len() - rest.len() + plain
-}
-
-/// Quote, backslash or control character.
-fn is_special(byte: u8) -> bool {
-    // So that the quote follows the control characters.
-    byte ^ 2 <= b'"' ^ 2 || byte == b'\\'
-}
-
-/// Without a way out in the middle: so it is done in large steps.
-fn has_special<const N: usize>(chunk: &[u8; N]) -> bool {
-    let special = chunk.iter().map(|byte| is_special(*byte));
-    special.fold(false, |found, is_special| found | is_special)
-}
-
-/// Where the first special byte stands, of which there is one.
-fn first_special(chunk: &[u8; 16]) -> usize {
-    const ONES: u128 = u128::MAX / 255;
-    let repeated = |byte: u8| ONES * u128::from(byte);
-    // Marks bytes in their highest bit. Exact for the first one: only behind it is there a carry.
-    let below = |word: u128, limit: u8| word.wrapping_sub(repeated(limit)) & !word;
-    let word = u128::from_le_bytes(*chunk);
-    let special = below(word ^ repeated(2), (b'"' ^ 2) + 1) | below(word ^ repeated(b'\\'), 1);
-    (special & repeated(0x80)).trailing_zeros() as usize / 8
-}
-
-/// The members of an object, as they come.
-struct Members {
-    found: Vec<Member>,
-    /// Of their names, as they are written.
-    hashes: Vec<u64>,
-    has_escapes: bool,
-}
-
-impl Members {
-    fn new() -> Self {
-        // More than most objects have.
-        const ROOM: usize = 16;
-        Self {
-            found: Vec::with_capacity(ROOM),
-            hashes: Vec::with_capacity(ROOM),
-            has_escapes: false,
-        }
-    }
-
-    fn push(&mut self, text: &str, name: Name, value: Range<usize>, known: Known) {
-        self.hashes.push(hash(text[name.range.clone()].as_bytes()));
-        self.has_escapes |= name.is_escaped;
-        self.found.push(Member {
-            name: name.range,
-            value,
-            known,
-        });
-    }
-
-    /// Each name once: of duplicates the first one's place and the last one's value.
-    fn finish(mut self, text: &str) -> (Vec<Member>, Flags) {
-        self.hashes.sort_unstable();
-        let mut flags = Flags {
-            has_duplicates: false,
-            has_escaped_keys: self.has_escapes,
-        };
-        // Names that are written the same have the same hash; those with escapes may be the same
-        // although they are written in another way.
-        if !self.has_escapes && self.hashes.windows(2).all(|pair| pair[0] != pair[1]) {
-            return (self.found, flags);
-        }
-        let mut places = std::collections::HashMap::new();
-        let mut unique: Vec<Member> = Vec::with_capacity(self.found.len());
-        for member in self.found {
-            match places.entry(decode_name(&text[member.name.clone()])) {
-                std::collections::hash_map::Entry::Occupied(first) => {
-                    let first: &mut Member = &mut unique[*first.get()];
-                    (first.value, first.known) = (member.value, member.known);
-                    flags.has_duplicates = true;
-                }
-                std::collections::hash_map::Entry::Vacant(place) => {
-                    place.insert(unique.len());
-                    unique.push(member);
-                }
-            }
-        }
-        (unique, flags)
-    }
-}
-
-/// Tells names apart that differ, mostly; where it does not, they are compared.
-pub(crate) fn hash(name: &[u8]) -> u64 {
-    // The words of the fraction of the golden ratio.
-    const SALT: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xF39C_C060_5CED_C834];
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are meant")]
-    let mix = |hash: u64, chunk: &[u8; 16]| {
-        let word = u128::from_le_bytes(*chunk);
-        let (low, high) = (word as u64, (word >> 64) as u64);
-        let product = u128::from(low ^ SALT[0] ^ hash) * u128::from(high ^ SALT[1]);
-        product as u64 ^ (product >> 64) as u64
-    };
-    let (chunks, rest) = name.as_chunks::<16>();
-    let hash = chunks.iter().fold(name.len() as u64, mix);
-    match name.last_chunk::<16>() {
-        _ if rest.is_empty() => hash,
-        // Some of it for the second time.
-        Some(end) => mix(hash, end),
-        None => {
-            let mut padded = [0; 16];
-            padded[..rest.len()].copy_from_slice(rest);
-            mix(hash, &padded)
         }
     }
 }

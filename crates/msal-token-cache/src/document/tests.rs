@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::text::encode;
 use super::*;
 
 /// A cache as a peer writes it, with something of everything that we do not know.

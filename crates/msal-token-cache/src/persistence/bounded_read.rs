@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::{Error, ErrorKind};
 
-/// Reads an open file that is said to be so long, mostly in one system call: its end is not looked
-/// for, because a look at the file afterwards tells whether its length has changed.
+/// Reads an open file that is said to be so long. Its end is not looked for, because a look at the
+/// file afterwards tells whether its length has changed.
 pub(super) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // What says that it is empty may lie: files of the kernel do.
     let most = length.max(1);
@@ -17,7 +17,7 @@ pub(super) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// All at once: the standard library begins with small pieces where it does not know the length.
+/// Mostly one system call, which `read_to_end` is not: it begins with 8 KiB and doubles that.
 #[cfg(unix)]
 fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
     while (bytes.len() as u64) < most {

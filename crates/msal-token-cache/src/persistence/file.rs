@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, lstat};
+use rustix::fs::Stat;
 use zeroize::Zeroizing;
 
 use super::atomic_file::{self, Written};
@@ -128,7 +129,7 @@ impl FilePersistence {
         let Opened { file, stat, path } = opened;
         self.check_readable(&stat)?;
         // Its age is that before reading: what changes later must not go unnoticed.
-        let stamp = Stamp::of(&stat);
+        let stamp = Stamp::of_held(&stat);
         let bytes = self.read(&file, stat.st_size)?;
         let after = rustix::fs::fstat(&file);
         let after = after.map_err(|errno| Error::io("looking at", &path, errno))?;
@@ -137,7 +138,7 @@ impl FilePersistence {
             return Err(bounded_read::changing(&self.location()));
         }
         if *path == *self.path {
-            self.held.hold(file, &stat);
+            self.held.hold(file, stamp);
         }
         Ok(Loaded { bytes, stamp })
     }
@@ -151,8 +152,8 @@ impl FilePersistence {
         }
     }
 
-    fn check_readable(&self, stat: &FileStat) -> Result<()> {
-        match Owner::of(stat) {
+    fn check_readable(&self, stat: &Stat) -> Result<()> {
+        match Owner::of(stat.st_uid) {
             Owner::Us => {}
             Owner::AnotherForRoot => self.warned.once(Warning::Owner, || {
                 tracing::warn!(path = %self.path.display(), "reading another user's token cache as root");
@@ -163,7 +164,7 @@ impl FilePersistence {
             }
         }
         // In an empty one there is nothing to read: it may be the signal file of an encrypted store.
-        if stat.st_size > 0 && safe_open::open_to_others(stat) {
+        if stat.st_size > 0 && safe_open::open_to_others(stat.st_mode) {
             self.warned.once(Warning::Mode, || {
                 tracing::warn!(
                     path = %self.path.display(),
@@ -200,8 +201,8 @@ fn check_writable(path: &Path) -> Result<()> {
     }
     match lstat(path) {
         Ok(stat) => {
-            safe_open::regular(path, &stat)?;
-            if Owner::of(&stat) == Owner::Us {
+            safe_open::regular(path, stat.st_mode)?;
+            if Owner::of(stat.st_uid) == Owner::Us {
                 Ok(())
             } else {
                 insecure("it belongs to another user")
@@ -226,11 +227,11 @@ impl Persistence for FilePersistence {
             return Ok(Some(stamp));
         }
         let before = ticks::monotonic();
-        let stat = self.stat()?;
-        if let Some(stat) = &stat {
-            self.held.confirm(stat, before);
+        let stamp = self.stamp()?;
+        if let Some(stamp) = stamp {
+            self.held.confirm(stamp, before);
         }
-        Ok(stat.as_ref().map(Stamp::of))
+        Ok(stamp)
     }
 
     fn tick(&self) -> Option<u64> {

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use nix::sys::stat::FileStat;
 
 use super::{Stamp, ticks};
 
@@ -15,7 +14,8 @@ pub(crate) struct HeldFile(ArcSwapOption<Held>);
 
 struct Held {
     file: File,
-    device_and_inode: (u64, u64),
+    /// As it was when it was read.
+    stamp: Stamp,
     /// When the path was last seen to lead to this file; [`NEVER`] before.
     confirmed: AtomicU64,
     is_local: OnceLock<bool>,
@@ -29,10 +29,10 @@ const CONFIRMED_FOR: u64 = 1_000_000_000;
 
 impl HeldFile {
     /// Holds this file from now on. It must be what stood at the path itself, not behind a link.
-    pub(crate) fn hold(&self, file: File, stat: &FileStat) {
+    pub(crate) fn hold(&self, file: File, stamp: Stamp) {
         self.0.store(Some(std::sync::Arc::new(Held {
             file,
-            device_and_inode: device_and_inode(stat),
+            stamp,
             confirmed: AtomicU64::new(NEVER),
             is_local: OnceLock::new(),
         })));
@@ -40,7 +40,10 @@ impl HeldFile {
 
     /// Holds nothing any more.
     pub(crate) fn let_go(&self) {
-        self.0.store(None);
+        // To look is cheaper than to exchange.
+        if self.0.load().is_some() {
+            self.0.store(None);
+        }
     }
 
     /// The stamp of the file at the path, if the held one can tell.
@@ -60,24 +63,15 @@ impl HeldFile {
     }
 
     /// Learns how the file at the path is, as it was asked for at the tick `before`.
-    pub(crate) fn confirm(&self, stat: &FileStat, before: Option<u64>) {
+    pub(crate) fn confirm(&self, stamp: Stamp, before: Option<u64>) {
         let held = self.0.load();
         if let (Some(held), Some(before)) = (held.as_ref(), before)
-            && held.device_and_inode == device_and_inode(stat)
+            && held.stamp.is_of_same_file(&stamp)
             && *held.is_local.get_or_init(|| is_local(&held.file))
         {
             held.confirmed.store(before, Ordering::Relaxed);
         }
     }
-}
-
-fn device_and_inode(stat: &FileStat) -> (u64, u64) {
-    #[allow(
-        clippy::cast_sign_loss,
-        clippy::unnecessary_cast,
-        reason = "the type differs between systems"
-    )]
-    (stat.st_dev as u64, stat.st_ino as u64)
 }
 
 /// Whether every change goes through this machine's kernel, so that an open file knows of it.

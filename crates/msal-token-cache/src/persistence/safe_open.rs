@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, futimens, lstat, stat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, futimens, lstat, mode_t, stat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Uid, geteuid};
+use rustix::fs::Stat;
 
 use crate::{Error, ErrorKind, Result};
 
@@ -31,7 +32,7 @@ pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix:
 /// A regular file that was opened for reading.
 pub(crate) struct Opened<'p> {
     pub(crate) file: File,
-    pub(crate) stat: FileStat,
+    pub(crate) stat: Stat,
     /// Where it is itself.
     pub(crate) path: Cow<'p, Path>,
 }
@@ -66,8 +67,9 @@ fn opened(fd: nix::Result<OwnedFd>, path: Cow<'_, Path>) -> Result<Option<Opened
         Err(Errno::ELOOP) => return Err(not_regular(&path, "a symbolic link")),
         Err(errno) => return Err(Error::io("opening", &path, errno)),
     };
-    let stat = fstat(&fd).map_err(|errno| Error::io("looking at", &path, errno))?;
-    regular(&path, &stat)?;
+    // By the kernel's own `fstat`: the C library's takes the longer way over a path.
+    let stat = rustix::fs::fstat(&fd).map_err(|errno| Error::io("looking at", &path, errno))?;
+    regular(&path, stat.st_mode)?;
     let file = File::from(fd);
     Ok(Some(Opened { file, stat, path }))
 }
@@ -80,7 +82,7 @@ pub(crate) fn touch(path: &Path) -> Result<FileStat> {
     let private = Mode::S_IRUSR | Mode::S_IWUSR;
     let failed = |errno: Errno| Error::io("touching", path, errno);
     let file = uninterrupted(|| open(path, flags, private)).map_err(failed)?;
-    regular(path, &fstat(&file).map_err(failed)?)?;
+    regular(path, fstat(&file).map_err(failed)?.st_mode)?;
     futimens(&file, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW).map_err(failed)?;
     fstat(&file).map_err(failed)
 }
@@ -92,9 +94,9 @@ pub(crate) fn open_folder(path: &Path) -> Result<OwnedFd> {
         .map_err(|errno| Error::io("opening the folder", path, errno))
 }
 
-/// An error unless this is a regular file.
-pub(crate) fn regular(path: &Path, stat: &FileStat) -> Result<()> {
-    match file_type(stat) {
+/// An error unless this is the mode of a regular file.
+pub(crate) fn regular(path: &Path, mode: mode_t) -> Result<()> {
+    match type_in(mode) {
         SFlag::S_IFREG => Ok(()),
         SFlag::S_IFDIR => Err(not_regular(path, "a folder")),
         SFlag::S_IFLNK => Err(not_regular(path, "a symbolic link")),
@@ -110,7 +112,11 @@ fn not_regular(path: &Path, what: &str) -> Error {
 
 /// Whether this is a file, a folder, a link and so on.
 pub(crate) fn file_type(stat: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+    type_in(stat.st_mode)
+}
+
+fn type_in(mode: mode_t) -> SFlag {
+    SFlag::from_bits_truncate(mode & SFlag::S_IFMT.bits())
 }
 
 fn is_link(stat: &FileStat) -> bool {
@@ -175,9 +181,9 @@ pub(crate) fn writable_by_others(folder: &FileStat) -> bool {
         || (mode.contains(Mode::S_IWOTH) && !mode.contains(Mode::S_ISVTX))
 }
 
-/// The mode's bits that let others than the owner at the file.
-pub(crate) fn open_to_others(file: &FileStat) -> bool {
-    Mode::from_bits_truncate(file.st_mode).intersects(Mode::S_IRWXG | Mode::S_IRWXO)
+/// Whether a file's mode lets others than the owner at it.
+pub(crate) fn open_to_others(mode: mode_t) -> bool {
+    Mode::from_bits_truncate(mode).intersects(Mode::S_IRWXG | Mode::S_IRWXO)
 }
 
 /// Who owns a file, compared with who we are.
@@ -190,9 +196,9 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
-    pub(crate) fn of(stat: &FileStat) -> Self {
+    pub(crate) fn of(uid: u32) -> Self {
         match geteuid() {
-            us if us == Uid::from_raw(stat.st_uid) => Self::Us,
+            us if us == Uid::from_raw(uid) => Self::Us,
             us if us.is_root() => Self::AnotherForRoot,
             _ => Self::Another,
         }

@@ -107,6 +107,12 @@ impl Stamp {
         self.is_young
     }
 
+    /// Whether both were made of one file, at whatever time.
+    #[cfg(unix)]
+    pub(crate) fn is_of_same_file(&self, other: &Self) -> bool {
+        self.numbers[..2] == other.numbers[..2]
+    }
+
     /// The length of the file it was made of.
     #[cfg(any(unix, windows))]
     pub(crate) fn file_length(&self) -> i128 {

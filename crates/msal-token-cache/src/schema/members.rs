@@ -38,7 +38,7 @@ impl<'s> Members<'s> {
         self.0
             .iter()
             .rev()
-            .find(|member| member.name() == name)
+            .find(|member| member.name.is_name(name))
             .map(|member| member.value)
     }
 

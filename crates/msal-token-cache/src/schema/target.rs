@@ -47,8 +47,18 @@ impl Target<'_> {
     }
 
     fn has(&self, scope: &str) -> bool {
-        self.scopes().any(|own| own.eq_ignore_ascii_case(scope))
+        if !self.0.is_ascii() {
+            return self.scopes().any(|own| own.eq_ignore_ascii_case(scope));
+        }
+        // The same by bytes: most look-ups pass many targets by.
+        let mut scopes = self.0.as_bytes().split(|byte| is_blank(*byte));
+        !scope.is_empty() && scopes.any(|own| own.eq_ignore_ascii_case(scope.as_bytes()))
     }
+}
+
+/// What `char::is_whitespace` says of an ASCII character.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 impl<'s, T: Into<Cow<'s, str>>> From<T> for Target<'s> {
@@ -72,6 +82,25 @@ impl fmt::Display for Target<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_blanks_separate_and_none_is_part_of_a_scope() {
+        for byte in 0..=0x7F {
+            assert_eq!(is_blank(byte), char::from(byte).is_whitespace(), "{byte}");
+        }
+        for target in [
+            "a\u{b}B\t c",
+            " a\n\nb\rc ",
+            "a\u{2003}b\u{a0}c",
+            "\u{e9} a B c",
+        ] {
+            let target = Target::from(target);
+            assert!(target.contains(["A", "b", "c"]), "{target:?}");
+            for other in ["", " ", "a b", "a\u{b}B", "a\u{2003}b", "ab", "\u{c9}"] {
+                assert!(!target.contains([other]), "{target:?} {other:?}");
+            }
+        }
+    }
 
     #[test]
     fn common_sign_in_scopes_do_not_intersect() {

@@ -1,0 +1,51 @@
+//! The bytes of a string that stand for themselves.
+
+/// Whether a text stands for itself in a JSON string.
+pub(super) fn is_plain(text: &str) -> bool {
+    plain_length(text.as_bytes()) == text.len()
+}
+
+/// How far it is to the next byte that means something in a string, or may not stand there.
+#[inline]
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some((chunk, behind)) = rest.split_first_chunk::<16>() {
+        if has_special(chunk) {
+            return bytes.len() - rest.len() + first_special(chunk);
+        }
+        rest = behind;
+        // Most strings are short; the others are tokens of a kilobyte or two.
+        if bytes.len() - rest.len() == 96 {
+            while let Some((chunk, behind)) = rest.split_first_chunk::<64>()
+                && !has_special(chunk)
+            {
+                rest = behind;
+            }
+        }
+    }
+    let plain = rest.iter().take_while(|byte| !is_special(**byte)).count();
+    bytes.len() - rest.len() + plain
+}
+
+/// Quote, backslash or control character.
+fn is_special(byte: u8) -> bool {
+    // So that the quote follows the control characters.
+    byte ^ 2 <= b'"' ^ 2 || byte == b'\\'
+}
+
+/// Without a way out in the middle: so it is done in large steps.
+fn has_special<const N: usize>(chunk: &[u8; N]) -> bool {
+    let special = chunk.iter().map(|byte| is_special(*byte));
+    special.fold(false, |found, is_special| found | is_special)
+}
+
+/// Where the first special byte stands, of which there is one.
+fn first_special(chunk: &[u8; 16]) -> usize {
+    const ONES: u128 = u128::MAX / 255;
+    let repeated = |byte: u8| ONES * u128::from(byte);
+    // Marks bytes in their highest bit. Exact for the first one: only behind it is there a carry.
+    let below = |word: u128, limit: u8| word.wrapping_sub(repeated(limit)) & !word;
+    let word = u128::from_le_bytes(*chunk);
+    let special = below(word ^ repeated(2), (b'"' ^ 2) + 1) | below(word ^ repeated(b'\\'), 1);
+    (special & repeated(0x80)).trailing_zeros() as usize / 8
+}
