@@ -79,7 +79,8 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
     );
     // An entry that holds another secret by now was rotated by somebody else: both are good.
     let is_redeemed = |(_, entry): &&(usize, RefreshToken<'_>)| {
-        entry.secret().expose_secret() == new.redeemed.secret.expose_secret()
+        let redeemed = new.redeemed.secret.expose_secret();
+        entry.members().is("secret", redeemed)
     };
     if let Some((position, entry)) = of_client(&new.client_id).find(is_redeemed) {
         let members = entry.members();

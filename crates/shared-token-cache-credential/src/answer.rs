@@ -10,7 +10,7 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use msal_token_cache::{AccessToken, Identity, RedeemedToken, Redemption};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::Number;
 use serde_json::value::RawValue;
 use token_credential::{Error, ErrorKind, Secret};
 use zeroize::Zeroizing;
@@ -183,47 +183,35 @@ impl<'a> Members<'a> {
         self.0.contains_key(name)
     }
 
-    /// What a member says; what is there and means nothing is an error.
-    fn value<T: Deserialize<'a>>(&self, name: &str) -> Option<serde_json::Result<T>> {
-        let json = self.0.get(name)?;
-        Some(serde_json::from_str(json.get()))
+    /// A member that is neither missing nor null, as JSON.
+    fn json(&self, name: &str) -> Option<&'a str> {
+        let json = self.0.get(name)?.get();
+        (json != "null").then_some(json)
     }
 
     /// The text of a member that is a string and not empty.
     fn text(&self, name: &str) -> Option<Cow<'a, str>> {
-        let json = self.0.get(name)?.get();
-        let text = match json.strip_prefix('"')?.strip_suffix('"')? {
-            plain if !plain.contains('\\') => Cow::Borrowed(plain),
-            _ => Cow::Owned(serde_json::from_str(json).ok()?),
-        };
-        (!text.is_empty()).then_some(text)
+        decode(self.json(name)?).filter(|text| !text.is_empty())
     }
 
     /// Whether the token is presented as it is, which is also meant when nothing is said.
     fn is_bearer(&self) -> bool {
-        match self.value("token_type") {
-            None | Some(Ok(Value::Null)) => true,
-            Some(Ok(Value::String(token_type))) => {
-                token_type.is_empty() || token_type.eq_ignore_ascii_case("Bearer")
-            }
-            Some(_) => false,
-        }
+        let is_bearer =
+            |token_type: &str| token_type.is_empty() || token_type.eq_ignore_ascii_case("Bearer");
+        self.json("token_type")
+            .is_none_or(|json| decode(json).is_some_and(|token_type| is_bearer(&token_type)))
     }
 
     /// A number of seconds, as a number or a text; nothing that is not a time.
     fn seconds(&self, name: &str) -> Option<u64> {
-        match self.value(name)?.ok()? {
-            Value::Number(number) => number
-                .as_u64()
-                .or_else(|| number.as_f64().map(whole_seconds)),
-            Value::String(text) => text
-                .trim()
-                .parse::<f64>()
-                .ok()
-                .filter(|n| n.is_finite())
-                .map(whole_seconds),
-            _ => None,
+        let json = self.json(name)?;
+        if let Some(text) = decode(json) {
+            let number = text.trim().parse::<f64>().ok();
+            return number.filter(|n| n.is_finite()).map(whole_seconds);
         }
+        let number: Number = serde_json::from_str(json).ok()?;
+        let whole = number.as_u64();
+        whole.or_else(|| number.as_f64().map(whole_seconds))
     }
 
     fn expires_on(&self, asked_at: SystemTime) -> Option<SystemTime> {
@@ -237,15 +225,25 @@ impl<'a> Members<'a> {
     /// Whose token it is, if the answer says so. What is there and says nothing is an error: the
     /// answer could be anybody's.
     fn client_info(&self) -> Result<Option<ClientInfo>, &'static str> {
-        match self.value("client_info") {
-            None | Some(Ok(Value::Null)) => Ok(None),
-            Some(Ok(Value::String(text))) if text.is_empty() => Ok(None),
-            Some(Ok(Value::String(text))) => decode_base64(&text)
+        let Some(json) = self.json("client_info") else {
+            return Ok(None);
+        };
+        match decode(json).as_deref() {
+            Some("") => Ok(None),
+            Some(text) => decode_base64(text)
                 .and_then(|json| serde_json::from_slice(&json).ok())
                 .map(Some)
                 .ok_or("names an account that cannot be read, and nothing was stored"),
-            Some(_) => Err("names an account in no known way, and nothing was stored"),
+            None => Err("names an account in no known way, and nothing was stored"),
         }
+    }
+}
+
+/// The text of a JSON string. `None` for what is not one, or has no meaning as text.
+fn decode(json: &str) -> Option<Cow<'_, str>> {
+    match json.strip_prefix('"')?.strip_suffix('"')? {
+        plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+        _ => serde_json::from_str(json).ok().map(Cow::Owned),
     }
 }
 
@@ -270,9 +268,12 @@ impl ClientInfo {
     /// nobody's.
     fn is_for(&self, home_account_id: &str) -> bool {
         match (&self.uid, &self.utid) {
-            (Some(user), Some(tenant)) => {
-                format!("{user}.{tenant}").eq_ignore_ascii_case(home_account_id)
-            }
+            (Some(user), Some(tenant)) => home_account_id
+                .split_at_checked(user.len())
+                .and_then(|(home_user, rest)| Some((home_user, rest.strip_prefix('.')?)))
+                .is_some_and(|(home_user, home_tenant)| {
+                    home_user.eq_ignore_ascii_case(user) && home_tenant.eq_ignore_ascii_case(tenant)
+                }),
             (user, tenant) => user.is_none() && tenant.is_none(),
         }
     }

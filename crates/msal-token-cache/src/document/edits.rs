@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::Section;
 use super::plain::is_plain;
+use crate::wipe::wipe;
 
 /// What to change in a document; positions are those of [`Document::entries`].
 #[derive(Default)]
@@ -16,6 +17,16 @@ pub(super) struct SectionEdits {
     /// `None` removes the entry.
     pub(super) changed: BTreeMap<usize, Option<Zeroizing<String>>>,
     pub(super) added: Vec<(String, Zeroizing<String>)>,
+}
+
+impl Drop for SectionEdits {
+    fn drop(&mut self) {
+        let changed = self.changed.values_mut().flatten();
+        let added = self.added.iter_mut().map(|(_, value)| value);
+        for value in changed.chain(added) {
+            wipe(std::mem::take(&mut **value).into_bytes());
+        }
+    }
 }
 
 impl Edits {

@@ -7,33 +7,34 @@ use zeroize::Zeroizing;
 
 use crate::{Error, ErrorKind};
 
-/// Reads an open file that is said to be so long, or one byte more: a file that grew shows it, and
-/// so does one that is said to be empty and is not, as those in `/proc`. The end is not looked for,
-/// because a look at the file afterwards tells whether its length has changed.
+/// Reads an open file that is said to be so long. Its end is not looked for, because a look at the
+/// file afterwards tells whether its length has changed.
 pub(super) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let most = length.saturating_add(1);
+    // What says that it is empty may lie: files of the kernel do.
+    let most = length.max(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
-    fill(&mut bytes, file, most)?;
+    fill(file, most, &mut bytes)?;
     Ok(bytes)
 }
 
 /// Mostly one system call, which `read_to_end` is not: it begins with 8 KiB and doubles that.
 #[cfg(unix)]
-fn fill(bytes: &mut Vec<u8>, file: &File, most: u64) -> io::Result<()> {
-    loop {
+fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    while (bytes.len() as u64) < most {
         match rustix::io::read(file, rustix::buffer::spare_capacity(bytes)) {
-            Ok(0) => return Ok(()),
-            // What is as long as it is said to be is not asked for more.
-            Ok(_) if bytes.len() as u64 + 1 >= most => return Ok(()),
+            Ok(0) => break,
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
     }
+    Ok(())
 }
 
 #[cfg(windows)]
-fn fill(bytes: &mut Vec<u8>, file: &File, most: u64) -> io::Result<()> {
-    io::Read::read_to_end(&mut io::Read::take(file, most), bytes).map(|_| ())
+fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    use io::Read;
+
+    file.take(most).read_to_end(bytes).map(drop)
 }
 
 /// What is longer than the limit is not read at all.

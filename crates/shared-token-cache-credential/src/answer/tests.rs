@@ -1,6 +1,6 @@
 use msal_token_cache::Merged;
 use msal_token_cache::{MemoryPersistence, TokenCache};
-use serde_json::json;
+use serde_json::{Value, json};
 use test_support::{CacheBuilder, FakeAccount};
 use token_credential::TokenRequestOptions;
 
