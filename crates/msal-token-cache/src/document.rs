@@ -25,6 +25,8 @@ mod text;
 pub(crate) use edits::Edits;
 use edits::SectionEdits;
 pub(crate) use members::hash;
+#[cfg(test)]
+pub(crate) use members::twins;
 pub(crate) use not_a_document::NotADocument;
 use not_a_document::why_not;
 pub(crate) use scan::each_member;

@@ -30,3 +30,43 @@ impl Index {
         same.map(|(_, position)| *position)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use zeroize::Zeroizing;
+
+    use crate::Snapshot;
+    use crate::document::twins;
+
+    #[test]
+    fn accounts_of_one_hash_have_tokens_of_their_own() {
+        let [one, two] = twins("");
+        let token = |owner: &str, secret: &str| {
+            json!({
+                "home_account_id": owner, "environment": "e", "client_id": "c", "realm": "r",
+                "target": "t", "expires_on": "1", "secret": secret,
+            })
+        };
+        let cache = json!({"AccessToken": {
+            "1": token(&one, "first"), "2": token(&two, "second"),
+            "3": token("another", "third"), "4": token(&one, "fourth"),
+        }});
+        let snapshot = Snapshot::parse(Zeroizing::new(cache.to_string())).expect("a cache");
+        for (owner, secrets) in [
+            (&*one, &["first", "fourth"][..]),
+            (&two, &["second"]),
+            ("another", &["third"]),
+            ("nobody", &[]),
+        ] {
+            let secret = |token: &crate::AccessToken<'_>| token.secret().expose_secret().to_owned();
+            let all = snapshot.access_tokens_of(owner);
+            assert_eq!(all.map(|token| secret(&token)).collect::<Vec<_>>(), secrets);
+            let good = snapshot.access_tokens_for(owner, &["t"]);
+            assert_eq!(
+                good.map(|token| secret(&token)).collect::<Vec<_>>(),
+                secrets
+            );
+        }
+    }
+}

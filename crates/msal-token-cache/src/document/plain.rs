@@ -6,7 +6,11 @@ pub(super) fn is_plain(text: &str) -> bool {
 }
 
 /// How far it is to the next byte that means something in a string, or may not stand there.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "it is what takes most of a scan's time, and mostly ends in the first step"
+)]
+#[inline(always)]
 pub(super) fn plain_length(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     while let Some((chunk, behind)) = rest.split_first_chunk::<16>() {

@@ -134,6 +134,19 @@ fn a_cache_begins_with_its_first_entry() {
 }
 
 #[test]
+fn names_of_one_hash_are_told_apart() {
+    let [one, two] = twins("\"");
+    for (text, has_duplicates) in [
+        (format!("{{{one}: {{}}, {two}: {{}}}}"), false),
+        (format!("{{{one}: {{}}, {two}: {{}}, {one}: {{}}}}"), true),
+    ] {
+        let document = parse(&format!(r#"{{"Account": {text}}}"#));
+        assert_eq!(document.entries(Section::Account).len(), 2, "{text}");
+        assert_eq!(document.has_duplicates, has_duplicates, "{text}");
+    }
+}
+
+#[test]
 fn of_duplicates_the_first_place_and_the_last_value_count() {
     let document = parse(
         r#"{"Account": {"lost": {}}, "X": 1, "Account": {"k": {"v":1}, "l": {}, "k": {"v":2}}, "X": 2}"#,
