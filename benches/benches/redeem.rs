@@ -91,6 +91,17 @@ fn pooled(criterion: &mut Criterion, runtime: &Runtime, endpoint: &Endpoint) {
     }
 
     group.sample_size(60);
+    // The request alone, as it is part of the whole.
+    let ours = ours(endpoint);
+    let call = async || ours.send(endpoint.request()).await.unwrap();
+    group.bench_function("pooled_ours_request", |bencher| {
+        bencher.iter_custom(|calls| {
+            timed(runtime, endpoint, (calls, AN_HOUR), call, |reply| {
+                wire::token_in(reply.body())
+            })
+        });
+    });
+
     let client = endpoint.hyper();
     let call = async || wire::post(&client, &url, form.clone()).await;
     group.bench_function("pooled_hyper", |bencher| {

@@ -115,14 +115,13 @@ fn rows(with_peers: bool) -> Vec<Row> {
             goal,
         );
     }
-    for size in ["medium", "large"] {
-        let ours = format!("redeem/pooled_ours/{size}");
-        pair(
-            &format!("redemption, {size}"),
-            &ours,
-            "redeem/pooled_hyper",
-            Shown,
-        );
+    for (what, ours) in [
+        ("redemption, its request alone", "pooled_ours_request"),
+        ("redemption, medium", "pooled_ours/medium"),
+        ("redemption, large", "pooled_ours/large"),
+    ] {
+        let ours = format!("redeem/{ours}");
+        pair(what, &ours, "redeem/pooled_hyper", Shown);
     }
     for (other, goal) in [("first_handshake", Within(1.35)), ("first_hyper", Shown)] {
         let other = format!("redeem/{other}");
