@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 use msal_token_cache::{AccessToken, Redemption, Snapshot, Target};
 use token_credential::{AccessTokenInfo, Secret};
 
-use crate::account::{Chosen, Reading};
+use crate::account::Chosen;
 use crate::authority::Authority;
 use crate::candidates::newest_first;
-use crate::tenant::{ORGANIZATIONS, PERSONAL_TENANT, Tenant};
+use crate::reading::Reading;
+use crate::tenant::{COMMON, ORGANIZATIONS, PERSONAL_TENANT, Tenant};
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,6 @@ mod tests;
 const OWN_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 /// The tenant in which personal accounts use Azure.
 const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
-/// Stands for an account's home, as [`ORGANIZATIONS`] does.
-const COMMON: &str = "common";
 
 /// A token with less time left than this is not worth handing out: the caller's request may reach
 /// the resource too late. The same five minutes as in every MSAL.
@@ -41,7 +40,7 @@ pub(crate) struct Terms {
     /// Applications in the order in which their tokens are preferred.
     client_ids: Vec<String>,
     /// The tenants that are the account's home, and the words that stand for it.
-    home_realms: [Cow<'static, str>; 3],
+    home_realms: Vec<Cow<'static, str>>,
 }
 
 /// What a caller asks for.
@@ -100,13 +99,13 @@ impl Terms {
             }
         }
         let home_realms = match chosen.home_tenant() {
-            Some(_) if chosen.is_personal() => [
+            Some(_) if chosen.is_personal() => vec![
                 PERSONAL_TENANT.into(),
                 PERSONAL_PASSTHROUGH_TENANT.into(),
                 ORGANIZATIONS.into(),
             ],
-            Some(home) => [home.to_owned().into(), ORGANIZATIONS.into(), COMMON.into()],
-            None => [ORGANIZATIONS.into(), COMMON.into(), COMMON.into()],
+            Some(home) => vec![home.to_owned().into(), ORGANIZATIONS.into(), COMMON.into()],
+            None => vec![ORGANIZATIONS.into(), COMMON.into()],
         };
         Self {
             authority: authority.clone(),

@@ -1,13 +1,9 @@
 //! Which of the cache's accounts is meant. Pure: it reads a snapshot and decides.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
-use std::time::SystemTime;
-
-use msal_token_cache::{RefreshToken, Snapshot};
 
 use crate::authentication_record::AuthenticationRecord;
-use crate::authority::Authority;
+use crate::reading::Reading;
 use crate::tenant::PERSONAL_TENANT;
 use crate::text::clean;
 
@@ -62,42 +58,6 @@ pub(crate) enum Whose {
 pub(crate) struct Filter {
     pub(crate) username: Option<String>,
     pub(crate) tenant_id: Option<String>,
-}
-
-/// A snapshot that is read for an authority at some time. What is looked at more than once is taken
-/// apart once.
-pub(crate) struct Reading<'s> {
-    pub(crate) snapshot: &'s Snapshot,
-    pub(crate) authority: &'s Authority,
-    now: SystemTime,
-    redeemable: OnceCell<Vec<RefreshToken<'s>>>,
-}
-
-impl<'s> Reading<'s> {
-    pub(crate) fn new(snapshot: &'s Snapshot, authority: &'s Authority, now: SystemTime) -> Self {
-        Self {
-            snapshot,
-            authority,
-            now,
-            redeemable: OnceCell::new(),
-        }
-    }
-
-    /// The refresh tokens that may be redeemed at the authority by whoever asks: in its cloud, not
-    /// past their time, and nobody else's.
-    pub(crate) fn redeemable(&self) -> &[RefreshToken<'s>] {
-        let may_be_redeemed = |token: &RefreshToken<'_>| {
-            self.authority.knows(token.environment())
-                && !token.is_partitioned()
-                && token
-                    .expires_on()
-                    .is_none_or(|expires_on| expires_on > self.now)
-        };
-        self.redeemable.get_or_init(|| {
-            let tokens = self.snapshot.refresh_tokens();
-            tokens.filter(may_be_redeemed).collect()
-        })
-    }
 }
 
 /// An account with all that its entries say.

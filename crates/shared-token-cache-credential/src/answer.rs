@@ -1,8 +1,6 @@
 //! What a token endpoint's answer means. Pure: it judges an answer against what was asked, and
 //! never shows any of the body.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -10,9 +8,7 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use msal_token_cache::{AccessToken, Identity, RedeemedToken, Redemption};
 use serde::Deserialize;
-use serde_json::Number;
-use serde_json::value::RawValue;
-use token_credential::{Error, ErrorKind, Secret};
+use token_credential::{Error, ErrorKind};
 use zeroize::Zeroizing;
 
 use crate::authority::Authority;
@@ -21,8 +17,12 @@ use crate::request::Request;
 use crate::tenant::{is_guid, is_word_for_home};
 use crate::token_endpoint::TokenReply;
 
+mod members;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use members::Members;
+use members::decode;
 
 /// What was asked, and of whom.
 pub(crate) struct Asked<'a> {
@@ -75,42 +75,40 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     };
     let body = reply.body();
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let not_an_object = || unusable("is not a JSON object");
-    let body = std::str::from_utf8(body).map_err(|_| not_an_object())?;
-    let members: Members<'_> = serde_json::from_str(body).map_err(|_| not_an_object())?;
+    let members = std::str::from_utf8(body).ok().and_then(Members::parse);
+    let members = members.ok_or_else(|| unusable("is not a JSON object"))?;
     if members.has("error") {
-        let members = serde_json::from_str(body).map_err(|_| not_an_object())?;
         return Err(NoToken::Refused(Box::new(Refusal::read(reply, &members))));
     }
     if !(200..300).contains(&status) {
         return Err(unusable("says neither yes nor why not"));
     }
     let access_token = members
-        .text("access_token")
+        .secret("access_token")
         .ok_or_else(|| unusable("has no access_token"))?;
     // Without a way out in the middle it is done in large steps.
     let is_graphic = |so_far, byte: u8| so_far & byte.is_ascii_graphic();
-    if !access_token.bytes().fold(true, is_graphic) {
+    let bytes = access_token.expose_secret().bytes();
+    if !bytes.fold(true, is_graphic) {
         return Err(unusable("has an access_token that no header can carry"));
     }
     // A token of another type is of no use without a key that we do not have.
-    if !members.is_bearer() {
+    if !is_bearer(&members) {
         return Err(unusable("has a token that is not a bearer token"));
     }
-    let expires_on = members
-        .expires_on(asked.at)
+    let expires_on = expires_on(&members, asked.at)
         .ok_or_else(|| unusable("does not say when the token expires"))?
         .min(asked.at + AccessToken::LONGEST_LIFE);
 
-    let client_info = members.client_info().map_err(unusable)?;
+    let client_info = ClientInfo::of(&members).map_err(unusable)?;
     if let Some(info) = &client_info
         && !info.is_for(asked.token.home_account_id())
     {
         return Err(unusable("is for another account, and nothing was stored"));
     }
     let id_token = members
-        .text("id_token")
-        .and_then(|token| Some((IdClaims::decode(&token)?, token)));
+        .secret("id_token")
+        .and_then(|token| Some((IdClaims::decode(token.expose_secret())?, token)));
     let tid = id_token
         .as_ref()
         .and_then(|(claims, _)| claims.tid.as_deref());
@@ -124,7 +122,7 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
         asked.token.clone(),
         realm,
         target,
-        Secret::new(access_token),
+        access_token,
         asked.at,
         expires_on,
     )
@@ -135,15 +133,15 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
     if let Some(seconds) = members.seconds("refresh_in") {
         redemption = redemption.with_refresh_on(after(asked.at, seconds));
     }
-    if let Some(refresh_token) = members.text("refresh_token") {
-        redemption = redemption.with_refresh_token(Secret::new(refresh_token));
+    if let Some(refresh_token) = members.secret("refresh_token") {
+        redemption = redemption.with_refresh_token(refresh_token);
     }
     if let Some(family_id) = members.text("foci") {
         redemption = redemption.with_family_id(family_id);
     }
     if let Some((claims, token)) = id_token {
         let identity = Identity::new(
-            Secret::new(token),
+            token,
             claims.oid.or(claims.sub),
             claims.preferred_username.or(claims.upn),
         );
@@ -171,61 +169,34 @@ fn after(time: SystemTime, seconds: u64) -> SystemTime {
     time + Duration::from_secs(seconds).min(AccessToken::LONGEST_LIFE)
 }
 
-/// The members of an answer, each as it stands there: what is secret is copied once, when it is
-/// taken into custody.
+/// Whether the token is presented as it is, which is also meant when nothing is said.
+fn is_bearer(members: &Members<'_>) -> bool {
+    let is_bearer =
+        |token_type: &str| token_type.is_empty() || token_type.eq_ignore_ascii_case("Bearer");
+    members
+        .json("token_type")
+        .is_none_or(|json| decode(json).is_some_and(|token_type| is_bearer(&token_type)))
+}
+
+fn expires_on(members: &Members<'_>, asked_at: SystemTime) -> Option<SystemTime> {
+    match members.seconds("expires_on") {
+        // Windows has no time as late as 2^40 seconds.
+        Some(seconds) => UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(1 << 39))),
+        None => Some(after(asked_at, members.seconds("expires_in")?)),
+    }
+}
+
+/// The account that an answer is for, as far as it says so.
 #[derive(Deserialize)]
-#[serde(transparent)]
-struct Members<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
+struct ClientInfo {
+    uid: Option<String>,
+    utid: Option<String>,
+}
 
-impl<'a> Members<'a> {
-    /// Whether a member is there, whatever it says.
-    fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    /// A member that is neither missing nor null, as JSON.
-    fn json(&self, name: &str) -> Option<&'a str> {
-        let json = self.0.get(name)?.get();
-        (json != "null").then_some(json)
-    }
-
-    /// The text of a member that is a string and not empty.
-    fn text(&self, name: &str) -> Option<Cow<'a, str>> {
-        decode(self.json(name)?).filter(|text| !text.is_empty())
-    }
-
-    /// Whether the token is presented as it is, which is also meant when nothing is said.
-    fn is_bearer(&self) -> bool {
-        let is_bearer =
-            |token_type: &str| token_type.is_empty() || token_type.eq_ignore_ascii_case("Bearer");
-        self.json("token_type")
-            .is_none_or(|json| decode(json).is_some_and(|token_type| is_bearer(&token_type)))
-    }
-
-    /// A number of seconds, as a number or a text; nothing that is not a time.
-    fn seconds(&self, name: &str) -> Option<u64> {
-        let json = self.json(name)?;
-        if let Some(text) = decode(json) {
-            let number = text.trim().parse::<f64>().ok();
-            return number.filter(|n| n.is_finite()).map(whole_seconds);
-        }
-        let number: Number = serde_json::from_str(json).ok()?;
-        let whole = number.as_u64();
-        whole.or_else(|| number.as_f64().map(whole_seconds))
-    }
-
-    fn expires_on(&self, asked_at: SystemTime) -> Option<SystemTime> {
-        match self.seconds("expires_on") {
-            // Windows has no time as late as 2^40 seconds.
-            Some(seconds) => UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(1 << 39))),
-            None => Some(after(asked_at, self.seconds("expires_in")?)),
-        }
-    }
-
-    /// Whose token it is, if the answer says so. What is there and says nothing is an error: the
-    /// answer could be anybody's.
-    fn client_info(&self) -> Result<Option<ClientInfo>, &'static str> {
-        let Some(json) = self.json("client_info") else {
+impl ClientInfo {
+    /// What is there and says nothing is an error: the answer could be anybody's.
+    fn of(members: &Members<'_>) -> Result<Option<Self>, &'static str> {
+        let Some(json) = members.json("client_info") else {
             return Ok(None);
         };
         match decode(json).as_deref() {
@@ -237,33 +208,7 @@ impl<'a> Members<'a> {
             None => Err("names an account in no known way, and nothing was stored"),
         }
     }
-}
 
-/// The text of a JSON string. `None` for what is not one, or has no meaning as text.
-fn decode(json: &str) -> Option<Cow<'_, str>> {
-    match json.strip_prefix('"')?.strip_suffix('"')? {
-        plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        _ => serde_json::from_str(json).ok().map(Cow::Owned),
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast saturates"
-)]
-fn whole_seconds(number: f64) -> u64 {
-    number as u64
-}
-
-/// The account that an answer is for, as far as it says so.
-#[derive(Deserialize)]
-struct ClientInfo {
-    uid: Option<String>,
-    utid: Option<String>,
-}
-
-impl ClientInfo {
     /// Whether it names this account; one that names nobody is for whoever asked, half a name is
     /// nobody's.
     fn is_for(&self, home_account_id: &str) -> bool {

@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use msal_token_cache::{RedeemedToken, RefreshToken, Snapshot};
 
-use crate::account::{Chosen, Reading};
+use crate::account::Chosen;
 use crate::authority::Authority;
+use crate::reading::Reading;
 
 /// A refresh token and the applications to redeem it under, its own first.
 #[derive(Clone, Debug)]
@@ -47,20 +48,15 @@ pub(crate) fn newest_first<'r, 's>(
 }
 
 /// What to try, in turn.
-pub(crate) fn candidates(
-    snapshot: &Snapshot,
-    authority: &Authority,
-    chosen: &Chosen,
-    now: SystemTime,
-) -> Vec<Attempt> {
-    newest_first(&Reading::new(snapshot, authority, now), chosen)
+pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<Attempt> {
+    newest_first(reading, chosen)
         .into_iter()
         .take(MOST_TOKENS)
         .map(|token| Attempt {
             token: token.into(),
             client_ids: match &chosen.client_id {
                 Some(client_id) => vec![client_id.clone()],
-                None => client_ids(snapshot, authority, token),
+                None => client_ids(reading.snapshot, reading.authority, token),
             },
         })
         .collect()
@@ -152,7 +148,9 @@ mod tests {
             username: None,
             client_id: client_id.map(str::to_owned),
         };
-        candidates(&snapshot(cache), &authority(), &chosen, at(NOW))
+        let (snapshot, authority) = (snapshot(cache), authority());
+        let reading = Reading::new(&snapshot, &authority, at(NOW));
+        candidates(&reading, &chosen)
             .into_iter()
             .map(|attempt| {
                 let secret = attempt.token.secret().expose_secret().to_owned();

@@ -12,6 +12,7 @@ use crate::answer::{self, Asked, NoToken};
 use crate::authority::Authority;
 use crate::candidates::{Attempt, candidates};
 use crate::credential::Inner;
+use crate::reading::Reading;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::retry::{Next, Retries};
@@ -76,7 +77,8 @@ impl<'a> Exchange<'a> {
 
     fn attempts(&self, view: &View, chosen: &Chosen) -> Vec<Attempt> {
         let now = self.inner.clock.now();
-        candidates(&view.snapshot, &self.inner.authority, chosen, now)
+        let reading = Reading::new(&view.snapshot, &self.inner.authority, now);
+        candidates(&reading, chosen)
     }
 
     /// What another program has put in place of a refresh token that was refused.

@@ -58,6 +58,7 @@ mod join;
 mod lifecycle;
 mod overlay;
 mod persistence_options;
+mod reading;
 mod redeem;
 mod refresh;
 mod refusal;

@@ -1,6 +1,4 @@
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use msal_token_cache::{Lease, Redemption};
@@ -161,12 +159,9 @@ impl Inner {
             inner.lifecycle.unless_cut(persist).await;
             drop(continued);
         };
-        let mut write = Box::pin(write.in_current_span());
-        // A store that waits for nothing is written here and now.
-        if poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx).is_pending())).await {
-            // A write that takes longer goes on by itself.
-            let _ = tokio::time::timeout(PERSIST_WAIT, tokio::spawn(write)).await;
-        }
+        let persist = tokio::spawn(write.in_current_span());
+        // A write that takes longer goes on by itself.
+        let _ = tokio::time::timeout(PERSIST_WAIT, persist).await;
         token
     }
 

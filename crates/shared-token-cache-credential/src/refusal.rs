@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, OAuthError};
 
+use crate::answer::Members;
 use crate::authority::Authority;
 use crate::text::{LONGEST_TEXT, clean};
 use crate::token_endpoint::TokenReply;
@@ -53,23 +54,24 @@ const MOST_ACTIONABLE: u8 = 3;
 
 impl Refusal {
     /// Reads an answer that has the member `error`.
-    pub(crate) fn read(reply: &TokenReply, members: &Map<String, Value>) -> Self {
+    pub(crate) fn read(reply: &TokenReply, members: &Members<'_>) -> Self {
         let text = |name: &str| {
-            let text = clean(members.get(name)?.as_str()?);
+            let text = clean(&members.text(name)?);
             (!text.is_empty()).then_some(text)
         };
         let mut oauth = OAuthError::new(text("error").unwrap_or_else(|| "unknown".to_owned()));
         if let Some(suberror) = text("suberror") {
             oauth = oauth.with_suberror(suberror);
         }
-        if let Some(codes) = members.get("error_codes").and_then(Value::as_array) {
+        let codes = members.json("error_codes");
+        if let Some(codes) = codes.and_then(|json| serde_json::from_str::<Vec<Value>>(json).ok()) {
             let codes: Vec<u64> = codes.iter().take(16).filter_map(Value::as_u64).collect();
             oauth = oauth.with_error_codes(codes);
         }
         // Claims go back to the server: whole and as they are, or not at all.
-        if let Some(claims) = members.get("claims").and_then(Value::as_str)
+        if let Some(claims) = members.text("claims")
             && claims.len() <= 8 * LONGEST_TEXT
-            && serde_json::from_str::<Map<String, Value>>(claims).is_ok()
+            && serde_json::from_str::<Map<String, Value>>(&claims).is_ok()
         {
             oauth = oauth.with_claims(claims);
         }
@@ -193,7 +195,10 @@ mod tests {
     use crate::fixtures::authority;
 
     fn refusal(status: u16, body: &Value) -> Refusal {
-        Refusal::read(&TokenReply::new(status, ""), body.as_object().unwrap())
+        Refusal::read(
+            &TokenReply::new(status, ""),
+            &Members::parse(&body.to_string()).unwrap(),
+        )
     }
 
     #[test]
@@ -259,7 +264,10 @@ mod tests {
             "trace_id": "t",
             "access_token": "canary",
         });
-        let refusal = Refusal::read(&TokenReply::new(400, "canary"), body.as_object().unwrap());
+        let refusal = Refusal::read(
+            &TokenReply::new(400, "canary"),
+            &Members::parse(&body.to_string()).unwrap(),
+        );
         let refusal = refusal.with_retry_after(Duration::from_secs(20));
         let error = refusal.into_error(&authority(), Some("ada@x"));
         assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);

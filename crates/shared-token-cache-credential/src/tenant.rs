@@ -9,6 +9,8 @@ use crate::account::Chosen;
 
 /// The word that stands for the home tenant of whoever the refresh token belongs to.
 pub(crate) const ORGANIZATIONS: &str = "organizations";
+/// Another one that does.
+pub(crate) const COMMON: &str = "common";
 /// The tenant of all personal accounts.
 pub(crate) const PERSONAL_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 /// In the list of allowed tenants: all of them.
@@ -177,7 +179,7 @@ impl<'a> Tenant<'a> {
 
 /// Whether the word stands for the home tenant of an organization's account.
 pub(crate) fn is_word_for_home(tenant: &str) -> bool {
-    matches!(tenant, ORGANIZATIONS | "common")
+    matches!(tenant, ORGANIZATIONS | COMMON)
 }
 
 /// The ids of the tenants that domain names led to.

@@ -145,13 +145,17 @@ mod tests {
     use token_credential::{Error, ErrorKind};
 
     use super::*;
+    use crate::answer::Members;
     use crate::fixtures::{NOW, at};
     use crate::refusal::Refusal;
     use crate::token_endpoint::TokenReply;
 
     fn refusal(body: &Value) -> NoToken {
         let reply = TokenReply::new(400, "");
-        NoToken::Refused(Box::new(Refusal::read(&reply, body.as_object().unwrap())))
+        NoToken::Refused(Box::new(Refusal::read(
+            &reply,
+            &Members::parse(&body.to_string()).unwrap(),
+        )))
     }
 
     fn trouble() -> NoToken {
@@ -224,7 +228,7 @@ mod tests {
             let throttled = key(&throttling, "r", "s");
             let body = json!({ "error": "invalid_grant", "suberror": "bad_token" });
             let reply = TokenReply::new(status, "");
-            let refusal = Refusal::read(&reply, body.as_object().unwrap());
+            let refusal = Refusal::read(&reply, &Members::parse(&body.to_string()).unwrap());
             let no_token = NoToken::Refused(Box::new(refusal));
             let leave_alone = Some(Duration::from_secs(wait));
             throttling.remember(throttled.clone(), &no_token, leave_alone, at(NOW));

@@ -4,9 +4,10 @@ use std::time::SystemTime;
 use msal_token_cache::Snapshot;
 
 use crate::access::{Found, Query, Terms};
-use crate::account::{Chosen, NotChosen, Reading, Whose, choose};
+use crate::account::{Chosen, NotChosen, Whose, choose};
 use crate::authority::Authority;
 use crate::overlay::Kept;
+use crate::reading::Reading;
 
 /// What this credential sees in a cache, until that or what is kept in memory changes.
 #[derive(Debug)]

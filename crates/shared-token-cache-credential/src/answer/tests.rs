@@ -305,3 +305,48 @@ fn names_come_from_the_id_token_as_far_as_it_has_them() {
         assert_eq!(account["username"], name, "{claims}");
     }
 }
+
+#[test]
+fn of_two_members_the_last_one_counts() {
+    let body = r#"{"access_token":"first","access_token":"last","expires_in":60,"expires_in":90}"#;
+    let answer = read_at(TENANT, 200, body).expect("a token");
+    assert_eq!(answer.access_token().expose_secret(), "last");
+    assert_eq!(answer.expires_on(), at(NOW + 90));
+}
+
+#[test]
+fn names_and_texts_may_be_escaped() {
+    let body = r#"{"access\u005ftoken":"can\/ary","expires_in":"6\u0030"}"#;
+    let answer = read_at(TENANT, 200, body).expect("a token");
+    assert_eq!(answer.access_token().expose_secret(), "can/ary");
+    assert_eq!(answer.expires_on(), at(NOW + 60));
+
+    let refused = read_at(
+        TENANT,
+        200,
+        r#"{"access_token":"canary","err\u006fr":null}"#,
+    );
+    assert!(matches!(refused, Err(NoToken::Refused(_))), "{refused:?}");
+}
+
+#[test]
+fn what_means_nothing_is_passed_over_but_not_in_whose_token_it_is() {
+    let with = |member: &str| {
+        let body = format!(r#"{{"access_token":"canary","expires_in":60,{member}}}"#);
+        read_at(TENANT, 200, body)
+    };
+    for member in [
+        r#""note":"\ud800""#,
+        r#""scope":"\ud800""#,
+        r#""refresh_in":1e999"#,
+    ] {
+        assert!(with(member).is_ok(), "{member}");
+    }
+    for member in [
+        r#""client_info":"\ud800""#,
+        r#""client_info":7"#,
+        r#""token_type":"\ud800""#,
+    ] {
+        assert!(with(member).is_err(), "{member}");
+    }
+}

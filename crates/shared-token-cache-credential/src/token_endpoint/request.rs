@@ -121,6 +121,24 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_is_encoded_as_the_library_does() {
+        // Each by itself, for a text is encoded as a whole or not at all.
+        let texts: Vec<String> = ('\0'..='\u{ff}').map(String::from).collect();
+        for text in texts
+            .iter()
+            .map(String::as_str)
+            .chain(["", "a-b.c_d*E9", "a~b", "a b"])
+        {
+            let mut expected = form_urlencoded::Serializer::new(String::new());
+            expected.append_pair("name", text).append_pair("x", "");
+            let request = TokenRequest::new("https://login.example")
+                .with_field("name", Secret::new(text))
+                .with_field("x", Secret::new(""));
+            assert_eq!(*request.body(), expected.finish(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn debug_shows_no_value() {
         let request =
             TokenRequest::new("https://login.example").with_field("scope", Secret::new("canary"));

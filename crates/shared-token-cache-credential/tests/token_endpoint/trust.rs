@@ -154,3 +154,30 @@ async fn a_refused_connection_is_no_connection() {
         "{error}"
     );
 }
+
+#[test]
+fn roots_that_are_loaded_need_no_other_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let server = RawServer::answering(OK).await;
+        let send = async || server.endpoint().send(request(&server.url())).await;
+        send().await.unwrap();
+        let (release, busy) = std::sync::mpsc::channel::<()>();
+        let only_thread = tokio::task::spawn_blocking(move || busy.recv());
+        // Where another test loads its own at that moment it takes the long way.
+        let mut answered = false;
+        for _ in 0..20 {
+            answered |= matches!(timeout(Duration::from_millis(500), send()).await, Ok(Ok(_)));
+            if answered {
+                break;
+            }
+        }
+        drop(release);
+        assert!(only_thread.await.unwrap().is_err());
+        assert!(answered);
+    });
+}

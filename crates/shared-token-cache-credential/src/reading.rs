@@ -1,0 +1,42 @@
+use std::cell::OnceCell;
+use std::time::SystemTime;
+
+use msal_token_cache::{RefreshToken, Snapshot};
+
+use crate::authority::Authority;
+
+/// A snapshot that is read for an authority at some time. What is looked at more than once is taken
+/// apart once.
+pub(crate) struct Reading<'s> {
+    pub(crate) snapshot: &'s Snapshot,
+    pub(crate) authority: &'s Authority,
+    now: SystemTime,
+    redeemable: OnceCell<Vec<RefreshToken<'s>>>,
+}
+
+impl<'s> Reading<'s> {
+    pub(crate) fn new(snapshot: &'s Snapshot, authority: &'s Authority, now: SystemTime) -> Self {
+        Self {
+            snapshot,
+            authority,
+            now,
+            redeemable: OnceCell::new(),
+        }
+    }
+
+    /// The refresh tokens that may be redeemed at the authority by whoever asks: in its cloud, not
+    /// past their time, and nobody else's.
+    pub(crate) fn redeemable(&self) -> &[RefreshToken<'s>] {
+        let may_be_redeemed = |token: &RefreshToken<'_>| {
+            self.authority.knows(token.environment())
+                && !token.is_partitioned()
+                && token
+                    .expires_on()
+                    .is_none_or(|expires_on| expires_on > self.now)
+        };
+        self.redeemable.get_or_init(|| {
+            let tokens = self.snapshot.refresh_tokens();
+            tokens.filter(may_be_redeemed).collect()
+        })
+    }
+}
