@@ -103,9 +103,7 @@ impl FilePersistence {
     /// Reads a file that is so long.
     fn read(&self, file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
         let length = u64::try_from(length).unwrap_or(0);
-        if length > self.max_bytes {
-            return Err(bounded_read::too_large(&self.location(), self.max_bytes));
-        }
+        bounded_read::check_length(length, self.max_bytes, &self.path)?;
         bounded_read::read(file, length).map_err(|error| Error::io("reading", &self.path, error))
     }
 
