@@ -64,7 +64,12 @@ impl<'t> Json<'t> {
         }
     }
 
-    /// Whether this name is that text; one that has no meaning as text stands for itself.
+    /// The text that this name stands for, as [`decode_name`] says.
+    pub(crate) fn name(self) -> Cow<'t, str> {
+        decode_name(self.text)
+    }
+
+    /// Whether this name stands for that text.
     #[inline]
     pub(crate) fn is_name(self, name: &str) -> bool {
         if self.is_plain {
@@ -72,7 +77,7 @@ impl<'t> Json<'t> {
             let json = self.text.as_bytes();
             json.len() == name.len() + 2 && &json[1..json.len() - 1] == name.as_bytes()
         } else {
-            decode_name(self.text) == name
+            self.name() == name
         }
     }
 }
