@@ -22,7 +22,8 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// Reads the bytes of the store that is there.
+    /// Takes the bytes of a store for what they are. An error names the store by its `location`,
+    /// which is asked for only then.
     ///
     /// # Errors
     ///

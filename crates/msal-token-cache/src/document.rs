@@ -13,6 +13,7 @@ use crate::schema::Members;
 use crate::wipe::wipe;
 
 mod edits;
+mod hash;
 mod members;
 mod not_a_document;
 mod plain;
@@ -21,18 +22,20 @@ mod splice;
 #[cfg(test)]
 mod tests;
 mod text;
+mod writer;
 
 pub(crate) use edits::Edits;
 use edits::SectionEdits;
-pub(crate) use members::hash;
+pub(crate) use hash::hash;
 #[cfg(test)]
-pub(crate) use members::twins;
+pub(crate) use hash::twins;
 pub(crate) use not_a_document::NotADocument;
 use not_a_document::why_not;
 pub(crate) use scan::each_member;
 use splice::Splice;
+pub(crate) use text::Json;
 use text::decode_name;
-pub(crate) use text::{Json, Writer};
+pub(crate) use writer::Writer;
 
 /// The sections of the unified MSAL cache schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

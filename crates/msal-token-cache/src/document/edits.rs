@@ -8,7 +8,7 @@ use super::Section;
 use super::plain::is_plain;
 use crate::wipe::wipe;
 
-/// What to change in a document; positions are those of [`Document::entries`].
+/// What to change in a document; positions are those of [`Document::entries`](super::Document::entries).
 #[derive(Default)]
 pub(crate) struct Edits([SectionEdits; 5]);
 

@@ -53,3 +53,30 @@ fn first_special(chunk: &[u8; 16]) -> usize {
     let special = below(word ^ repeated(2), (b'"' ^ 2) + 1) | below(word ^ repeated(b'\\'), 1);
     (special & repeated(0x80)).trailing_zeros() as usize / 8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::plain_length;
+
+    #[test]
+    fn the_first_special_byte_is_found_wherever_it_stands() {
+        let plain = || b"plain, \xC3\xA9 ".iter().copied().cycle();
+        for length in (0..=130).chain((131..=260).step_by(3)) {
+            let mut bytes: Vec<u8> = plain().take(length).collect();
+            assert_eq!(plain_length(&bytes), length);
+            for position in 0..length {
+                let before = bytes[position];
+                for byte in 0..0x80 {
+                    bytes[position] = byte;
+                    let is_special = matches!(byte, b'"' | b'\\' | ..b' ');
+                    // Every plain byte in every place would take its time, and does in short texts.
+                    if is_special || length <= 100 {
+                        let first = if is_special { position } else { length };
+                        assert_eq!(plain_length(&bytes), first, "{byte} in {length}");
+                    }
+                }
+                bytes[position] = before;
+            }
+        }
+    }
+}

@@ -4,47 +4,6 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
-use super::plain::is_plain;
-
-/// A text under construction that leaves no copy behind when it grows.
-pub(crate) struct Writer(Zeroizing<String>);
-
-impl Writer {
-    pub(crate) fn with_room_for(length: usize) -> Self {
-        Self(Zeroizing::new(String::with_capacity(length)))
-    }
-
-    pub(crate) fn push(&mut self, text: &str) {
-        if self.0.capacity() - self.0.len() < text.len() {
-            // A `String` that grows by itself frees the old place without overwriting it.
-            let mut larger = String::with_capacity(2 * self.0.capacity() + text.len());
-            larger.push_str(&self.0);
-            self.0 = Zeroizing::new(larger);
-        }
-        self.0.push_str(text);
-    }
-
-    /// Writes a text as a JSON string.
-    pub(crate) fn push_string(&mut self, text: &str) {
-        if is_plain(text) {
-            self.push("\"");
-            self.push(text);
-            self.push("\"");
-        } else {
-            self.push(&encode(text));
-        }
-    }
-
-    /// What was written so far.
-    pub(crate) fn text(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn finish(self) -> Zeroizing<String> {
-        self.0
-    }
-}
-
 /// A name or a value of a member.
 #[derive(Clone, Copy)]
 pub(crate) struct Json<'t> {
@@ -64,7 +23,12 @@ impl<'t> Json<'t> {
         }
     }
 
-    /// Whether this name is that text; one that has no meaning as text stands for itself.
+    /// The text that this name stands for, as [`decode_name`] says.
+    pub(crate) fn name(self) -> Cow<'t, str> {
+        decode_name(self.text)
+    }
+
+    /// Whether this name stands for that text.
     #[inline]
     pub(crate) fn is_name(self, name: &str) -> bool {
         if self.is_plain {
@@ -72,13 +36,13 @@ impl<'t> Json<'t> {
             let json = self.text.as_bytes();
             json.len() == name.len() + 2 && &json[1..json.len() - 1] == name.as_bytes()
         } else {
-            decode_name(self.text) == name
+            self.name() == name
         }
     }
 }
 
 /// Decodes a JSON string. `None` for what is not one, or has no meaning as text: a lone surrogate.
-pub(crate) fn decode(json: &str) -> Option<Cow<'_, str>> {
+fn decode(json: &str) -> Option<Cow<'_, str>> {
     match json.strip_prefix('"')?.strip_suffix('"')? {
         plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
         _ => serde_json::from_str(json).ok().map(Cow::Owned),
@@ -86,7 +50,7 @@ pub(crate) fn decode(json: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Decodes the name of a member; one that has no meaning as text stands for itself.
-pub(crate) fn decode_name(json: &str) -> Cow<'_, str> {
+pub(super) fn decode_name(json: &str) -> Cow<'_, str> {
     decode(json).unwrap_or(Cow::Borrowed(json))
 }
 

@@ -1,11 +1,12 @@
-//! A file is read as long as it is said to be, and never beyond a limit.
+//! A file is read as long as it is said to be, and not at all if that is beyond a limit.
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Result};
 
 /// Reads an open file that is said to be so long. Its end is not looked for, because a look at the
 /// file afterwards tells whether its length has changed.
@@ -37,12 +38,16 @@ fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
     file.take(most).read_to_end(bytes).map(drop)
 }
 
-/// What is longer than the limit is not read at all.
-pub(super) fn too_large(location: &str, max_bytes: u64) -> Error {
+/// An error if a file that is said to be so long is not to be read.
+pub(super) fn check_length(length: u64, max_bytes: u64, path: &Path) -> Result<()> {
+    if length <= max_bytes {
+        return Ok(());
+    }
     let text = format!(
-        "{location} is larger than {max_bytes} bytes; it was not read (FilePersistence::with_max_bytes sets the limit)"
+        "{} is larger than {max_bytes} bytes; it was not read (FilePersistence::with_max_bytes sets the limit)",
+        path.display()
     );
-    Error::new(ErrorKind::TooLarge, text)
+    Err(Error::new(ErrorKind::TooLarge, text))
 }
 
 /// What was read may be of two contents.

@@ -103,9 +103,7 @@ impl FilePersistence {
     /// Reads a file that is so long.
     fn read(&self, file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
         let length = u64::try_from(length).unwrap_or(0);
-        if length > self.max_bytes {
-            return Err(bounded_read::too_large(&self.location(), self.max_bytes));
-        }
+        bounded_read::check_length(length, self.max_bytes, &self.path)?;
         bounded_read::read(file, length).map_err(|error| Error::io("reading", &self.path, error))
     }
 
@@ -129,11 +127,11 @@ impl FilePersistence {
         let Opened { file, stat, path } = opened;
         self.check_readable(&stat)?;
         // Its age is that before reading: what changes later must not go unnoticed.
-        let stamp = Stamp::of_held(&stat);
+        let stamp = Stamp::of_open(&stat);
         let bytes = self.read(&file, stat.st_size)?;
         let after = rustix::fs::fstat(&file);
         let after = after.map_err(|errno| Error::io("looking at", &path, errno))?;
-        if stamp != Stamp::of_held(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length())
+        if stamp != Stamp::of_open(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length())
         {
             return Err(bounded_read::changing(&self.location()));
         }

@@ -57,9 +57,8 @@ impl HeldFile {
         if confirmed == NEVER || ticks::monotonic()?.saturating_sub(confirmed) >= CONFIRMED_FOR {
             return None;
         }
-        // By the kernel's own `fstat`: the C library's takes the longer way over a path.
         let stat = rustix::fs::fstat(&held.file).ok()?;
-        (stat.st_nlink > 0).then(|| Stamp::of_held(&stat))
+        (stat.st_nlink > 0).then(|| Stamp::of_open(&stat))
     }
 
     /// Learns how the file at the path is, as it was asked for at the tick `before`.

@@ -33,6 +33,7 @@ struct Shared {
 #[derive(Default)]
 struct Turn {
     is_taken: bool,
+    /// Counted, so that a release that nobody waits for costs no call that wakes somebody.
     waiting: usize,
 }
 
@@ -115,11 +116,11 @@ impl Persistence for MemoryPersistence {
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
         let mut turn = lock(&self.0.writer);
         turn.waiting += 1;
-        let mut turn = self
-            .0
-            .free
-            .wait_while(turn, |turn| turn.is_taken)
-            .unwrap_or_else(PoisonError::into_inner);
+        // Not `wait_while`: of a poisoned lock it does not ask again.
+        while turn.is_taken {
+            let free = self.0.free.wait(turn);
+            turn = free.unwrap_or_else(PoisonError::into_inner);
+        }
         turn.waiting -= 1;
         turn.is_taken = true;
         Ok(Box::new(Writer(Arc::clone(&self.0))))

@@ -67,7 +67,6 @@ fn opened(fd: nix::Result<OwnedFd>, path: Cow<'_, Path>) -> Result<Option<Opened
         Err(Errno::ELOOP) => return Err(not_regular(&path, "a symbolic link")),
         Err(errno) => return Err(Error::io("opening", &path, errno)),
     };
-    // By the kernel's own `fstat`: the C library's takes the longer way over a path.
     let stat = rustix::fs::fstat(&fd).map_err(|errno| Error::io("looking at", &path, errno))?;
     regular(&path, stat.st_mode)?;
     let file = File::from(fd);

@@ -16,13 +16,6 @@ struct Member<'s> {
     value: Json<'s>,
 }
 
-impl<'s> Member<'s> {
-    /// A name that has no meaning as text stands for itself.
-    fn name(&self) -> Cow<'s, str> {
-        self.name.decoded().unwrap_or(Cow::Borrowed(self.name.text))
-    }
-}
-
 impl<'s> Members<'s> {
     /// `None` if the text is not an object.
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
@@ -91,11 +84,9 @@ impl<'s> Members<'s> {
         }
         let mut entry = EntryWriter::new();
         for (position, member) in self.0.iter().enumerate() {
-            let name = member.name();
-            if self.0[position + 1..]
-                .iter()
-                .any(|later| later.name() == name)
-            {
+            let name = member.name.name();
+            let mut later = self.0[position + 1..].iter();
+            if later.any(|later| later.name.is_name(&name)) {
                 continue;
             }
             match changes.iter().find(|(changed, _)| *changed == name) {

@@ -34,6 +34,17 @@ fn leave(place: &Place, content: impl AsRef<[u8]>, millis: u64) {
         .unwrap();
 }
 
+/// The error says that this process holds the lock, which is another one than this.
+fn is_in_the_way(holder: u32, error: &Error) {
+    assert_ne!(holder, std::process::id());
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("process {holder} has held ")),
+        "{text}"
+    );
+}
+
 #[test]
 fn the_lock_file_names_its_holder_and_goes_with_the_lock() {
     let place = Place::signed_in();

@@ -63,6 +63,21 @@ fn what_is_no_file_is_neither_read_nor_written() {
     );
 }
 
+/// The kernel says of its files that their length is 0, and they are read for all that.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_says_that_it_is_empty_and_is_not_is_no_empty_cache() {
+    let path = Path::new("/proc/self/status");
+    assert_eq!(fs::metadata(path).unwrap().len(), 0);
+    let loaded = FilePersistence::new(path).load().unwrap_err();
+    let read = TokenCache::new(FilePersistence::new(path)).snapshot();
+    for error in [loaded, read.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        let text = format!("{} changed while it was read", path.display());
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+}
+
 #[test]
 fn a_path_through_a_file_leads_nowhere() {
     let place = Place::signed_in();

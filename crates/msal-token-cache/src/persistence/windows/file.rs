@@ -91,9 +91,7 @@ impl FilePersistence {
 
     /// Reads a file that is so long.
     fn read(&self, file: &File, length: u64) -> Result<Zeroizing<Vec<u8>>> {
-        if length > self.max_bytes {
-            return Err(bounded_read::too_large(&self.location(), self.max_bytes));
-        }
+        bounded_read::check_length(length, self.max_bytes, &self.path)?;
         bounded_read::read(file, length).map_err(|error| {
             // A peer has locked a part of it, as some do while they write.
             if open::is_in_use(&error) {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::sample::{Place, redeemed, signed_in};
-use super::{LeftFile, leave, lock_within};
+use super::{LeftFile, is_in_the_way, leave, lock_within};
 
 /// After so many milliseconds a dead holder of ours is succeeded, for we see that it lived here.
 pub(super) const SUCCEEDED_AFTER: u64 = 1_000;
@@ -84,6 +84,14 @@ pub(super) fn more_left_files() -> Vec<LeftFile> {
             false,
         ),
     ]
+}
+
+#[test]
+fn who_gives_up_names_the_holder_and_not_itself() {
+    let place = Place::signed_in();
+    let holder = std::os::unix::process::parent_id();
+    leave(&place, signature(holder), 3_600_000);
+    is_in_the_way(holder, &lock_within(&place, 30).unwrap_err());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use msal_token_cache::{ErrorKind, FilePersistence, Persistence};
 
 use super::super::sample::Place;
 use super::super::windows::killed::{Killed, say_held};
-use super::lock_within;
+use super::{is_in_the_way, lock_within};
 
 /// After so many milliseconds a dead holder of ours is succeeded: nothing tells that it lived here.
 pub(super) const SUCCEEDED_AFTER: u64 = 10_000;
@@ -66,6 +66,14 @@ fn our_lock_keeps_every_kind_of_peer_out() {
     assert!(lock.is_held(), "their attempts change nothing");
     drop(lock);
     File::create_new(&path).unwrap();
+}
+
+#[test]
+fn who_gives_up_names_the_holder_and_not_itself() {
+    let place = Place::signed_in();
+    let holder = holding(&place);
+    let error = lock_within(&place, 30).unwrap_err();
+    is_in_the_way(holder.kill(), &error);
 }
 
 /// The kernel removes the file of a holder that is killed: nobody waits for its age.
