@@ -41,6 +41,7 @@ const CALLS: &[(&str, &[&str])] = &[
     ("unlinkat", &["EACCES", "EROFS", "EIO"]),
     ("close", &["EIO", "ENOSPC", "EDQUOT", "EINTR"]),
     ("newfstatat", &["EACCES", "EIO"]),
+    ("fstat", &["EIO"]),
     ("fchmod", &["EACCES", "EROFS", "EIO"]),
     ("utimensat", &["EACCES", "EROFS", "EIO"]),
     ("getdents64", &["EIO"]),
