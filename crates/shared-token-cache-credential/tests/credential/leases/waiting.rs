@@ -9,9 +9,13 @@ use async_trait::async_trait;
 use msal_token_cache::{
     FilePersistence, Loaded, MemoryPersistence, Persistence, Stamp, StoreLock, TokenCache,
 };
-use shared_token_cache_credential::{TokenEndpoint, TokenReply, TokenRequest, TransportError};
+use shared_token_cache_credential::{
+    SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest, TransportError,
+};
 use test_support::Reply;
+use token_credential::{AccessTokenInfo, Result};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::super::rerun::{is_rerun, rerun, this_binary};
 use super::super::workers::below;
@@ -83,6 +87,19 @@ fn a_holder_that_panics_has_a_successor_at_once() {
     });
 }
 
+/// Has this one redeem, and so hold the lease until the slow answer is there.
+async fn hold(
+    stage: &Stage,
+    holder: &SharedTokenCacheCredential,
+    delay: Duration,
+) -> JoinHandle<Result<AccessTokenInfo>> {
+    stage.entra.push(Reply::success().delayed(delay));
+    let holder = holder.clone();
+    let held = tokio::spawn(async move { ask(&holder).await });
+    until(|| stage.entra.request_count() == 1).await;
+    held
+}
+
 #[test]
 fn closing_while_a_lease_is_waited_for_leaves_nothing() {
     beside_the_cache(
@@ -93,14 +110,8 @@ fn closing_while_a_lease_is_waited_for_leaves_nothing() {
             let path = folder.path().join("cache");
             expired(&stage).write_to(&path);
             let [holder, waiting] = [(); 2].map(|()| another(&stage, &path));
-            let slow = Reply::success().delayed(Duration::from_secs(1));
-            stage.entra.push(slow);
+            let held = hold(&stage, &holder, Duration::from_secs(1)).await;
             let tasks = || Handle::current().metrics().num_alive_tasks();
-            let held = tokio::spawn({
-                let holder = holder.clone();
-                async move { ask(&holder).await }
-            });
-            until(|| stage.entra.request_count() == 1).await;
             let before = tasks();
             let asking = tokio::spawn({
                 let waiting = waiting.clone();
@@ -135,14 +146,8 @@ fn a_caller_that_goes_while_a_lease_is_waited_for_leaves_nothing() {
         let path = folder.path().join("cache");
         expired(&stage).write_to(&path);
         let [holder, waiting] = [(); 2].map(|()| another(&stage, &path));
-        let slow = Reply::success().delayed(Duration::from_millis(600));
-        stage.entra.push(slow);
+        let held = hold(&stage, &holder, Duration::from_millis(600)).await;
         let tasks = || Handle::current().metrics().num_alive_tasks();
-        let held = tokio::spawn({
-            let holder = holder.clone();
-            async move { ask(&holder).await }
-        });
-        until(|| stage.entra.request_count() == 1).await;
         for _ in 0..10 {
             let waiting = waiting.clone();
             let asking = tokio::spawn(async move { ask(&waiting).await });
