@@ -223,7 +223,7 @@ struct Best {
 impl Best {
     fn consider(&mut self, offer: &Offer<'_>, rank: Option<Rank>) {
         let Some(rank) = rank else { return };
-        let is_usable = offer.expires_on >= self.now + LAST_RESORT_MARGIN;
+        let is_usable = time_left(offer.expires_on, self.now) >= Some(LAST_RESORT_MARGIN);
         let place = if is_fresh(offer.expires_on, self.now)
             || (is_usable && is_new(offer.cached_at, self.now))
         {
@@ -250,7 +250,12 @@ impl Best {
 
 /// Whether a token has enough time left to be handed out as it is.
 pub(crate) fn is_fresh(expires_on: SystemTime, now: SystemTime) -> bool {
-    expires_on > now + MARGIN
+    time_left(expires_on, now) > Some(MARGIN)
+}
+
+/// Returns the time until a token expires, `None` once it has. A sum could overflow instead.
+fn time_left(expires_on: SystemTime, now: SystemTime) -> Option<Duration> {
+    expires_on.duration_since(now).ok()
 }
 
 /// Whether a token was issued a moment ago. One from the future may be of any age.
@@ -277,7 +282,10 @@ pub(crate) fn info(
 fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime> {
     let life = expires_on.duration_since(cached_at).ok()?;
     // Whole seconds, as everything in the cache.
-    (life >= HALF_LIFE_FROM).then(|| cached_at + Duration::from_secs(life.as_secs() / 2))
+    let half = Duration::from_secs(life.as_secs() / 2);
+    cached_at
+        .checked_add(half)
+        .filter(|_| life >= HALF_LIFE_FROM)
 }
 
 /// Whether only one of a token that could not be written yet and an entry would be in the store.

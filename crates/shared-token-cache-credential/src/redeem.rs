@@ -52,8 +52,8 @@ impl Inner {
         }
         let now = Instant::now();
         let deadline = now
-            .checked_add(self.timeout)
-            .unwrap_or(now + LONGEST_TIMEOUT);
+            .checked_add(self.timeout.min(LONGEST_TIMEOUT))
+            .unwrap_or(now);
         let work = timeout_at(
             deadline,
             self.redeem_in_turn(store, request, purpose, deadline),

@@ -42,7 +42,7 @@ impl Refreshing {
         let refresh_on = token.refresh_on()?;
         let left = token.expires_on().duration_since(refresh_on).ok()?;
         let window = left.checked_sub(MARGIN)?.min(WINDOW);
-        Some(refresh_on + window.mul_f64(self.spread))
+        refresh_on.checked_add(window.mul_f64(self.spread))
     }
 
     /// Whether it is time for an attempt, which this then is.
@@ -88,7 +88,8 @@ impl Inner {
 
     /// Until when nothing is to be decided about a token: it is neither too old nor to be refreshed.
     pub(crate) fn current_until(&self, token: &AccessTokenInfo) -> SystemTime {
-        let too_old = token.expires_on() - MARGIN;
+        let too_old = token.expires_on().checked_sub(MARGIN);
+        let too_old = too_old.unwrap_or(SystemTime::UNIX_EPOCH);
         let due = self.refreshing.as_ref().and_then(|r| r.due(token));
         due.map_or(too_old, |due| due.min(too_old))
     }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 /// Who has waited for long asks more often again, so that among many who wait nobody is passed by
 /// for ever.
 pub(crate) struct Backoff {
-    deadline: Instant,
+    /// `None` where no clock reaches it.
+    deadline: Option<Instant>,
     first: Duration,
     pause: Duration,
     longest: Duration,
@@ -23,7 +24,7 @@ impl Backoff {
     )]
     pub(crate) fn new(timeout: Duration, first: Duration, longest: Duration) -> Self {
         Self {
-            deadline: Instant::now() + timeout,
+            deadline: Instant::now().checked_add(timeout),
             first,
             pause: first,
             longest,
@@ -37,7 +38,19 @@ impl Backoff {
         reason = "this is the door to the monotonic clock"
     )]
     pub(crate) fn has_time(&self) -> bool {
-        Instant::now() < self.deadline
+        self.deadline
+            .is_none_or(|deadline| Instant::now() < deadline)
+    }
+
+    /// Returns the time until the deadline.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door to the monotonic clock"
+    )]
+    fn left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        })
     }
 
     /// Sleeps for so long and up to half as long again; `false` if the deadline comes before that.
@@ -47,7 +60,7 @@ impl Backoff {
     )]
     pub(crate) fn rest(&self, pause: Duration) -> bool {
         let jittered = pause.mul_f64(1.0 + fastrand::f64() / 2.0);
-        if Instant::now() + jittered >= self.deadline {
+        if self.left() <= jittered {
             return false;
         }
         std::thread::sleep(jittered);
@@ -78,7 +91,7 @@ impl Backoff {
         reason = "this is the door to the monotonic clock"
     )]
     pub(crate) fn wait(&mut self) -> bool {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = self.left();
         if left.is_zero() {
             return false;
         }
@@ -86,9 +99,9 @@ impl Backoff {
         std::thread::sleep(jittered.min(left));
         self.waits = self.waits.saturating_add(1);
         self.pause = if self.waits < PATIENT_WAITS {
-            (self.pause * 2).min(self.longest)
+            self.pause.saturating_mul(2).min(self.longest)
         } else {
-            (self.pause * 3 / 4).max(self.first * 2)
+            self.pause.mul_f64(0.75).max(self.first.saturating_mul(2))
         };
         true
     }

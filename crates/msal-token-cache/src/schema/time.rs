@@ -50,7 +50,8 @@ pub(crate) fn seconds_text(time: SystemTime) -> String {
 }
 
 fn clamped(seconds: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND))
+    let since = Duration::from_secs(seconds.min(LAST_SECOND));
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
 #[cfg(test)]

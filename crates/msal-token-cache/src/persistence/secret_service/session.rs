@@ -122,7 +122,7 @@ fn wait<T: Send + 'static>(
         // If nobody waits any more, nobody wants it.
         let _ = sender.send(result.ok());
     });
-    match receiver.recv_timeout(within + GRACE) {
+    match receiver.recv_timeout(within.saturating_add(GRACE)) {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => None,
         // The sender goes without a word only if what it stood for died.
