@@ -54,6 +54,10 @@ pub struct Lease {
 }
 
 const EXTENSION: &str = "lease";
+/// How much of the hash is in a name.
+const NAME_BYTES: usize = 16;
+/// What the name of a successor's file has more.
+const SUCCESSOR: &str = "-next";
 
 impl Leases {
     /// Leases in a folder of their own, which is there while one is held.
@@ -95,7 +99,7 @@ impl Leases {
             return Ok(false);
         }
         // One at a time: who is told so says that in the file before the next one looks.
-        let Some(turn) = LeaseFile::take(&self.folder, &name(work, "-next"))? else {
+        let Some(turn) = LeaseFile::take(&self.folder, &name(work, SUCCESSOR))? else {
             return Ok(false);
         };
         // By the time of this file system, which has just put it there.
@@ -116,10 +120,20 @@ fn name(work: &[&str], what: &str) -> String {
     }
     let hash = hash.finalize();
     let mut name = String::new();
-    for byte in &hash[..16] {
+    for byte in &hash[..NAME_BYTES] {
         let _ = write!(name, "{byte:02x}");
     }
     name + what + "." + EXTENSION
+}
+
+/// Returns `true` for the names that [`name`] makes.
+#[cfg(unix)]
+fn is_lease_name(name: &str) -> bool {
+    let Some((stem, EXTENSION)) = name.rsplit_once('.') else {
+        return false;
+    };
+    let hash = stem.strip_suffix(SUCCESSOR).unwrap_or(stem);
+    hash.len() == 2 * NAME_BYTES && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
