@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use msal_token_cache::{FilePersistence, Leases, Persistence};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -19,14 +20,23 @@ const FOREIGN: usize = 200;
 
 /// Takes so many leases, and writes the cache as often, in a folder of another user, who swaps it
 /// for a link to root's private folder all the while. Needs root.
-pub(super) fn exchanged(folder: &Path, times: u64) -> Value {
+pub(super) fn exchanged(times: u64) -> Value {
+    // That user must be able to go there.
+    let folder = std::env::temp_dir().join(format!("cache_torture-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).unwrap();
+    let report = exchanged_in(&folder, times);
+    fs::remove_dir_all(folder).unwrap();
+    report
+}
+
+fn exchanged_in(folder: &Path, times: u64) -> Value {
     let (user, private) = (folder.join("user"), folder.join("private"));
     let (work, link) = (user.join("msal-token-cache"), user.join("link"));
     for (path, mode) in [(&user, 0o700), (&private, 0o700), (&work, 0o700)] {
         fs::create_dir(path).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
     symlink(&private, &link).unwrap();
     for n in 0..FOREIGN {
         // Every other one looks like one that a dead holder of ours has left.
@@ -46,8 +56,9 @@ pub(super) fn exchanged(folder: &Path, times: u64) -> Value {
             Err(_) => refused += 1,
         }
         let store = FilePersistence::new(work.join("cache"));
-        let locked = store.with_lock_timeout(std::time::Duration::ZERO);
-        if n % 10 == 0 && locked.lock().is_ok() && locked.save(b"{}").is_ok() {
+        let store = store.with_lock_timeout(Duration::ZERO);
+        let lock = (n % 10 == 0).then(|| store.lock());
+        if matches!(lock, Some(Ok(_))) && store.save(b"{}").is_ok() {
             written += 1;
         }
     }
@@ -93,14 +104,14 @@ pub(super) fn exchange(one: &Path, other: &Path) -> Value {
     json!({ "swaps": swaps })
 }
 
-/// Starts this program as a user who owns nothing, once it works.
+/// Starts a copy of this program as a user who owns nothing.
 fn as_nobody(folder: &Path, arguments: &[&str]) -> Child {
     // That user may not be able to go where this program lies.
     let program = folder.join("program");
-    let mut copy = Command::new("cp");
+    let mut copy = Command::new("install");
+    copy.arg("--mode=755");
     copy.arg(std::env::current_exe().unwrap()).arg(&program);
     assert!(copy.status().unwrap().success());
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(program);
     command
         .args(arguments)

@@ -12,7 +12,7 @@
 //!   what is to happen once the cache is there.
 //! * `heartbeat PATH WRITES`: writes from an async service;
 //! * `special FOLDER`: whatever can stand at a path; `swaps FOLDER TIMES`: links that change;
-//! * `exchanged FOLDER TIMES`: leases and writes as root in a folder that another user swaps for a
+//! * `exchanged TIMES`: leases and writes as root in a folder that another user swaps for a
 //!   link; `exchange PATH PATH`: that user, until standard input ends.
 #![allow(
     clippy::disallowed_methods,
@@ -69,7 +69,7 @@ fn main() {
         ["token", path, then] => token::token(path, then),
         ["heartbeat", path, writes] => heartbeat::heartbeat(path, number(writes)),
         ["special", folder] => special::special(Path::new(folder)),
-        ["exchanged", folder, times] => exchange::exchanged(Path::new(folder), number(times)),
+        ["exchanged", times] => exchange::exchanged(number(times)),
         ["exchange", one, other] => exchange::exchange(Path::new(one), Path::new(other)),
         ["swaps", folder, times] => special::swaps(Path::new(folder), number(times)),
         _ => panic!("the head of this program's source says how to call it"),
