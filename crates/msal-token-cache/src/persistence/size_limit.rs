@@ -1,10 +1,11 @@
 //! The process's limit on the size of its files. The system ends a process that writes beyond it,
 //! unless that ignores the signal SIGXFSZ, which is for the program to decide.
 
+use std::path::Path;
+
 use rustix::process::{Resource, getrlimit};
 
 use crate::{Error, ErrorKind, Result};
-use std::path::Path;
 
 /// Returns an error if a file at this path must not become so long.
 pub(crate) fn check(path: &Path, length: usize) -> Result<()> {

@@ -43,16 +43,18 @@ impl Writable {
         };
         let folder = Arc::new(folder);
         let at_path = folder.stat_of(name).map_err(looking)?;
-        let (folder, file) = if at_path.is_some_and(|stat| is_link(&stat)) {
-            follow_from(path)?
+        let (folder, file, stat) = if at_path.is_some_and(|stat| is_link(&stat)) {
+            let (folder, file) = follow_from(path)?;
+            let stat = file.stat().map_err(looking)?;
+            (folder, file, stat)
         } else {
-            (Arc::clone(&folder), Entry::new(folder, name))
+            (Arc::clone(&folder), Entry::new(folder, name), at_path)
         };
         let its_folder = file.folder().stat().map_err(looking)?;
         if others_can_change(&its_folder) {
             return Err(insecure("others can write to its folder"));
         }
-        if let Some(stat) = file.stat().map_err(looking)? {
+        if let Some(stat) = stat {
             regular(&file.path(), stat.st_mode)?;
             if Owner::of(&stat) != Owner::Us {
                 return Err(insecure("it belongs to another user"));
