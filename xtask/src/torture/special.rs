@@ -1,5 +1,5 @@
-//! Whatever can stand at the path of the cache, of its lock or of a temporary; and a disk that is
-//! slow.
+//! Whatever can stand at the path of the cache, of its lock or of a temporary, or comes there while
+//! we work; and a disk that is slow.
 
 use std::process::Command;
 
@@ -11,6 +11,7 @@ use crate::Result;
 pub(super) fn run(stage: &Stage, table: &mut Table) -> Result {
     files(stage, table)?;
     swaps(stage, table)?;
+    exchanged(stage, table)?;
     slow_disk(stage, table)
 }
 
@@ -90,6 +91,35 @@ fn swaps(stage: &Stage, table: &mut Table) -> Result {
     );
     table.add(
         "a link that changes between our file and a foreign one",
+        figures,
+        checks,
+    );
+    Ok(())
+}
+
+/// Another user's process swaps the folder in which root works for a link to root's private files.
+fn exchanged(stage: &Stage, table: &mut Table) -> Result {
+    let leases = stage.form.of("100000", "10000");
+    let mut exchanged = stage.programs.ours(&["exchanged", leases]);
+    let report = Process::start(&mut exchanged)?.report()?;
+    let number = |member: &str| report[member].as_u64().unwrap_or(u64::MAX);
+    let mut checks = Checks::new();
+    checks.that(number("swaps") > 1_000, "hardly anything was swapped");
+    checks.that(number("deleted") == 0, "root's files were deleted");
+    checks.that(number("created") == 0, "root created files");
+    checks.that(
+        number("taken") == 0 && number("written") == 0,
+        "root worked in a user's folder",
+    );
+    let figures = format!(
+        "{} swaps beside {leases} leases: {} of root's 200 files deleted, {} created, {} caches written",
+        number("swaps"),
+        number("deleted"),
+        number("created"),
+        number("written"),
+    );
+    table.add(
+        "a user swaps the folder of root's leases and cache for a link to root's files",
         figures,
         checks,
     );

@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use super::age::age;
+
 /// After a write the lock stays free for as long as a write takes, so that a peer who looks every
 /// quarter of a second, and gives up after five, finds it free every other time at least.
 ///
@@ -38,9 +40,8 @@ impl Courtesy {
     /// For how long the lock should be left alone, if the cache was written at this time.
     pub(crate) fn rest(&self, written: SystemTime, now: SystemTime) -> Option<Duration> {
         let rest = Duration::from_micros(self.held.load(Ordering::Relaxed));
-        // A file from the future, of a server with another clock, is no reason to wait.
-        let age = now.duration_since(written).ok()?;
-        rest.checked_sub(age).filter(|left| !left.is_zero())
+        let left = rest.checked_sub(age(written, now))?;
+        Some(left).filter(|left| !left.is_zero())
     }
 }
 
@@ -60,7 +61,11 @@ mod tests {
         courtesy.learn(Duration::from_secs(3_600));
         assert_eq!(after(0), Some(LONGEST));
         assert_eq!(after(50), None);
-        let future = written - Duration::from_secs(60);
-        assert_eq!(courtesy.rest(written, future), None);
+        let before = |millis| {
+            let now = written.checked_sub(Duration::from_millis(millis));
+            courtesy.rest(written, now.unwrap())
+        };
+        assert_eq!(before(60_000), None, "of a server with another clock");
+        assert_eq!(before(20), Some(Duration::from_millis(30)));
     }
 }

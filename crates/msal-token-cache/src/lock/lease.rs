@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use self::unix::{LeaseFile, open_held, touch};
 #[cfg(windows)]
 use self::windows::{LeaseFile, open_held, touch};
+use super::age::age;
 use crate::clock::{Clock, SystemClock};
 
 /// Where the processes of one user on one machine agree who does a piece of work for all of them:
@@ -54,6 +55,10 @@ pub struct Lease {
 }
 
 const EXTENSION: &str = "lease";
+/// How much of the hash is in a name.
+const NAME_BYTES: usize = 16;
+/// What the name of a successor's file has more.
+const SUCCESSOR: &str = "-next";
 
 impl Leases {
     /// Leases in a folder of their own, which is there while one is held.
@@ -86,16 +91,14 @@ impl Leases {
             // It is free by now.
             return Ok(false);
         };
-        // A clock that was set back must hold up nobody.
         let is_time = |now: SystemTime| -> io::Result<bool> {
-            let since = now.duration_since(held.metadata()?.modified()?);
-            Ok(since.map_or(true, |since| since >= after))
+            Ok(age(held.metadata()?.modified()?, now) >= after)
         };
         if !is_time(SystemClock.now())? {
             return Ok(false);
         }
         // One at a time: who is told so says that in the file before the next one looks.
-        let Some(turn) = LeaseFile::take(&self.folder, &name(work, "-next"))? else {
+        let Some(turn) = LeaseFile::take(&self.folder, &name(work, SUCCESSOR))? else {
             return Ok(false);
         };
         // By the time of this file system, which has just put it there.
@@ -116,10 +119,20 @@ fn name(work: &[&str], what: &str) -> String {
     }
     let hash = hash.finalize();
     let mut name = String::new();
-    for byte in &hash[..16] {
+    for byte in &hash[..NAME_BYTES] {
         let _ = write!(name, "{byte:02x}");
     }
     name + what + "." + EXTENSION
+}
+
+/// Returns `true` for the names that [`name`] makes.
+#[cfg(unix)]
+fn is_lease_name(name: &str) -> bool {
+    let Some((stem, EXTENSION)) = name.rsplit_once('.') else {
+        return false;
+    };
+    let hash = stem.strip_suffix(SUCCESSOR).unwrap_or(stem);
+    hash.len() == 2 * NAME_BYTES && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -191,15 +204,15 @@ mod tests {
             assert!(succeeding.len() <= 1);
             assert!(leases.take(&WORK).unwrap().is_none());
         }
-        // The clock was set back.
-        let held_file = lease_file(&leases);
-        let time = held_file.metadata().unwrap().modified().unwrap();
-        held_file
-            .set_modified(time + Duration::from_secs(3600))
-            .unwrap();
-        drop(held_file);
-        assert!(leases.succeed(&WORK, after).unwrap());
-        assert!(!leases.succeed(&WORK, after).unwrap());
+        // The clock was set back, by little and by much.
+        for (back, is_time) in [(1, false), (3_600, true)] {
+            let held_file = lease_file(&leases);
+            let time = SystemClock.now().checked_add(Duration::from_secs(back));
+            held_file.set_modified(time.unwrap()).unwrap();
+            drop(held_file);
+            assert_eq!(leases.succeed(&WORK, after).unwrap(), is_time, "{back} s");
+            assert!(!leases.succeed(&WORK, after).unwrap());
+        }
         drop(held);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -5,6 +5,7 @@
 //! `flock` on it (.NET, Go, Python with portalocker). We hold both. On Windows the second kind keeps
 //! the file open and does not share that it be written.
 
+mod age;
 mod backoff;
 mod courtesy;
 #[cfg(windows)]

@@ -80,7 +80,8 @@ impl Signature {
         Holder {
             alive,
             in_our_sight,
-            age: now.saturating_sub(changed),
+            // A time in the future counts as an age, too: see `age`.
+            age: now.abs_diff(changed),
         }
     }
 

@@ -1,29 +1,28 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
-use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
+use rustix::fs::{FileType, OFlags, Stat, fstat};
+use rustix::io::{Errno, Result as SystemResult};
 
 use super::backoff::{Backoff, Stopwatch};
 use super::courtesy::{COURTESY_IN_SUM, Courtesy};
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use super::signature::Signature;
 use crate::clock::{Clock, SystemClock};
-use crate::persistence::{StoreLock, file_type, open_for_reading, uninterrupted};
+use crate::persistence::{
+    Entry, StoreLock, check_size_limit, is_own_sole_file, is_same_file, open_entry,
+};
 use crate::{Error, Result};
 
 /// The lock of one cache, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct FileLock {
-    path: PathBuf,
+    entry: Entry,
     file: File,
-    /// A forked child has a copy of this value, but not the lock.
-    owner: Pid,
+    /// The process: a forked child has a copy of this value, but not the lock.
+    owner: u32,
     since: Stopwatch,
     courtesy: Courtesy,
 }
@@ -38,11 +37,14 @@ impl FileLock {
     ///
     /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and who is in it.
     pub(crate) fn acquire(
-        path: &Path,
-        cache: &Path,
+        entry: Entry,
+        cache: &Entry,
         courtesy: &Courtesy,
         timeout: Duration,
     ) -> Result<Self> {
+        let path = entry.path();
+        let signature = Signature::ours().to_text();
+        check_size_limit(&path, signature.len())?;
         let mut backoff = Backoff::new(
             timeout,
             Duration::from_millis(5),
@@ -61,18 +63,18 @@ impl FileLock {
                 continue;
             }
             let (file, seen) =
-                look(path, created.take()).map_err(|errno| Error::io("locking", path, errno))?;
+                look(&entry, created.take()).map_err(|errno| Error::io("locking", &path, errno))?;
             let go_on = match decide(seen) {
                 Action::Hold | Action::Adopt => {
                     let lock = Self {
-                        path: path.to_owned(),
+                        entry,
                         file,
-                        owner: getpid(),
+                        owner: std::process::id(),
                         since: Stopwatch::start(),
                         courtesy: courtesy.clone(),
                     };
-                    lock.sign()
-                        .map_err(|error| Error::io("writing", path, error))?;
+                    lock.sign(&signature)
+                        .map_err(|error| Error::io("writing", &path, error))?;
                     return Ok(lock);
                 }
                 Action::AskAgain => {
@@ -95,39 +97,37 @@ impl FileLock {
                 }
             };
             if !go_on {
-                return Err(signature(path).in_the_way(path, timeout));
+                return Err(signature_in(&entry).in_the_way(&path, timeout));
             }
         }
     }
 
     /// Says who holds the lock: for people, for peers, and for whoever finds it after our death.
-    fn sign(&self) -> std::io::Result<()> {
+    fn sign(&self, signature: &str) -> std::io::Result<()> {
         let mut file = &self.file;
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(Signature::ours().to_text().as_bytes())
+        file.write_all(signature.as_bytes())
     }
 }
 
 impl StoreLock for FileLock {
+    /// Goes by the path: if the folder was replaced, this lock keeps nobody out any more.
     fn is_held(&self) -> bool {
-        is_at(&self.path, &self.file).unwrap_or(false)
+        let (at_path, open) = (rustix::fs::lstat(self.entry.path()), fstat(&self.file));
+        at_path.is_ok_and(|at_path| open.is_ok_and(|open| is_same_file(&at_path, &open)))
     }
 }
 
 impl Drop for FileLock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the door to the lock file"
-    )]
     fn drop(&mut self) {
-        if getpid() != self.owner {
+        if std::process::id() != self.owner {
             return;
         }
         // First the name, then the lock: nobody can lock a file that is about to vanish. What is
         // not ours any more stays.
-        if self.is_held() {
-            let _ = unlinkat(nix::fcntl::AT_FDCWD, &self.path, UnlinkatFlags::NoRemoveDir);
+        if self.entry.is_at(&self.file).unwrap_or(false) {
+            let _ = self.entry.remove();
         }
         // A forked child would keep the lock if it were left to closing the file.
         kernel::unlock(&self.file);
@@ -137,43 +137,40 @@ impl Drop for FileLock {
 
 /// One look at the lock file: at the one that we created before, or at what is there now. If
 /// nothing is, it is created.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the door to the lock file"
-)]
-fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
+fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
     if let Some(file) = created {
-        let flock = take(path, &file)?;
+        let flock = take(entry, &file)?;
         return Ok((file, Seen::Created(flock)));
     }
-    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     loop {
-        match uninterrupted(|| open(path, flags | OFlag::O_CREAT | OFlag::O_EXCL, mode)) {
-            Ok(fd) => {
-                let file = File::from(fd);
-                let flock = take(path, &file).inspect_err(|_| {
+        match entry.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL) {
+            Ok(file) => {
+                let flock = take(entry, &file).inspect_err(|_| {
                     // What nobody holds must not keep anybody out.
-                    let _ = unlinkat(nix::fcntl::AT_FDCWD, path, UnlinkatFlags::NoRemoveDir);
+                    let _ = entry.remove();
                 })?;
                 return Ok((file, Seen::Created(flock)));
             }
-            Err(Errno::EEXIST) => {}
+            Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
-        let file = match uninterrupted(|| open(path, flags, Mode::empty())) {
-            Ok(fd) => File::from(fd),
+        let file = match entry.open(OFlags::RDWR) {
+            Ok(file) => file,
             // Its holder has let go between the two steps.
-            Err(Errno::ENOENT) => continue,
+            Err(Errno::NOENT) => continue,
             Err(errno) => return Err(errno),
         };
-        if file_type(&fstat(&file)?) != SFlag::S_IFREG {
-            return Err(Errno::EINVAL);
+        if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Err(Errno::INVAL);
         }
-        let flock = take(path, &file)?;
+        let flock = take(entry, &file)?;
+        // Its age is looked at while nobody can sign it: that of an older signature is none.
+        let stat = fstat(&file)?;
         let holder = match flock {
-            // Its age is looked at while nobody can sign it: that of an older signature is none.
-            Flock::Ours => Signature::in_file(&file).holder(changed(&fstat(&file)?)),
+            // Another user's, and one that has a second name, are not ours to write to.
+            Flock::Ours if is_own_sole_file(&stat) => {
+                Signature::in_file(&file).holder(changed(&stat))
+            }
             // Whoever it is, it is there.
             _ => Holder::UNKNOWN,
         };
@@ -181,18 +178,18 @@ fn look(path: &Path, created: Option<File>) -> nix::Result<(File, Seen)> {
     }
 }
 
-/// Asks the kernel for its lock on the file, and whether the path still leads to it.
-fn take(path: &Path, file: &File) -> nix::Result<Flock> {
+/// Asks the kernel for its lock on the file, and whether the name still leads to it.
+fn take(entry: &Entry, file: &File) -> SystemResult<Flock> {
     match kernel::try_lock(file) {
-        Ok(()) if is_at(path, file)? => Ok(Flock::Ours),
+        Ok(()) if entry.is_at(file)? => Ok(Flock::Ours),
         Ok(()) => Ok(Flock::OnAnotherFile),
-        Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(Flock::Theirs),
-        Err(Errno::ENOLCK | Errno::ENOTSUP | Errno::ENOSYS) => {
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(Flock::Theirs),
+        Err(Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS) => {
             static WARNED: AtomicBool = AtomicBool::new(false);
             if !WARNED.swap(true, Ordering::Relaxed) {
-                tracing::warn!(path = %path.display(), "no kernel locks here; only the lock file's existence keeps others out");
+                tracing::warn!(path = %entry.path().display(), "no kernel locks here; only the lock file's existence keeps others out");
             }
-            Ok(if is_at(path, file)? {
+            Ok(if entry.is_at(file)? {
                 Flock::Unsupported
             } else {
                 Flock::OnAnotherFile
@@ -203,33 +200,23 @@ fn take(path: &Path, file: &File) -> nix::Result<Flock> {
 }
 
 /// For how long the lock is to be left to others, because the cache was written just now.
-fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
-    let stat = stat(cache).ok()?;
+fn rest(cache: &Entry, courtesy: &Courtesy) -> Option<Duration> {
+    let stat = cache.stat().ok()??;
     let written = UNIX_EPOCH.checked_add(changed(&stat))?;
     courtesy.rest(written, SystemClock.now())
 }
 
 /// When a file was changed last, since 1970.
-fn changed(stat: &FileStat) -> Duration {
+fn changed(stat: &Stat) -> Duration {
     Duration::new(
         u64::try_from(stat.st_mtime).unwrap_or(0),
         u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
     )
 }
 
-pub(super) fn is_at(path: &Path, file: &File) -> nix::Result<bool> {
-    let at_path = match lstat(path) {
-        Ok(stat) => stat,
-        Err(Errno::ENOENT) => return Ok(false),
-        Err(errno) => return Err(errno),
-    };
-    let open = fstat(file)?;
-    Ok((at_path.st_dev, at_path.st_ino) == (open.st_dev, open.st_ino))
-}
-
 /// What the lock file says to whoever could not have it.
-fn signature(path: &Path) -> Signature {
-    match open_for_reading(path) {
+fn signature_in(entry: &Entry) -> Signature {
+    match open_entry(entry) {
         Ok(Some(opened)) => Signature::in_file(&opened.file),
         _ => Signature::default(),
     }
@@ -238,24 +225,24 @@ fn signature(path: &Path) -> Signature {
 /// The kernel's locks on an open file: `flock` for the peers that use it and, on Linux, where the
 /// two do not see each other, an open file description lock for those that use record locks.
 pub(super) mod kernel {
-    use super::{Errno, File};
+    use super::{Errno, File, SystemResult};
 
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the door to the kernel's locks"
     )]
-    pub(in super::super) fn try_lock(file: &File) -> nix::Result<()> {
+    pub(in super::super) fn try_lock(file: &File) -> SystemResult<()> {
         match file.try_lock() {
             Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(Errno::EWOULDBLOCK),
+            Err(std::fs::TryLockError::WouldBlock) => return Err(Errno::WOULDBLOCK),
             Err(std::fs::TryLockError::Error(error)) => {
-                return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw));
+                return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
             }
         }
         match record(file, Record::Lock) {
-            Err(Errno::EAGAIN | Errno::EACCES) => {
+            Err(nix::Error::EAGAIN | nix::Error::EACCES) => {
                 let _ = file.unlock();
-                Err(Errno::EWOULDBLOCK)
+                Err(Errno::WOULDBLOCK)
             }
             // Where `flock` works, a missing record lock keeps nobody in that `flock` lets in.
             _ => Ok(()),
@@ -302,41 +289,50 @@ pub(super) mod kernel {
     reason = "tests play peers, who go through no door"
 )]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    fn lock_path() -> (tempfile::TempDir, PathBuf) {
+    use super::*;
+    use crate::persistence::Directory;
+
+    fn lock_entry() -> (tempfile::TempDir, Entry) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lockfile");
-        (folder, path)
+        let opened = Arc::new(Directory::open(folder.path()).unwrap());
+        (folder, Entry::new(opened, "lockfile"))
     }
 
-    fn opened(path: &Path) -> File {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT;
-        open(path, flags, Mode::S_IRWXU).unwrap().into()
+    fn opened(entry: &Entry) -> File {
+        let mut options = File::options();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        options.open(entry.path()).unwrap()
+    }
+
+    fn acquire(entry: &Entry) -> Result<FileLock> {
+        let courtesy = Courtesy::default();
+        FileLock::acquire(entry.clone(), entry, &courtesy, Duration::ZERO)
     }
 
     #[test]
     fn only_the_file_that_the_path_leads_to_is_the_lock() {
-        let (_folder, path) = lock_path();
-        let file = opened(&path);
-        assert_eq!(take(&path, &file), Ok(Flock::Ours));
-        assert_eq!(take(&path, &opened(&path)), Ok(Flock::Theirs));
-        unlinkat(nix::fcntl::AT_FDCWD, &path, UnlinkatFlags::NoRemoveDir).unwrap();
-        assert_eq!(take(&path, &file), Ok(Flock::OnAnotherFile));
-        let successor = opened(&path);
-        assert_eq!(take(&path, &file), Ok(Flock::OnAnotherFile));
-        assert_eq!(take(&path, &successor), Ok(Flock::Ours));
+        let (_folder, entry) = lock_entry();
+        let file = opened(&entry);
+        assert_eq!(take(&entry, &file), Ok(Flock::Ours));
+        assert_eq!(take(&entry, &opened(&entry)), Ok(Flock::Theirs));
+        std::fs::remove_file(entry.path()).unwrap();
+        assert_eq!(take(&entry, &file), Ok(Flock::OnAnotherFile));
+        let successor = opened(&entry);
+        assert_eq!(take(&entry, &file), Ok(Flock::OnAnotherFile));
+        assert_eq!(take(&entry, &successor), Ok(Flock::Ours));
     }
 
     #[test]
     fn what_we_created_and_lost_for_an_instant_is_asked_for_again() {
-        let (_folder, path) = lock_path();
-        let (created, curious) = (opened(&path), opened(&path));
-        assert_eq!(take(&path, &curious), Ok(Flock::Ours));
-        let (created, seen) = look(&path, Some(created)).unwrap();
+        let (_folder, entry) = lock_entry();
+        let (created, curious) = (opened(&entry), opened(&entry));
+        assert_eq!(take(&entry, &curious), Ok(Flock::Ours));
+        let (created, seen) = look(&entry, Some(created)).unwrap();
         assert_eq!(seen, Seen::Created(Flock::Theirs));
         kernel::unlock(&curious);
-        let (_, seen) = look(&path, Some(created)).unwrap();
+        let (_, seen) = look(&entry, Some(created)).unwrap();
         assert_eq!(seen, Seen::Created(Flock::Ours));
     }
 
@@ -344,7 +340,8 @@ mod tests {
     /// behind, and kept everybody out for ten seconds.
     #[test]
     fn who_gives_up_leaves_no_file_behind() {
-        let (_folder, path) = lock_path();
+        let (_folder, entry) = lock_entry();
+        let path = entry.path();
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -356,8 +353,7 @@ mod tests {
             });
             let mut taken = true;
             for _ in 0..2_000 {
-                let courtesy = Courtesy::default();
-                taken &= FileLock::acquire(&path, &path, &courtesy, Duration::ZERO).is_ok();
+                taken &= acquire(&entry).is_ok();
             }
             is_over.store(true, Ordering::Relaxed);
             assert!(taken, "a file was left behind");
@@ -367,13 +363,12 @@ mod tests {
     /// As if this process were a child that was forked while the lock was held.
     #[test]
     fn a_childs_copy_does_not_release_its_parents_lock() {
-        let (_folder, path) = lock_path();
-        let mut lock =
-            FileLock::acquire(&path, &path, &Courtesy::default(), Duration::ZERO).unwrap();
+        let (_folder, entry) = lock_entry();
+        let mut lock = acquire(&entry).unwrap();
         let parents = lock.file.try_clone().unwrap();
-        lock.owner = Pid::from_raw(1);
+        lock.owner = 1;
         drop(lock);
-        assert_eq!(is_at(&path, &parents), Ok(true));
-        assert_eq!(take(&path, &opened(&path)), Ok(Flock::Theirs));
+        assert_eq!(entry.is_at(&parents), Ok(true));
+        assert_eq!(take(&entry, &opened(&entry)), Ok(Flock::Theirs));
     }
 }

@@ -1,13 +1,13 @@
 //! Replacing a file as a whole: a reader sees the old content or the new, whenever we die.
 
 use std::io;
-use std::path::Path;
 
-use nix::errno::Errno;
-use nix::sys::stat::FileStat;
+use rustix::fs::Stat;
+use rustix::io::Errno;
 
-use super::folder::{Directory, Folder};
-use super::temporary;
+use super::directory::Entry;
+use super::folder::Folder;
+use super::{size_limit, temporary};
 use crate::{Error, Result};
 
 /// How the content came into the file.
@@ -19,30 +19,21 @@ pub(crate) enum Written {
     InPlace,
 }
 
-/// Replaces the content of `path`, which is not a link, and returns the new file's status; `None`
+/// Replaces the content of a file, which is not a link, and returns the new file's status; `None`
 /// if, when all but the replacing is done, what it would replace is not current any more.
 ///
 /// The caller holds the lock: temporaries that are found belong to writers that have died.
 pub(crate) fn replace(
-    path: &Path,
+    file: &Entry,
     content: &[u8],
     is_current: &dyn Fn() -> bool,
-) -> Result<Option<(Written, FileStat)>> {
-    let (folder, name) = split(path)?;
-    replace_in(&Directory::open(folder)?, name, content, is_current)
-        .map_err(|(what, error)| Error::io(what, path, error))
-}
-
-fn split(path: &Path) -> Result<(&Path, &str)> {
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => return Err(Error::io("writing", path, Errno::EISDIR)),
-    };
-    match path.file_name().and_then(|name| name.to_str()) {
-        Some(name) => Ok((folder, name)),
-        None => Err(Error::io("writing", path, Errno::EINVAL)),
-    }
+) -> Result<Option<(Written, Stat)>> {
+    let path = file.path();
+    size_limit::check(&path, content.len())?;
+    let name = file.name().to_str();
+    let name = name.ok_or_else(|| Error::io("writing", &path, Errno::INVAL))?;
+    replace_in(file.folder(), name, content, is_current)
+        .map_err(|(what, error)| Error::io(what, &path, error))
 }
 
 /// The same within an open folder; an error comes with what failed.
@@ -51,7 +42,7 @@ pub(super) fn replace_in(
     name: &str,
     content: &[u8],
     is_current: &dyn Fn() -> bool,
-) -> Result<Option<(Written, FileStat)>, (&'static str, io::Error)> {
+) -> Result<Option<(Written, Stat)>, (&'static str, io::Error)> {
     sweep(folder, name);
     let mut temporary = Temporary::write(folder, name, content)
         .map_err(|error| ("writing a temporary beside", error))?;
@@ -67,7 +58,7 @@ pub(super) fn replace_in(
             let stat = folder.stat(file).map_err(|error| ("looking at", error))?;
             Ok(Some((Written::Renamed, stat)))
         }
-        Err(Errno::EBUSY | Errno::EXDEV) => {
+        Err(Errno::BUSY | Errno::XDEV) => {
             drop(temporary);
             let stat =
                 overwrite(folder, name, content).map_err(|error| ("writing in place to", error))?;
@@ -108,7 +99,7 @@ impl<'a, F: Folder> Temporary<'a, F> {
         Ok(temporary)
     }
 
-    fn rename_over(&mut self, target: &str) -> nix::Result<()> {
+    fn rename_over(&mut self, target: &str) -> rustix::io::Result<()> {
         if let Some(name) = &self.name {
             self.folder.rename(name, target)?;
         }
@@ -141,7 +132,7 @@ fn sweep(folder: &impl Folder, base: &str) {
 
 /// Writes over the file itself. The room is reserved first, so that a full disk is met before the
 /// old content is touched; being killed or an I/O error in the middle is not survived.
-fn overwrite(folder: &impl Folder, name: &str, content: &[u8]) -> io::Result<FileStat> {
+fn overwrite(folder: &impl Folder, name: &str, content: &[u8]) -> io::Result<Stat> {
     let file = folder.open(name)?;
     // Whoever could read the old content gets no new one.
     folder.make_private(&file)?;

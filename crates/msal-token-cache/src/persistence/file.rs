@@ -1,17 +1,17 @@
 use std::fmt;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::stat::{FileStat, lstat};
 use rustix::fs::Stat;
+use rustix::io::{Errno, retry_on_intr};
 use zeroize::Zeroizing;
 
 use super::atomic_file::{self, Written};
 use super::held_file::HeldFile;
-use super::safe_open::{self, Opened, Owner};
+use super::owner::{Owner, is_open_to_others};
+use super::safe_open::{Opened, open_for_reading};
+use super::writable::Writable;
 use super::{Loaded, Persistence, Stamp, StoreLock, bounded_read, ticks};
 use crate::location;
 use crate::lock::{Courtesy, FileLock};
@@ -94,12 +94,6 @@ impl FilePersistence {
         &self.path
     }
 
-    fn lock_path(&self) -> PathBuf {
-        let mut path = self.path.clone().into_os_string();
-        path.push(".lockfile");
-        path.into()
-    }
-
     /// Reads a file that is so long.
     fn read(&self, file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
         let length = u64::try_from(length).unwrap_or(0);
@@ -111,27 +105,25 @@ impl FilePersistence {
     /// is created where there is none.
     #[allow(dead_code, reason = "for the encrypted stores, which may be left out")]
     pub(super) fn touch(&self) -> Result<Stamp> {
-        let path = safe_open::resolve(&self.path)?;
-        check_writable(&path)?;
-        let stat = safe_open::touch(&path)?;
+        let stat = Writable::at(&self.path)?.touch()?;
         Ok(Stamp::of(&stat))
     }
 
     fn open(&self) -> Result<Option<Opened<'_>>> {
         // Until this one is read nothing can be asked but the path.
         self.held.let_go();
-        safe_open::open_resolved(&self.path)
+        open_for_reading(&self.path)
     }
 
     fn load_opened(&self, opened: Opened<'_>) -> Result<Loaded> {
         let Opened { file, stat, path } = opened;
         self.check_readable(&stat)?;
         // Its age is that before reading: what changes later must not go unnoticed.
-        let stamp = Stamp::of_open(&stat);
+        let stamp = Stamp::of(&stat);
         let bytes = self.read(&file, stat.st_size)?;
         let after = rustix::fs::fstat(&file);
         let after = after.map_err(|errno| Error::io("looking at", &path, errno))?;
-        if stamp != Stamp::of_open(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length())
+        if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length())
         {
             return Err(bounded_read::changing(&self.location()));
         }
@@ -142,16 +134,16 @@ impl FilePersistence {
     }
 
     /// How the file at the path is, if there is one.
-    fn stat(&self) -> Result<Option<FileStat>> {
-        match nix::sys::stat::stat(&self.path) {
+    fn stat(&self) -> Result<Option<Stat>> {
+        match retry_on_intr(|| rustix::fs::stat(&self.path)) {
             Ok(stat) => Ok(Some(stat)),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(errno) => Err(Error::io("looking at", &self.path, errno)),
         }
     }
 
     fn check_readable(&self, stat: &Stat) -> Result<()> {
-        match Owner::of(stat.st_uid) {
+        match Owner::of(stat) {
             Owner::Us => {}
             Owner::AnotherForRoot => self.warned.once(Warning::Owner, || {
                 tracing::warn!(path = %self.path.display(), "reading another user's token cache as root");
@@ -162,7 +154,7 @@ impl FilePersistence {
             }
         }
         // In an empty one there is nothing to read: it may be the signal file of an encrypted store.
-        if stat.st_size > 0 && safe_open::open_to_others(stat.st_mode) {
+        if stat.st_size > 0 && is_open_to_others(stat.st_mode) {
             self.warned.once(Warning::Mode, || {
                 tracing::warn!(
                     path = %self.path.display(),
@@ -171,43 +163,6 @@ impl FilePersistence {
             });
         }
         Ok(())
-    }
-}
-
-/// Only the owner may write, and only where nobody else can put another file in its place.
-fn check_writable(path: &Path) -> Result<()> {
-    let insecure = |why: &str| {
-        let text = format!("{} is not written, because {why}", path.display());
-        Err(Error::new(ErrorKind::Insecure, text))
-    };
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        match nix::sys::stat::stat(folder) {
-            Ok(stat) if safe_open::writable_by_others(&stat) => {
-                return insecure("others can write to its folder");
-            }
-            Ok(_) => {}
-            Err(Errno::ENOENT) => std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
-                .map_err(|error| Error::io("creating the folder", folder, error))?,
-            Err(errno) => return Err(Error::io("looking at the folder", folder, errno)),
-        }
-    }
-    match lstat(path) {
-        Ok(stat) => {
-            safe_open::regular(path, stat.st_mode)?;
-            if Owner::of(stat.st_uid) == Owner::Us {
-                Ok(())
-            } else {
-                insecure("it belongs to another user")
-            }
-        }
-        Err(Errno::ENOENT) => Ok(()),
-        Err(errno) => Err(Error::io("looking at", path, errno)),
     }
 }
 
@@ -255,11 +210,10 @@ impl Persistence for FilePersistence {
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
-        let path = safe_open::resolve(&self.path)?;
-        check_writable(&path)?;
+        let place = Writable::at(&self.path)?;
         Ok(Box::new(FileLock::acquire(
-            &self.lock_path(),
-            &path,
+            place.beside(&self.path, ".lockfile"),
+            &place.file,
             &self.courtesy,
             self.lock_timeout,
         )?))
@@ -271,13 +225,12 @@ impl Persistence for FilePersistence {
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {
         let saved = self.save_if(content, &|| true)?;
-        saved.ok_or_else(|| Error::io("writing", &self.path, Errno::EAGAIN))
+        saved.ok_or_else(|| Error::io("writing", &self.path, Errno::AGAIN))
     }
 
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
-        let path = safe_open::resolve(&self.path)?;
-        check_writable(&path)?;
-        let Some((written, stat)) = atomic_file::replace(&path, content, is_current)? else {
+        let place = Writable::at(&self.path)?;
+        let Some((written, stat)) = atomic_file::replace(&place.file, content, is_current)? else {
             return Ok(None);
         };
         if written == Written::InPlace {

@@ -58,7 +58,7 @@ impl HeldFile {
             return None;
         }
         let stat = rustix::fs::fstat(&held.file).ok()?;
-        (stat.st_nlink > 0).then(|| Stamp::of_open(&stat))
+        (stat.st_nlink > 0).then(|| Stamp::of(&stat))
     }
 
     /// Learns how the file at the path is, as it was asked for at the tick `before`.

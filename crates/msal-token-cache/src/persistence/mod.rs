@@ -5,9 +5,13 @@ mod atomic_file;
 #[cfg(any(unix, windows))]
 mod bounded_read;
 #[cfg(unix)]
+mod directory;
+#[cfg(unix)]
 mod file;
 #[cfg(unix)]
 mod folder;
+#[cfg(unix)]
+mod follow;
 #[cfg(unix)]
 mod held_file;
 #[cfg(any(
@@ -23,6 +27,8 @@ mod keychain;
 ))]
 mod loads;
 mod memory;
+#[cfg(unix)]
+mod owner;
 #[cfg(any(
     all(target_os = "linux", feature = "secret-service"),
     all(target_os = "macos", feature = "keychain")
@@ -34,12 +40,18 @@ mod power_loss;
 mod safe_open;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 mod secret_service;
+#[cfg(unix)]
+mod size_limit;
 mod stamp;
 mod temporary;
 #[cfg(unix)]
 mod ticks;
+#[cfg(unix)]
+mod walk;
 #[cfg(windows)]
 mod windows;
+#[cfg(unix)]
+mod writable;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -48,21 +60,33 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 #[cfg(unix)]
+pub(crate) use directory::{Directory, Entry, is_same_file};
+#[cfg(unix)]
 pub use file::FilePersistence;
+#[cfg(unix)]
+pub(crate) use follow::split;
 #[cfg(all(target_os = "macos", feature = "keychain"))]
 pub use keychain::KeychainPersistence;
 pub use memory::MemoryPersistence;
 #[cfg(unix)]
-pub(crate) use safe_open::{file_type, open_for_reading, uninterrupted};
+pub(crate) use owner::{is_own_sole_file, is_ours, is_writable_by_others};
+#[cfg(unix)]
+pub(crate) use safe_open::open_entry;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 pub use secret_service::SecretServicePersistence;
 pub use stamp::Stamp;
 #[cfg(all(windows, feature = "dpapi"))]
 pub use windows::DpapiPersistence;
+#[cfg(unix)]
+pub(crate) use size_limit::check as check_size_limit;
+#[cfg(unix)]
+pub(crate) use walk::{Missing, walk};
 #[cfg(windows)]
 pub use windows::FilePersistence;
 #[cfg(windows)]
 pub(crate) use windows::{FileInformation, Sharing, is_in_use, open_for_asking, open_for_reading};
+#[cfg(unix)]
+pub(crate) use writable::set_time_to_now;
 
 use crate::Result;
 

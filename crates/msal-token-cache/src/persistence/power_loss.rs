@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 
-use nix::errno::Errno;
-use nix::sys::stat::{FileStat, stat};
+use rustix::fs::{Stat, stat};
+use rustix::io::Errno;
 
 use super::atomic_file::{Written, replace_in};
 use super::folder::Folder;
@@ -146,9 +146,9 @@ impl Disk {
     }
 
     /// One step, unless the process has died before it.
-    fn step<T>(&self, step: impl FnOnce(&mut State) -> T) -> nix::Result<T> {
+    fn step<T>(&self, step: impl FnOnce(&mut State) -> T) -> rustix::io::Result<T> {
         if let Some(life) = &mut *self.life.borrow_mut() {
-            *life = life.checked_sub(1).ok_or(Errno::EIO)?;
+            *life = life.checked_sub(1).ok_or(Errno::IO)?;
         }
         let mut state = self.state.borrow_mut();
         let done = step(&mut state);
@@ -170,9 +170,9 @@ impl Folder for Disk {
         })?))
     }
 
-    fn link(&self, file: &usize, name: &str) -> nix::Result<()> {
+    fn link(&self, file: &usize, name: &str) -> rustix::io::Result<()> {
         if self.manner.cannot_link {
-            return Err(Errno::ENOENT);
+            return Err(Errno::NOENT);
         }
         self.step(|state| state.change(Change::Named(name.to_owned(), *file)))
     }
@@ -220,7 +220,7 @@ impl Folder for Disk {
         })?)
     }
 
-    fn rename(&self, from: &str, to: &str) -> nix::Result<()> {
+    fn rename(&self, from: &str, to: &str) -> rustix::io::Result<()> {
         self.step(|state| state.change(Change::Renamed(from.to_owned(), to.to_owned())))
     }
 
@@ -238,7 +238,7 @@ impl Folder for Disk {
         let _ = self.step(|_| ());
     }
 
-    fn stat(&self, _file: &usize) -> io::Result<FileStat> {
+    fn stat(&self, _file: &usize) -> io::Result<Stat> {
         Ok(stat("/")?)
     }
 }

@@ -32,18 +32,7 @@ impl Stamp {
     }
 
     #[cfg(unix)]
-    pub(crate) fn of(stat: &nix::sys::stat::FileStat) -> Self {
-        Self::of_file(
-            [stat.st_dev.into(), stat.st_ino.into(), stat.st_size.into()],
-            [stat.st_mtime.into(), stat.st_mtime_nsec.into()],
-            [stat.st_ctime.into(), stat.st_ctime_nsec.into()],
-        )
-    }
-
-    /// The same, of an open file that was asked by the kernel's own `fstat`: the C library's takes
-    /// the longer way over a path.
-    #[cfg(unix)]
-    pub(crate) fn of_open(stat: &rustix::fs::Stat) -> Self {
+    pub(crate) fn of(stat: &rustix::fs::Stat) -> Self {
         Self::of_file(
             [stat.st_dev.into(), stat.st_ino.into(), stat.st_size.into()],
             [stat.st_mtime.into(), stat.st_mtime_nsec.into()],

@@ -14,12 +14,19 @@ pub(super) fn is_of(base: &str, name: &str) -> bool {
     name.strip_prefix(base)
         .and_then(|rest| rest.strip_prefix('.'))
         .and_then(|rest| rest.strip_suffix(SUFFIX))
-        .is_some_and(|random| random.len() == 16 && random.bytes().all(|b| b.is_ascii_hexdigit()))
+        .is_some_and(|random| random.len() == 16 && random.bytes().all(is_digit))
+}
+
+/// Returns `true` for the hexadecimal digits that [`name`] writes, which are in lower case.
+fn is_digit(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SHOUTED: &str = "msal.cache.0123456789ABCDEF.msal-token-cache-tmp";
 
     #[test]
     fn a_temporary_is_its_own_files_and_nobody_elses() {
@@ -29,7 +36,7 @@ mod tests {
         for other in ["msal", "msal.cache.nocae", "x.msal.cache"] {
             assert!(!is_of(other, &temporary), "{other}");
         }
-        for other in ["", "msal.cache", &temporary[..20], &format!("{temporary}x")] {
+        for other in ["", "msal.cache", &temporary[..20], &format!("{temporary}x"), SHOUTED] {
             assert!(!is_of("msal.cache", other), "{other}");
         }
     }

@@ -164,6 +164,28 @@ fn only_a_lock_file_of_the_dead_is_taken_over() {
     }
 }
 
+/// The clock was set back, or is another machine's.
+#[test]
+fn an_age_counts_in_both_directions() {
+    let files: [(_, Vec<u8>, _, _); 5] = [
+        ("ours", signature(dead_pid()).into(), 3_600, true),
+        ("a peer's", dead_pid().to_string().into(), 3_600, true),
+        ("nobody's", Vec::new(), 3_600, true),
+        ("a peer's, soon", dead_pid().to_string().into(), 8, false),
+        ("alive", std::process::id().to_string().into(), 3_600, false),
+    ];
+    for (what, content, ahead, is_taken) in files {
+        let place = Place::signed_in();
+        fs::write(place.lock_path(), &content).unwrap();
+        let file = File::options().write(true).open(place.lock_path()).unwrap();
+        let time = SystemTime::now().checked_add(Duration::from_secs(ahead));
+        file.set_modified(time.unwrap()).unwrap();
+        drop(file);
+        let lock = lock_within(&place, 30);
+        assert_eq!(lock.is_ok(), is_taken, "{what}: {lock:?}");
+    }
+}
+
 #[test]
 fn who_waits_for_the_same_dead_holder_gets_the_lock_one_by_one() {
     let place = Place::signed_in();

@@ -155,3 +155,67 @@ fn root_reads_a_users_cache_but_does_not_write_it() {
     let error = place.cache().snapshot().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Insecure, "{error}");
 }
+
+/// Neither file nor lock nor folder.
+#[track_caller]
+fn nothing_is_written(path: &Path, why: &str) {
+    let locked = FilePersistence::new(path).lock().unwrap_err();
+    let saved = FilePersistence::new(path).save(b"{}").unwrap_err();
+    for error in [locked, saved] {
+        assert_eq!(error.kind(), ErrorKind::Insecure, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(path.to_str().unwrap()), "{error}");
+        assert!(text.contains(why), "{error}");
+    }
+}
+
+/// He could put a link to any file of root's in its place.
+#[test]
+fn root_writes_nothing_below_a_folder_of_a_user() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::empty();
+    let (home, private) = (place.folder().join("home"), place.folder().join("private"));
+    let roots = home.join("roots");
+    for folder in [&home, &roots, &private] {
+        fs::create_dir(folder).unwrap();
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    symlink(&private, home.join("link")).unwrap();
+    std::os::unix::fs::lchown(home.join("link"), Some(NOBODY), None).unwrap();
+    symlink(&private, place.folder().join("his")).unwrap();
+    std::os::unix::fs::lchown(place.folder().join("his"), Some(NOBODY), None).unwrap();
+    chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
+    let others_can = "others can write to a folder on the way";
+    for name in ["cache", "roots/cache", "link/cache", "missing/cache", "roots/../roots/cache"] {
+        nothing_is_written(&home.join(name), others_can);
+    }
+    let his = "a link on the way belongs to another user";
+    nothing_is_written(&place.folder().join("his/cache"), his);
+    let names = |folder: &Path| fs::read_dir(folder).unwrap().count();
+    assert_eq!([&home, &roots, &private].map(|it| names(it)), [2, 0, 0]);
+
+    // A link of root's own, and folders that are missing, are no hindrance.
+    symlink(&private, place.folder().join("own")).unwrap();
+    let own = place.folder().join("own/new/folder/cache");
+    FilePersistence::new(&own).save(b"{}").unwrap();
+    assert_eq!(fs::read(private.join("new/folder/cache")).unwrap(), b"{}");
+    let mode = fs::metadata(private.join("new")).unwrap().mode();
+    assert_eq!(mode & 0o7777, 0o700);
+}
+
+/// A user's group may be his own; root's is root's.
+#[test]
+fn root_writes_nothing_where_another_group_can_put_files() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let place = Place::empty();
+    fs::set_permissions(place.folder(), fs::Permissions::from_mode(0o770)).unwrap();
+    chown(place.folder(), None, Some(NOBODY)).unwrap();
+    nothing_is_written(&place.path, "others can write to a folder");
+    assert_eq!(place.names(), [""; 0]);
+    chown(place.folder(), None, Some(0)).unwrap();
+    place.persistence().save(b"{}").unwrap();
+}

@@ -231,3 +231,41 @@ pub(crate) fn the_file_is_replaced_without_proc(path: &Path) {
     let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
     assert_eq!(names, 1, "no temporary is left");
 }
+
+/// The system ends a process that writes beyond the limit on the size of its files.
+#[test]
+fn where_files_may_not_grow_a_write_is_an_error_and_leaves_nothing() {
+    // With no byte the lock cannot be signed; a few hundred are enough for that.
+    for blocks in ["0", "1"] {
+        for is_a_mount in [false, true] {
+            let place = Place::signed_in();
+            let mut limited = if is_a_mount {
+                mounting(&place.path, &place.path)
+            } else {
+                Command::new("env")
+            };
+            limited.args(["sh", "-c", r#"ulimit -f "$0" && exec "$@""#, blocks]);
+            let before = place.content();
+            roles::succeeds(roles::command_through(limited, "no room", &place.path));
+            assert_eq!(place.content(), before);
+            assert_eq!(place.names(), ["msal.cache.nocae"]);
+        }
+    }
+}
+
+pub(crate) fn no_file_may_grow(path: &Path) {
+    let cache = TokenCache::new(FilePersistence::new(path));
+    assert_eq!(cache.snapshot().unwrap().accounts().count(), 1);
+    let folder = path.parent().unwrap();
+    for _ in 0..2 {
+        let error = rotate(&cache).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(path.to_str().unwrap()), "{error}");
+        assert!(text.contains("RLIMIT_FSIZE"), "{error}");
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
+    }
+    // A lease is empty.
+    let leases = msal_token_cache::Leases::in_folder(folder.join("leases"));
+    assert!(leases.take(&["work"]).unwrap().is_some());
+}

@@ -47,6 +47,8 @@ const ROLES: &[(&str, Role)] = &[
         super::replacing::a_file_that_cannot_be_replaced_is_written_in_place,
     ),
     #[cfg(unix)]
+    ("no room", super::replacing::no_file_may_grow),
+    #[cfg(unix)]
     ("no list", super::replacing::the_file_is_replaced),
     #[cfg(unix)]
     (

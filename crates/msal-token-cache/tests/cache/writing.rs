@@ -57,7 +57,7 @@ fn what_dead_writers_left_is_swept_and_nothing_else() {
     let place = Place::signed_in();
     let file = "msal.cache.nocae";
     let ours = format!("{file}.0123456789abcdef.msal-token-cache-tmp");
-    let mut others = [
+    let mut others = vec![
         // Those of the caches whose names begin with ours, or ours with theirs.
         format!("{file}.cae.0123456789abcdef.msal-token-cache-tmp"),
         "msal.cache.0123456789abcdef.msal-token-cache-tmp".to_owned(),
@@ -74,6 +74,14 @@ fn what_dead_writers_left_is_swept_and_nothing_else() {
         .folder()
         .join(format!("{file}.fedcba9876543210.msal-token-cache-tmp"));
     fs::create_dir(&folder).unwrap();
+    #[cfg(unix)]
+    if nix::unistd::geteuid().is_root() {
+        // Nor another user's.
+        let theirs = format!("{file}.00112233445566ff.msal-token-cache-tmp");
+        fs::write(place.folder().join(&theirs), "").unwrap();
+        std::os::unix::fs::chown(place.folder().join(&theirs), Some(65_534), None).unwrap();
+        others.push(theirs);
+    }
     rotate(&place.cache()).unwrap();
     fs::remove_dir(folder).unwrap();
     others.sort();

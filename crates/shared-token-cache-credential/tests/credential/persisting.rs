@@ -89,17 +89,70 @@ fn one_redemption_is_one_lock_and_one_rename_after_the_exchange() {
 #[cfg(unix)]
 #[tokio::main(flavor = "current_thread")]
 async fn redeem_once() {
+    ask(&credential_of_the_environment()).await.unwrap();
+}
+
+#[cfg(unix)]
+fn credential_of_the_environment() -> SharedTokenCacheCredential {
     let folder = std::env::var("FOLDER").unwrap();
     let folder = Path::new(&folder);
     let store = FilePersistence::new(folder.join("cache"));
-    let credential = SharedTokenCacheCredential::builder()
+    SharedTokenCacheCredential::builder()
         .authority(std::env::var("AUTHORITY").unwrap())
         .extra_root_certificates(std::fs::read(folder.join("root.pem")).unwrap())
         .clock(TestClock::at(NOW))
         .token_cache(TokenCache::new(store))
         .build()
-        .unwrap();
-    ask(&credential).await.unwrap();
+        .unwrap()
+}
+
+/// The system would end the process by a signal.
+#[cfg(unix)]
+#[test]
+fn where_files_may_not_grow_the_token_is_served_and_nothing_is_left() {
+    if is_rerun() {
+        return redeem_where_files_may_not_grow();
+    }
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    stage.cache_with_token(0).write_to(place("cache"));
+    std::fs::write(place("root.pem"), stage.entra.root_pem()).unwrap();
+    let before = std::fs::read(place("cache")).unwrap();
+    // Nothing at all, and a few hundred bytes: the lock can be signed then, the cache not written.
+    for (blocks, requests) in [("0", 1), ("1", 2)] {
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", r#"ulimit -f "$BLOCKS" && exec "$0" "$@""#])
+            .arg(std::env::current_exe().unwrap())
+            .env("BLOCKS", blocks)
+            .env("FOLDER", folder.path())
+            .env("AUTHORITY", stage.entra.authority())
+            .env_remove("XDG_RUNTIME_DIR");
+        rerun(
+            limited,
+            "credential::persisting::where_files_may_not_grow_the_token_is_served_and_nothing_is_left",
+        );
+        assert_eq!(stage.entra.request_count(), requests);
+        assert_eq!(std::fs::read(place("cache")).unwrap(), before);
+        let mut left = super::workers::below(folder.path());
+        left.sort();
+        assert_eq!(left, [place("cache"), place("root.pem")]);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::main(flavor = "current_thread")]
+async fn redeem_where_files_may_not_grow() {
+    let watch = test_support::logs::Watch::new();
+    let credential = credential_of_the_environment();
+    let [first, again] = [ask(&credential).await, ask(&credential).await].map(Result::unwrap);
+    assert_eq!(first.token().expose_secret(), again.token().expose_secret());
+    credential.close().await.unwrap();
+    let lines = watch.lines();
+    let lines = lines.iter().map(|line| &line.text);
+    let warnings: Vec<_> = lines.filter(|text| text.contains("RLIMIT_FSIZE")).collect();
+    assert!(matches!(*warnings, [it] if it.contains("kept in memory")), "{warnings:?}");
 }
 
 /// Reads what strace wrote.
@@ -110,12 +163,18 @@ fn check(trace: &str, cache: &Path) {
     let positions = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
         (0..lines.len()).filter(|n| is(lines[*n])).collect()
     };
-    let lock = format!("{}.lockfile\"", cache.display());
-    let locks = positions(&|line| line.contains(&lock) && line.contains("O_EXCL"));
-    let unlocks = positions(&|line| line.contains(&lock) && line.contains("unlink"));
+    // By its path, or as a name in its folder.
+    let names = |line: &str, name: &str| {
+        let folder = folder.display();
+        line.contains(&format!("\"{folder}/{name}\""))
+            || line.contains(&format!("<{folder}>, \"{name}\""))
+    };
+    let lock = "cache.lockfile";
+    let locks = positions(&|line| names(line, lock) && line.contains("O_EXCL"));
+    let unlocks = positions(&|line| names(line, lock) && line.contains("unlink"));
     let writes = positions(&|line| line.contains("rename") && line.contains("cache\")"));
     let in_place = positions(&|line| {
-        line.contains("open") && line.contains("/cache\"") && !line.contains("O_RDONLY")
+        line.contains("open") && names(line, "cache") && !line.contains("O_RDONLY")
     });
     // A read or a write of so many bytes, not one that would have blocked.
     let talks = positions(&|line| {

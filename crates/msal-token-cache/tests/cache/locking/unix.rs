@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use msal_token_cache::{ErrorKind, FilePersistence, Persistence};
+
 use super::super::sample::{Place, redeemed, signed_in};
 use super::{LeftFile, is_in_the_way, leave, lock_within};
 
@@ -194,4 +196,44 @@ fn a_curious_neighbour_does_not_lock_everybody_out() {
     });
     assert!(looks > 0, "the neighbour never came between");
     assert_eq!(place.names(), ["msal.cache.nocae"]);
+}
+
+/// Its first name may be that of a file that matters, its owner may be somebody else.
+#[test]
+fn a_lock_file_that_may_be_anybodys_is_never_written_to() {
+    let content = signature(dead_pid());
+    let stays = |place: &Place, what: &str| {
+        let error = lock_within(place, 30).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Locked, "{what}: {error}");
+        let left = fs::read_to_string(place.lock_path()).unwrap();
+        assert_eq!(left, content, "{what}");
+    };
+    let place = Place::signed_in();
+    leave(&place, &content, 3_600_000);
+    fs::hard_link(place.lock_path(), place.folder().join("precious")).unwrap();
+    stays(&place, "with a second name");
+    fs::remove_file(place.folder().join("precious")).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(place.lock_path(), Some(65_534), None).unwrap();
+        stays(&place, "another user's");
+        std::os::unix::fs::chown(place.lock_path(), Some(0), None).unwrap();
+    }
+    assert!(lock_within(&place, 30).unwrap().is_held());
+}
+
+#[test]
+fn a_lock_in_a_folder_that_was_replaced_holds_nothing_and_touches_nothing() {
+    let place = Place::empty();
+    let (folder, aside) = (place.folder().join("folder"), place.folder().join("aside"));
+    let store = FilePersistence::new(folder.join("cache"));
+    let lock = store.lock().unwrap();
+    assert!(lock.is_held());
+    fs::rename(&folder, &aside).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("cache.lockfile"), "another's").unwrap();
+    assert!(!lock.is_held());
+    drop(lock);
+    assert_eq!(fs::read_dir(&aside).unwrap().count(), 0);
+    let text = fs::read_to_string(folder.join("cache.lockfile")).unwrap();
+    assert_eq!(text, "another's");
 }

@@ -11,7 +11,9 @@
 //! * `token PATH THEN`: tokens from a credential whose cache holds none, after the shell has done
 //!   what is to happen once the cache is there.
 //! * `heartbeat PATH WRITES`: writes from an async service;
-//! * `special FOLDER`: whatever can stand at a path; `swaps FOLDER TIMES`: links that change.
+//! * `special FOLDER`: whatever can stand at a path; `swaps FOLDER TIMES`: links that change;
+//! * `exchanged TIMES`: leases and writes as root in a folder that another user swaps for a
+//!   link; `exchange PATH PATH`: that user, until standard input ends.
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -21,6 +23,7 @@
 )]
 
 mod count;
+mod exchange;
 mod heartbeat;
 mod once;
 mod read;
@@ -40,6 +43,8 @@ use test_support::{CacheBuilder, FakeAccount};
 
 const HOST: &str = "login.microsoftonline.com";
 const CLIENT: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+/// The user who owns nothing.
+const NOBODY: u32 = 65_534;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -64,6 +69,8 @@ fn main() {
         ["token", path, then] => token::token(path, then),
         ["heartbeat", path, writes] => heartbeat::heartbeat(path, number(writes)),
         ["special", folder] => special::special(Path::new(folder)),
+        ["exchanged", times] => exchange::exchanged(number(times)),
+        ["exchange", one, other] => exchange::exchange(Path::new(one), Path::new(other)),
         ["swaps", folder, times] => special::swaps(Path::new(folder), number(times)),
         _ => panic!("the head of this program's source says how to call it"),
     };

@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 use msal_token_cache::{FilePersistence, Persistence, TokenCache};
 use serde_json::{Value, json};
 
-use super::{CLIENT, HOST, ada, count};
+use super::{CLIENT, HOST, NOBODY, ada, count};
 use test_support::CacheBuilder;
-
-const NOBODY: u32 = 65_534;
 
 /// What a file holds that is not ours to touch: a cache, so that nothing but its place and owner
 /// is wrong with it.
