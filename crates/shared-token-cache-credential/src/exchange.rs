@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use msal_token_cache::{RedeemedToken, Redemption};
-use token_credential::{Error, ErrorKind, Result, Secret};
+use token_credential::{Error, ErrorKind, Result, Secret, sanitize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -158,7 +158,7 @@ impl<'a> Exchange<'a> {
         if let Some(no_token) = throttling.answer(&key, at) {
             tracing::debug!(
                 url,
-                client_id,
+                client_id = sanitize(client_id),
                 "refused lately: the endpoint is not asked again"
             );
             return Err(no_token);

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use token_credential::{Error, ErrorKind, OAuthError};
+use token_credential::{Error, ErrorKind, OAuthError, sanitize};
 
 use crate::answer::Members;
 use crate::authority::Authority;
-use crate::text::{LONGEST_TEXT, clean};
 use crate::token_endpoint::TokenReply;
 
 /// A token endpoint's refusal.
@@ -49,6 +48,11 @@ const UNKNOWN_RESOURCE: u64 = 500_011;
 /// The same was asked too often. It comes as an `invalid_grant`, and yet only waiting helps.
 const REQUEST_LOOP: u64 = 50196;
 
+/// Of no refusal are more codes kept,
+const MOST_CODES: usize = 16;
+/// nor claims of more bytes.
+const LONGEST_CLAIMS: usize = 4 * 1024;
+
 /// The user knows what to do: to sign in interactively.
 const MOST_ACTIONABLE: u8 = 3;
 
@@ -56,7 +60,7 @@ impl Refusal {
     /// Reads an answer that has the member `error`.
     pub(crate) fn read(reply: &TokenReply, members: &Members<'_>) -> Self {
         let text = |name: &str| {
-            let text = clean(&members.text(name)?);
+            let text = sanitize(&members.text(name)?);
             (!text.is_empty()).then_some(text)
         };
         let mut oauth = OAuthError::new(text("error").unwrap_or_else(|| "unknown".to_owned()));
@@ -65,12 +69,16 @@ impl Refusal {
         }
         let codes = members.json("error_codes");
         if let Some(codes) = codes.and_then(|json| serde_json::from_str::<Vec<Value>>(json).ok()) {
-            let codes: Vec<u64> = codes.iter().take(16).filter_map(Value::as_u64).collect();
+            let codes: Vec<u64> = codes
+                .iter()
+                .take(MOST_CODES)
+                .filter_map(Value::as_u64)
+                .collect();
             oauth = oauth.with_error_codes(codes);
         }
         // Claims go back to the server: whole and as they are, or not at all.
         if let Some(claims) = members.text("claims")
-            && claims.len() <= 8 * LONGEST_TEXT
+            && claims.len() <= LONGEST_CLAIMS
             && serde_json::from_str::<Map<String, Value>>(&claims).is_ok()
         {
             oauth = oauth.with_claims(claims);
@@ -356,9 +364,9 @@ mod tests {
             oauth.suberror().unwrap(),
             oauth.trace_id().unwrap(),
         ] {
-            assert!(text.starts_with("[31m \u{e9}") && text.chars().count() <= LONGEST_TEXT);
+            assert!(text.starts_with("[31m \u{e9}") && text.chars().count() <= 512);
         }
-        assert!(error.to_string().chars().count() < 3 * LONGEST_TEXT);
+        assert!(error.to_string().chars().count() < 3 * 512);
         let debug = format!("{error} {error:?}");
         assert!(!debug.contains(char::is_control) && !debug.contains('\u{2028}'));
     }
