@@ -205,7 +205,8 @@ fn is_same_name(one: &str, other: &str) -> bool {
     }
 }
 
-fn home_tenant(home_account_id: &str) -> Option<&str> {
+/// The tenant that an account's id names: what follows its only dot.
+pub(crate) fn home_tenant(home_account_id: &str) -> Option<&str> {
     let (_, tenant) = home_account_id.split_once('.')?;
     (!tenant.is_empty() && !tenant.contains('.')).then_some(tenant)
 }

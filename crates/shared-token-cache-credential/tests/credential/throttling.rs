@@ -30,7 +30,9 @@ async fn a_server_in_trouble_is_asked_again_under_the_same_id() {
     let credential = stage.credential(holding(&stage.cache()));
     for _ in 0..2 {
         let trouble = Reply::error(EntraError::Server(503));
-        stage.entra.push(trouble.with_header("retry-after", "0.001"));
+        stage
+            .entra
+            .push(trouble.with_header("retry-after", "0.001"));
     }
     let begin = Instant::now();
     ask(&credential).await.unwrap();
