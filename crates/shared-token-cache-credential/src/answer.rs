@@ -163,6 +163,8 @@ fn granted(
     let realm = realm(asked, tid, client_info.is_some())?;
 
     let lifetime = Lifetime::of(members, asked.at, asked.now);
+    // Nothing is taken from an answer that lacks what it must say.
+    let refresh_token = refresh_token.filter(|_| lifetime != Err(NoLifetime::NotSaid));
     let (lifetime, no_lifetime) = match lifetime {
         Ok(lifetime) => (Some(lifetime), None),
         Err(why) => (None, Some(why)),

@@ -18,7 +18,7 @@ pub(crate) const PAUSE: Duration = Duration::from_secs(30);
 const OUTLASTS_PAUSE: Duration = PAUSE.saturating_add(LAST_RESORT_MARGIN);
 
 /// The times of a token that can be handed out.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lifetime {
     pub(super) expires_on: SystemTime,
     pub(super) extended_expires_on: Option<SystemTime>,
