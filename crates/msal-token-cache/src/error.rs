@@ -1,6 +1,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use token_credential::sanitize_error;
+
 /// A result whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -41,11 +43,14 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind with this text: lower case, no full stop, no secret.
+    /// Makes an error of this kind with this text: lower case, no full stop, no secret.
+    ///
+    /// Of the text, 8,192 characters are kept, and what [`token_credential::sanitize`] would
+    /// replace becomes a blank.
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            text: text.into(),
+            text: sanitize_error(text.into()),
             source: None,
         }))
     }
@@ -93,5 +98,18 @@ impl StdError for Error {
             Some(source) => Some(&**source),
             None => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_an_error_hides_or_reorders() {
+        let error = Error::new(ErrorKind::Io, "a\r\nb\u{202E}c\u{200B}d\u{FEFF}e\u{E0041}f");
+        assert_eq!(error.to_string(), "a b c d e f");
+        let long = Error::new(ErrorKind::Io, "x".repeat(100_000));
+        assert!(long.to_string().len() < 10_000);
     }
 }

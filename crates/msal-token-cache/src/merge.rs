@@ -35,6 +35,10 @@ impl Transaction {
         if !merge_refresh_token(document, redemption, &mut edits) {
             return Ok(Merged::SignedOut);
         }
+        if redemption.is_refresh_token_only {
+            self.apply(&edits)?;
+            return Ok(Merged::Stored);
+        }
         merge_access_token(document, redemption, &mut edits);
         if let Some(identity) = &redemption.identity {
             merge_account(document, redemption, identity, &mut edits);

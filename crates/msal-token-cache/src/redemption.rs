@@ -64,6 +64,7 @@ pub struct Redemption {
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) family_id: Option<String>,
     pub(crate) identity: Option<Identity>,
+    pub(crate) is_refresh_token_only: bool,
 }
 
 /// An ID token and what it says about the account.
@@ -116,6 +117,7 @@ impl Redemption {
             refresh_token: None,
             family_id: None,
             identity: None,
+            is_refresh_token_only: false,
         }
     }
 
@@ -152,6 +154,13 @@ impl Redemption {
     /// Sets the ID token and what it says.
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
+        self
+    }
+
+    /// Leaves only the rotated refresh token to be merged: where the access token is of no use, the
+    /// cached ones that it would replace may still be.
+    pub fn with_refresh_token_only(mut self) -> Self {
+        self.is_refresh_token_only = true;
         self
     }
 

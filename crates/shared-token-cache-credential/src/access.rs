@@ -11,21 +11,19 @@ use crate::account::Chosen;
 use crate::authority::Authority;
 use crate::candidates::newest_first;
 use crate::reading::Reading;
-use crate::tenant::{COMMON, ORGANIZATIONS, PERSONAL_TENANT, Tenant};
+use crate::tenant::{COMMON, ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT, Tenant};
 
 #[cfg(test)]
 mod tests;
 
 /// The application in whose name the original class signs in: the Azure CLI.
 const OWN_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
-/// The tenant in which personal accounts use Azure.
-const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 
 /// A token with less time left than this is not worth handing out: the caller's request may reach
 /// the resource too late. The same five minutes as in every MSAL.
 pub(crate) const MARGIN: Duration = Duration::from_secs(300);
 /// A token with this much time left is better than none.
-const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
+pub(crate) const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
 /// A token that is no older than this is as good as a new one will be: a server that issues none
 /// with more than the margin left is not asked at every call.
 const NEW_FOR: Duration = Duration::from_secs(30);

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use token_credential::sanitize;
+
 use crate::authentication_record::AuthenticationRecord;
 use crate::reading::Reading;
 use crate::tenant::PERSONAL_TENANT;
-use crate::text::clean;
 
 #[cfg(test)]
 mod tests;
@@ -102,7 +103,7 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
             several
                 .into_iter()
                 .map(|candidate| {
-                    let tenant = home_tenant(&candidate.home_account_id).map(clean);
+                    let tenant = home_tenant(&candidate.home_account_id).map(sanitize);
                     (candidate.username(), tenant)
                 })
                 .collect(),
@@ -169,7 +170,7 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
     usernames.retain(|known| !known.is_empty());
     Ok(Chosen {
         home_account_id: record.home_account_id().to_owned(),
-        username: usernames.last().map(|newest| clean(newest)),
+        username: usernames.last().map(|newest| sanitize(newest)),
         client_id: Some(record.client_id().to_owned()),
     })
 }
@@ -177,7 +178,7 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
 impl Candidate<'_> {
     /// The newest name, as it may be shown.
     fn username(&self) -> Option<String> {
-        self.usernames.last().map(|newest| clean(newest))
+        self.usernames.last().map(|newest| sanitize(newest))
     }
 
     fn passes(&self, filter: &Filter) -> bool {
@@ -204,7 +205,8 @@ fn is_same_name(one: &str, other: &str) -> bool {
     }
 }
 
-fn home_tenant(home_account_id: &str) -> Option<&str> {
+/// The tenant that an account's id names: what follows its only dot.
+pub(crate) fn home_tenant(home_account_id: &str) -> Option<&str> {
     let (_, tenant) = home_account_id.split_once('.')?;
     (!tenant.is_empty() && !tenant.contains('.')).then_some(tenant)
 }

@@ -1,28 +1,31 @@
 //! What a token endpoint's answer means. Pure: it judges an answer against what was asked, and
 //! never shows any of the body.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
 
-use base64::Engine;
-use base64::alphabet::URL_SAFE;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use msal_token_cache::{AccessToken, Identity, RedeemedToken, Redemption};
-use serde::Deserialize;
-use token_credential::{Error, ErrorKind};
-use zeroize::Zeroizing;
+use msal_token_cache::{RedeemedToken, Redemption, is_usable_secret};
+use token_credential::{Error, ErrorKind, Secret};
 
 use crate::authority::Authority;
 use crate::refusal::{Refusal, is_transient};
 use crate::request::Request;
-use crate::tenant::{is_guid, is_word_for_home};
-use crate::token_endpoint::TokenReply;
+use crate::token_endpoint::{MAX_BODY, TokenReply};
 
+mod lifetime;
 mod members;
 #[cfg(test)]
 mod tests;
+mod whose;
 
+use lifetime::{Lifetime, NoLifetime};
+pub(crate) use lifetime::{PAUSE, is_pause_due, short_lived};
 pub(crate) use members::Members;
 use members::decode;
+use whose::{ClientInfo, IdClaims, check_account, realm};
+
+/// No token is longer.
+const MAX_SECRET: usize = 64 * 1024;
 
 /// What was asked, and of whom.
 pub(crate) struct Asked<'a> {
@@ -32,8 +35,20 @@ pub(crate) struct Asked<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) token: &'a RedeemedToken,
     pub(crate) client_id: &'a str,
-    /// When the request was sent.
+    /// When the request was sent that got the answer.
     pub(crate) at: SystemTime,
+    /// When the answer was there.
+    pub(crate) now: SystemTime,
+}
+
+/// What an answer grants.
+#[derive(Debug)]
+pub(crate) enum Granted {
+    /// A token.
+    Token(Redemption),
+    /// A token that has too little time left to be handed out, and the error that says so. Only the
+    /// refresh token that came with it is of use.
+    Spent(Redemption, Error),
 }
 
 /// Why an answer holds no token for us.
@@ -57,66 +72,103 @@ impl NoToken {
     }
 }
 
-/// Reads the answer to a redemption.
-pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, NoToken> {
-    let status = reply.status();
-    let unusable = |why: &str| {
-        let next = if is_transient(status) {
+/// What is wrong with an answer.
+struct Unusable {
+    why: Cow<'static, str>,
+    /// What to do about it, where it is not the usual.
+    next: Option<&'static str>,
+}
+
+impl From<&'static str> for Unusable {
+    fn from(why: &'static str) -> Self {
+        Self {
+            why: why.into(),
+            next: None,
+        }
+    }
+}
+
+impl Unusable {
+    fn into_error(self, authority: &Authority, status: u16) -> Error {
+        let usual = if is_transient(status) {
             "try again later"
         } else {
             "check the builder's authority, and for a proxy in between"
         };
-        let text = format!(
-            "the answer of {} (HTTP {status}) {why}: {next}",
-            asked.authority
-        );
-        let error = Error::new(ErrorKind::AuthenticationFailed, text);
-        NoToken::Failed(error.with_transient(is_transient(status)))
-    };
-    let body = reply.body();
+        let Self { why, next } = self;
+        let next = next.unwrap_or(usual);
+        let text = format!("the answer of {authority} (HTTP {status}) {why}: {next}");
+        Error::new(ErrorKind::AuthenticationFailed, text).with_transient(is_transient(status))
+    }
+}
+
+/// Reads the answer to a redemption.
+pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Granted, NoToken> {
+    let unusable = |why: Unusable| NoToken::Failed(why.into_error(asked.authority, reply.status()));
+    let members = members_of(reply.body()).map_err(|why| unusable(why.into()))?;
+    let is_success = (200..300).contains(&reply.status());
+    // Beside a token, an empty one says nothing.
+    if members.is_set("error") || (members.has("error") && !is_success) {
+        let refusal = Refusal::read(reply, &members, asked.client_id);
+        return Err(NoToken::Refused(Box::new(refusal)));
+    }
+    if !is_success {
+        return Err(unusable("says neither yes nor why not".into()));
+    }
+    let (redemption, no_lifetime) = granted(&members, asked).map_err(unusable)?;
+    Ok(match no_lifetime {
+        None => Granted::Token(redemption),
+        Some(why) => {
+            let error = match why.in_answer() {
+                Some(why) => why.into_error(asked.authority, reply.status()),
+                None => short_lived(asked.authority),
+            };
+            let error = error.with_transient(true).with_retry_after(PAUSE);
+            Granted::Spent(redemption.with_refresh_token_only(), error)
+        }
+    })
+}
+
+/// The members of a body.
+fn members_of(body: &[u8]) -> Result<Members<'_>, &'static str> {
+    if body.len() > MAX_BODY {
+        return Err("is larger than 256 KiB");
+    }
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let members = std::str::from_utf8(body).ok().and_then(Members::parse);
-    let members = members.ok_or_else(|| unusable("is not a JSON object"))?;
-    if members.has("error") {
-        return Err(NoToken::Refused(Box::new(Refusal::read(reply, &members))));
-    }
-    if !(200..300).contains(&status) {
-        return Err(unusable("says neither yes nor why not"));
-    }
-    let access_token = members
-        .secret("access_token")
-        .ok_or_else(|| unusable("has no access_token"))?;
-    // Without a way out in the middle it is done in large steps.
-    let is_graphic = |so_far, byte: u8| so_far & byte.is_ascii_graphic();
-    let bytes = access_token.expose_secret().bytes();
-    if !bytes.fold(true, is_graphic) {
-        return Err(unusable("has an access_token that no header can carry"));
+    members.ok_or("is not a JSON object")
+}
+
+/// What is granted, and what keeps the access token from being handed out.
+fn granted(
+    members: &Members<'_>,
+    asked: &Asked<'_>,
+) -> Result<(Redemption, Option<NoLifetime>), Unusable> {
+    let access_token = secret(members, "access_token")?.ok_or("has no access_token")?;
+    if !is_usable_secret(access_token.expose_secret()) {
+        return Err("has an access_token that no header can carry".into());
     }
     // A token of another type is of no use without a key that we do not have.
-    if !is_bearer(&members) {
-        return Err(unusable("has a token that is not a bearer token"));
+    if !is_bearer(members) {
+        return Err("has a token that is not a bearer token".into());
     }
-    let expires_on = expires_on(&members, asked.at)
-        .ok_or_else(|| unusable("does not say when the token expires"))?
-        .min(asked.at + AccessToken::LONGEST_LIFE);
+    // What cannot be sent or stored is passed over, as everything that is odd.
+    let usable = |token: &Secret| is_usable_secret(token.expose_secret());
+    let refresh_token = secret(members, "refresh_token")?.filter(usable);
+    let id_token = secret(members, "id_token")?;
+    let claims = id_token.as_ref().and_then(IdClaims::decode);
+    let client_info = ClientInfo::of(members)?.filter(ClientInfo::names_somebody);
+    check_account(asked, client_info.as_ref(), claims.as_ref())?;
+    let tid = claims.as_ref().and_then(IdClaims::tid);
+    let realm = realm(asked, tid, client_info.is_some())?;
 
-    let client_info = ClientInfo::of(&members).map_err(unusable)?;
-    if let Some(info) = &client_info
-        && !info.is_for(asked.token.home_account_id())
-    {
-        return Err(unusable("is for another account, and nothing was stored"));
-    }
-    let id_token = members
-        .secret("id_token")
-        .and_then(|token| Some((IdClaims::decode(token.expose_secret())?, token)));
-    let tid = id_token
-        .as_ref()
-        .and_then(|(claims, _)| claims.tid.as_deref());
-    if is_guid(asked.tenant) && tid.is_some_and(|tid| !tid.eq_ignore_ascii_case(asked.tenant)) {
-        return Err(unusable("is for another tenant, and nothing was stored"));
-    }
-
-    let realm = realm(asked.tenant, tid, client_info.as_ref());
+    let lifetime = Lifetime::of(members, asked.at, asked.now);
+    // Nothing is taken from an answer that lacks what it must say.
+    let refresh_token = refresh_token.filter(|_| lifetime != Err(NoLifetime::NotSaid));
+    let (lifetime, no_lifetime) = match lifetime {
+        Ok(lifetime) => (Some(lifetime), None),
+        Err(why) => (None, Some(why)),
+    };
     let target = asked.request.target(members.text("scope").as_deref());
     let mut redemption = Redemption::new(
         asked.token.clone(),
@@ -124,49 +176,39 @@ pub(crate) fn read(reply: &TokenReply, asked: &Asked<'_>) -> Result<Redemption, 
         target,
         access_token,
         asked.at,
-        expires_on,
+        lifetime.as_ref().map_or(asked.at, |life| life.expires_on),
     )
     .with_client_id(asked.client_id);
-    if let Some(seconds) = members.seconds("ext_expires_in") {
-        redemption = redemption.with_extended_expires_on(after(asked.at, seconds));
+    if let Some(lifetime) = lifetime {
+        if let Some(extended) = lifetime.extended_expires_on {
+            redemption = redemption.with_extended_expires_on(extended);
+        }
+        if let Some(refresh_on) = lifetime.refresh_on {
+            redemption = redemption.with_refresh_on(refresh_on);
+        }
     }
-    if let Some(seconds) = members.seconds("refresh_in") {
-        redemption = redemption.with_refresh_on(after(asked.at, seconds));
-    }
-    if let Some(refresh_token) = members.secret("refresh_token") {
+    if let Some(refresh_token) = refresh_token {
         redemption = redemption.with_refresh_token(refresh_token);
     }
     if let Some(family_id) = members.text("foci") {
         redemption = redemption.with_family_id(family_id);
     }
-    if let Some((claims, token)) = id_token {
-        let identity = Identity::new(
-            token,
-            claims.oid.or(claims.sub),
-            claims.preferred_username.or(claims.upn),
-        );
-        redemption = redemption.with_identity(identity);
+    if let Some((claims, token)) = claims.zip(id_token.filter(usable)) {
+        redemption = redemption.with_identity(claims.identity(token));
     }
-    Ok(redemption)
+    Ok((redemption, no_lifetime))
 }
 
-/// The tenant that the token is good in, as far as anything says so.
-fn realm<'a>(
-    tenant: &'a str,
-    tid: Option<&'a str>,
-    client_info: Option<&'a ClientInfo>,
-) -> &'a str {
-    if is_guid(tenant) {
-        return tenant;
+/// A member that is a token; what is too long to be one is an error.
+fn secret(members: &Members<'_>, name: &str) -> Result<Option<Secret>, Unusable> {
+    let secret = members.secret(name);
+    if let Some(secret) = &secret
+        && secret.expose_secret().len() > MAX_SECRET
+    {
+        let why = format!("has a token of more than 64 KiB ({name})").into();
+        return Err(Unusable { why, next: None });
     }
-    let home = client_info
-        .filter(|_| is_word_for_home(tenant))
-        .and_then(|info| info.utid.as_deref());
-    tid.filter(|tid| !tid.is_empty()).or(home).unwrap_or(tenant)
-}
-
-fn after(time: SystemTime, seconds: u64) -> SystemTime {
-    time + Duration::from_secs(seconds).min(AccessToken::LONGEST_LIFE)
+    Ok(secret)
 }
 
 /// Whether the token is presented as it is, which is also meant when nothing is said.
@@ -176,79 +218,4 @@ fn is_bearer(members: &Members<'_>) -> bool {
     members
         .json("token_type")
         .is_none_or(|json| decode(json).is_some_and(|token_type| is_bearer(&token_type)))
-}
-
-fn expires_on(members: &Members<'_>, asked_at: SystemTime) -> Option<SystemTime> {
-    match members.seconds("expires_on") {
-        // Windows has no time as late as 2^40 seconds.
-        Some(seconds) => UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(1 << 39))),
-        None => Some(after(asked_at, members.seconds("expires_in")?)),
-    }
-}
-
-/// The account that an answer is for, as far as it says so.
-#[derive(Deserialize)]
-struct ClientInfo {
-    uid: Option<String>,
-    utid: Option<String>,
-}
-
-impl ClientInfo {
-    /// What is there and says nothing is an error: the answer could be anybody's.
-    fn of(members: &Members<'_>) -> Result<Option<Self>, &'static str> {
-        let Some(json) = members.json("client_info") else {
-            return Ok(None);
-        };
-        match decode(json).as_deref() {
-            Some("") => Ok(None),
-            Some(text) => decode_base64(text)
-                .and_then(|json| serde_json::from_slice(&json).ok())
-                .map(Some)
-                .ok_or("names an account that cannot be read, and nothing was stored"),
-            None => Err("names an account in no known way, and nothing was stored"),
-        }
-    }
-
-    /// Whether it names this account; one that names nobody is for whoever asked, half a name is
-    /// nobody's.
-    fn is_for(&self, home_account_id: &str) -> bool {
-        match (&self.uid, &self.utid) {
-            (Some(user), Some(tenant)) => home_account_id
-                .split_at_checked(user.len())
-                .and_then(|(home_user, rest)| Some((home_user, rest.strip_prefix('.')?)))
-                .is_some_and(|(home_user, home_tenant)| {
-                    home_user.eq_ignore_ascii_case(user) && home_tenant.eq_ignore_ascii_case(tenant)
-                }),
-            (user, tenant) => user.is_none() && tenant.is_none(),
-        }
-    }
-}
-
-/// What we read of an ID token. Its signature is not checked: it came over the same connection as
-/// the access token itself (`OpenID` Connect Core section 3.1.3.7).
-#[derive(Deserialize)]
-struct IdClaims {
-    tid: Option<String>,
-    oid: Option<String>,
-    sub: Option<String>,
-    preferred_username: Option<String>,
-    upn: Option<String>,
-}
-
-impl IdClaims {
-    fn decode(token: &str) -> Option<Self> {
-        let payload = decode_base64(token.split('.').nth(1)?)?;
-        serde_json::from_slice(&payload).ok()
-    }
-}
-
-fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    // Some senders pad, some leave bits behind the last byte.
-    let config = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    GeneralPurpose::new(&URL_SAFE, config)
-        .decode(text)
-        .ok()
-        .map(Zeroizing::new)
 }

@@ -1,6 +1,8 @@
 //! Which refresh tokens to redeem, under which application, in which order. Pure.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use msal_token_cache::{RedeemedToken, RefreshToken, Snapshot};
@@ -16,9 +18,7 @@ pub(crate) struct Attempt {
     pub(crate) client_ids: Vec<String>,
 }
 
-/// At most so many refresh tokens are tried in one call,
-const MOST_TOKENS: usize = 3;
-/// and each of them under so many applications besides its own.
+/// A refresh token is tried under so many applications at most besides its own.
 const MOST_RELATIVES: usize = 2;
 
 /// The refresh tokens that get tokens of the account, the newest first.
@@ -47,19 +47,22 @@ pub(crate) fn newest_first<'r, 's>(
     tokens
 }
 
-/// What to try, in turn.
+/// What to try, in turn. How many of them are asked for is not decided here.
 pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<Attempt> {
-    newest_first(reading, chosen)
-        .into_iter()
-        .take(MOST_TOKENS)
-        .map(|token| Attempt {
-            token: token.into(),
-            client_ids: match &chosen.client_id {
-                Some(client_id) => vec![client_id.clone()],
-                None => client_ids(reading.snapshot, reading.authority, token),
-            },
-        })
-        .collect()
+    let tokens = newest_first(reading, chosen);
+    let relatives = match chosen.client_id {
+        Some(_) => HashMap::new(),
+        None => relatives(reading, &tokens),
+    };
+    let client_ids = |token: &RefreshToken<'_>| match &chosen.client_id {
+        Some(client_id) => vec![client_id.clone()],
+        None => client_ids(token, &relatives),
+    };
+    let attempts = tokens.into_iter().map(|token| Attempt {
+        token: token.into(),
+        client_ids: client_ids(token),
+    });
+    attempts.collect()
 }
 
 /// Whether an application may redeem another one's refresh token: it is of that token's family, or
@@ -91,22 +94,42 @@ fn last_change(snapshot: &Snapshot, token: &RefreshToken<'_>) -> Option<SystemTi
     })
 }
 
-/// A token is always good under the application it was issued to; if it belongs to a family and
-/// that application has left it, another member may still be let in.
-fn client_ids(snapshot: &Snapshot, authority: &Authority, token: &RefreshToken<'_>) -> Vec<String> {
-    let mut client_ids = vec![token.client_id().to_owned()];
-    if let Some(family) = token.family_id() {
-        let relatives = snapshot.app_metadata().filter(|app| {
-            authority.knows(app.environment()) && app.family_id() == Some(family.clone())
-        });
-        for relative in relatives {
-            let known = |known: &String| *known == relative.client_id();
-            if client_ids.len() <= MOST_RELATIVES && !client_ids.iter().any(known) {
-                client_ids.push(relative.client_id().to_owned());
-            }
+/// The first applications of each of the tokens' families, one more than a token is tried under
+/// besides its own: that may be among them.
+fn relatives<'s>(
+    reading: &Reading<'s>,
+    tokens: &[&RefreshToken<'s>],
+) -> HashMap<Cow<'s, str>, Vec<String>> {
+    let families = tokens.iter().filter_map(|token| token.family_id());
+    let mut relatives: HashMap<_, _> = families.map(|family| (family, Vec::new())).collect();
+    if relatives.is_empty() {
+        return relatives;
+    }
+    for app in reading.snapshot.app_metadata() {
+        if reading.authority.knows(app.environment())
+            && let Some(known) = app.family_id().and_then(|id| relatives.get_mut(&id))
+            && known.len() <= MOST_RELATIVES
+            && !known.iter().any(|known| *known == app.client_id())
+        {
+            known.push(app.client_id().to_owned());
         }
     }
-    client_ids
+    relatives
+}
+
+/// A token is always good under the application it was issued to; if it belongs to a family and
+/// that application has left it, another member may still be let in.
+fn client_ids(
+    token: &RefreshToken<'_>,
+    relatives: &HashMap<Cow<'_, str>, Vec<String>>,
+) -> Vec<String> {
+    let family = token.family_id().and_then(|id| relatives.get(&id));
+    let others = family
+        .into_iter()
+        .flatten()
+        .filter(|id| *id != token.client_id());
+    let own = std::iter::once(token.client_id().to_owned());
+    own.chain(others.take(MOST_RELATIVES).cloned()).collect()
 }
 
 #[cfg(test)]
@@ -160,12 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_three_are_tried_in_turn() {
+    fn the_newest_are_tried_first() {
         let mut cache = CacheBuilder::new();
         for (client_id, changed) in [("a", 10), ("b", 30), ("c", 20), ("d", 30)] {
             cache = token(cache, client_id, Some(changed));
         }
-        assert_eq!(clients(&cache), [["b"], ["d"], ["c"]]);
+        assert_eq!(clients(&cache), [["b"], ["d"], ["c"], ["a"]]);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Redeeming an account's refresh tokens, in turn, until one of them gets a token.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use msal_token_cache::{RedeemedToken, Redemption};
-use token_credential::{Error, ErrorKind, Result, Secret};
+use msal_token_cache::RedeemedToken;
+use token_credential::{Error, ErrorKind, Result, Secret, sanitize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::account::Chosen;
-use crate::answer::{self, Asked, NoToken};
+use crate::answer::{self, Asked, Granted, NoToken, PAUSE, is_pause_due, short_lived};
 use crate::authority::Authority;
 use crate::candidates::{Attempt, candidates};
 use crate::credential::Inner;
@@ -18,6 +18,7 @@ use crate::request::Request;
 use crate::retry::{Next, Retries};
 use crate::store::{Freshness, Store};
 use crate::tenant::{Tenant, is_guid};
+use crate::throttling::Purpose;
 use crate::token_endpoint::{TokenReply, TokenRequest, TransportError, TransportErrorKind};
 use crate::unavailable;
 use crate::view::View;
@@ -30,10 +31,15 @@ pub(crate) struct Exchange<'a> {
     deadline: Instant,
     /// By which the server's logs know all requests of this call.
     client_request_id: String,
-    /// The refresh tokens that were refused, and the refusal to report.
-    refused: Vec<Secret>,
+    /// For how many refresh tokens a request was sent.
+    asked_for: usize,
+    /// The refusal to report.
     reported: Option<Box<Refusal>>,
 }
+
+/// For so many refresh tokens at most requests are sent in one call. Those that were refused a
+/// moment ago need none.
+const MAX_ASKED_FOR: usize = 3;
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
@@ -48,23 +54,27 @@ impl<'a> Exchange<'a> {
             request,
             deadline,
             client_request_id: Uuid::new_v4().to_string(),
-            refused: Vec::new(),
+            asked_for: 0,
             reported: None,
         }
     }
 
     /// Tries the refresh tokens of the view's account.
-    pub(crate) async fn run(mut self, view: &View) -> Result<Redemption> {
+    pub(crate) async fn run(mut self, view: &View) -> Result<Granted> {
         let chosen = &self.inner.account(self.store, view)?.chosen;
-        for attempt in self.attempts(view, chosen) {
-            if let Some(redemption) = self.redeem(&attempt, chosen).await? {
-                return Ok(redemption);
+        let attempts = self.attempts(view, chosen);
+        for attempt in &attempts {
+            if self.asked_for == MAX_ASKED_FOR {
+                break;
+            }
+            if let Some(granted) = self.redeem(attempt, chosen).await? {
+                return Ok(granted);
             }
         }
-        if let Some(attempt) = self.replacement(chosen).await
-            && let Some(redemption) = self.redeem(&attempt, chosen).await?
+        if let Some(attempt) = self.replacement(&attempts, chosen).await
+            && let Some(granted) = self.redeem(&attempt, chosen).await?
         {
-            return Ok(redemption);
+            return Ok(granted);
         }
         let username = chosen.username.as_deref();
         if let Some(refusal) = self.reported {
@@ -81,31 +91,34 @@ impl<'a> Exchange<'a> {
         candidates(&reading, chosen)
     }
 
-    /// What another program has put in place of a refresh token that was refused.
-    async fn replacement(&self, chosen: &Chosen) -> Option<Attempt> {
+    /// What another program has put there since these were read.
+    async fn replacement(&self, known: &[Attempt], chosen: &Chosen) -> Option<Attempt> {
         let view = self.inner.view(self.store, Freshness::Latest).await.ok()?;
+        let secret = |attempt: &Attempt| attempt.token.secret().clone();
         let is_new = |attempt: &Attempt| {
-            let secret = attempt.token.secret().expose_secret();
-            !self
-                .refused
-                .iter()
-                .any(|refused| refused.expose_secret() == secret)
+            let new = secret(attempt);
+            let mut known = known.iter().map(secret);
+            !known.any(|known| known.expose_secret() == new.expose_secret())
         };
         self.attempts(&view, chosen).into_iter().find(is_new)
     }
 
     /// Redeems one refresh token, under each application that may do so. `None` if it is refused
     /// and another one may fare better.
-    async fn redeem(&mut self, attempt: &Attempt, chosen: &Chosen) -> Result<Option<Redemption>> {
+    async fn redeem(&mut self, attempt: &Attempt, chosen: &Chosen) -> Result<Option<Granted>> {
         let tenant = Tenant::new(self.request.tenant(), chosen);
         let username = chosen.username.as_deref();
+        let mut is_asked = false;
         for client_id in &attempt.client_ids {
-            match self.ask(&attempt.token, client_id, tenant).await {
-                Ok(redemption) => {
-                    if let Some(domain) = tenant.domain().filter(|_| is_guid(redemption.realm())) {
+            let answer = self.ask(&attempt.token, client_id, tenant, &mut is_asked);
+            match answer.await {
+                Ok(granted) => {
+                    if let (Granted::Token(redemption), Some(domain)) = (&granted, tenant.domain())
+                        && is_guid(redemption.realm())
+                    {
                         self.inner.domains.remember(domain, redemption.realm());
                     }
-                    return Ok(Some(redemption));
+                    return Ok(Some(granted));
                 }
                 Err(NoToken::Failed(error)) => return Err(self.more_useful(error, username)),
                 Err(NoToken::Refused(refusal)) if !refusal.lets_others_try() => {
@@ -120,7 +133,7 @@ impl<'a> Exchange<'a> {
                 }
             }
         }
-        self.refused.push(attempt.token.secret().clone());
+        self.asked_for += usize::from(is_asked);
         Ok(None)
     }
 
@@ -135,34 +148,43 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Asks for a token, unless the answer is known to be no.
+    /// Asks for a token, unless the answer is known to be no; says so if it asks.
     async fn ask(
         &self,
         token: &RedeemedToken,
         client_id: &str,
         tenant: Tenant<'_>,
-    ) -> Result<Redemption, NoToken> {
+        is_asked: &mut bool,
+    ) -> Result<Granted, NoToken> {
         let Inner {
             authority,
             clock,
             throttling,
             ..
         } = self.inner;
-        let at = clock.now();
-        let rotated = self.store.overlay.rotated(token.secret(), at);
+        let now = clock.now();
+        let rotated = self.store.overlay.rotated(token.secret(), now);
         let secret = rotated.unwrap_or_else(|| token.secret().clone());
         let url = authority.token_endpoint(tenant.in_address());
         let scope = self.request.scope_field();
         let claims = self.request.claims_field(self.inner.is_for_cae(self.store));
-        let key = throttling.key(&secret, client_id, &url, &scope, claims.as_deref());
-        if let Some(no_token) = throttling.answer(&key, at) {
+        let purpose = Purpose {
+            home_account_id: token.home_account_id().to_owned(),
+            client_id: client_id.to_owned(),
+            url: url.clone(),
+            scope: scope.clone(),
+            claims: claims.clone(),
+        };
+        let key = throttling.key(&secret, purpose);
+        if let Some(no_token) = throttling.answer(&key, now) {
             tracing::debug!(
                 url,
-                client_id,
+                client_id = sanitize(client_id),
                 "refused lately: the endpoint is not asked again"
             );
             return Err(no_token);
         }
+        *is_asked = true;
         let mut form = TokenRequest::new(url)
             .with_client_request_id(&self.client_request_id)
             .with_field("grant_type", Secret::new("refresh_token"))
@@ -173,10 +195,15 @@ impl<'a> Exchange<'a> {
         if let Some(claims) = claims {
             form = form.with_field("claims", Secret::new(claims));
         }
-        let (reply, leave_alone) = self
+        let Sent {
+            reply,
+            at,
+            leave_alone,
+        } = self
             .send(&form)
             .await
             .map_err(|error| NoToken::Failed(unreachable(&self.inner.authority, error)))?;
+        let now = clock.now();
         let asked = Asked {
             authority,
             request: self.request,
@@ -184,25 +211,42 @@ impl<'a> Exchange<'a> {
             token,
             client_id,
             at,
+            now,
         };
-        answer::read(&reply, &asked).map_err(|no_token| {
-            let no_token = match leave_alone {
-                Some(wait) => no_token.with_retry_after(wait),
-                None => no_token,
-            };
-            throttling.remember(key, &no_token, leave_alone, clock.now());
-            no_token
-        })
+        match answer::read(&reply, &asked) {
+            Ok(granted) => {
+                if let Some(error) = self.pause(&granted, authority, now) {
+                    throttling.pause(&key, error, PAUSE, now);
+                }
+                Ok(granted)
+            }
+            Err(no_token) => {
+                let no_token = match leave_alone {
+                    Some(wait) => no_token.with_retry_after(wait),
+                    None => no_token,
+                };
+                throttling.remember(key, &no_token, leave_alone, now);
+                Err(no_token)
+            }
+        }
     }
 
-    /// Sends a request, again where that may help, and returns the last answer with for how long
-    /// the endpoint is to be left alone.
-    async fn send(
-        &self,
-        form: &TokenRequest,
-    ) -> Result<(TokenReply, Option<Duration>), TransportError> {
+    /// Why the next token for the same is not asked for at once. A call that takes no cached token
+    /// gets each that can be handed out.
+    fn pause(&self, granted: &Granted, authority: &Authority, now: SystemTime) -> Option<Error> {
+        match granted {
+            Granted::Spent(_, error) => Some(error.clone()),
+            Granted::Token(token) => (self.request.allows_cached()
+                && is_pause_due(token.expires_on(), token.cached_at(), now))
+            .then(|| short_lived(authority)),
+        }
+    }
+
+    /// Sends a request, again where that may help, and returns the last answer.
+    async fn send(&self, form: &TokenRequest) -> Result<Sent, TransportError> {
         let mut retries = Retries::default();
         loop {
+            let at = self.inner.clock.now();
             let result = self.inner.endpoint.send(form.clone()).await;
             let left = self.deadline.saturating_duration_since(Instant::now());
             let (now, spread) = (self.inner.clock.now(), fastrand::f64());
@@ -212,7 +256,13 @@ impl<'a> Exchange<'a> {
             };
             let wait = match next {
                 Next::Again(wait) => wait,
-                Next::GiveUp(leave_alone) => return Ok((result?, leave_alone)),
+                Next::GiveUp(leave_alone) => {
+                    return Ok(Sent {
+                        reply: result?,
+                        at,
+                        leave_alone,
+                    });
+                }
             };
             tracing::debug!(
                 status = result.as_ref().ok().map(TokenReply::status),
@@ -223,6 +273,15 @@ impl<'a> Exchange<'a> {
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// An answer.
+struct Sent {
+    reply: TokenReply,
+    /// When the request was sent that it answers.
+    at: SystemTime,
+    /// For how long the endpoint is to be left alone.
+    leave_alone: Option<Duration>,
 }
 
 fn unreachable(authority: &Authority, error: TransportError) -> Error {

@@ -67,7 +67,6 @@ mod retry;
 mod store;
 mod sync;
 mod tenant;
-mod text;
 mod throttling;
 mod token_endpoint;
 mod turn;

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::access::{Found, info};
+use crate::answer::Granted;
 use crate::credential::Inner;
 use crate::exchange::Exchange;
 use crate::request::Request;
@@ -33,6 +34,8 @@ pub(crate) enum Purpose {
 enum Obtained {
     /// A token, to be stored while the lease is held.
     Redeemed(Arc<Redemption>, Option<Lease>),
+    /// A token that is not handed out, and why; its refresh token is to be stored.
+    Spent(Arc<Redemption>, Option<Lease>, Error),
     /// Somebody else has stored one meanwhile.
     Stored(AccessTokenInfo),
 }
@@ -64,6 +67,13 @@ impl Inner {
             Ok(Obtained::Redeemed(redemption, lease)) => {
                 return Ok(self.keep(store, redemption, lease).await);
             }
+            Ok(Obtained::Spent(redemption, lease, error)) => {
+                // The server may have revoked the old one.
+                if redemption.refresh_token().is_some() {
+                    self.persist(store, redemption, lease).await;
+                }
+                error
+            }
             Err(error) => error,
         };
         let Some(token) = self.last_resort(store, request).await else {
@@ -94,8 +104,12 @@ impl Inner {
         // As it is by now.
         let view = self.view(store, Freshness::Latest).await?;
         let exchange = Exchange::new(self, store, request, deadline);
-        let redemption = Arc::new(exchange.run(&view).await?);
-        Ok(Obtained::Redeemed(redemption, lease))
+        Ok(match exchange.run(&view).await? {
+            Granted::Token(redemption) => Obtained::Redeemed(Arc::new(redemption), lease),
+            Granted::Spent(redemption, error) => {
+                Obtained::Spent(Arc::new(redemption), lease, error)
+            }
+        })
     }
 
     /// What is cached and good enough for this purpose.
@@ -137,8 +151,7 @@ impl Inner {
         }
     }
 
-    /// Keeps the result in memory at once, and in the shared cache as soon as that can be done;
-    /// the caller waits for that only for a moment, the lease goes with it.
+    /// Keeps the result in memory at once, and in the shared cache as soon as that can be done.
     async fn keep(
         self: &Arc<Self>,
         store: &Arc<Store>,
@@ -152,6 +165,18 @@ impl Inner {
             redemption.refresh_on(),
         );
         store.overlay.keep(&redemption);
+        self.persist(store, redemption, lease).await;
+        token
+    }
+
+    /// Puts the result into the shared cache; the caller waits for that only for a moment, the lease
+    /// goes with it.
+    async fn persist(
+        self: &Arc<Self>,
+        store: &Arc<Store>,
+        redemption: Arc<Redemption>,
+        lease: Option<Lease>,
+    ) {
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
         let continued = self.lifecycle.continued();
         let write = async move {
@@ -162,7 +187,6 @@ impl Inner {
         let persist = tokio::spawn(write.in_current_span());
         // A write that takes longer goes on by itself.
         let _ = tokio::time::timeout(PERSIST_WAIT, persist).await;
-        token
     }
 
     fn timed_out(&self) -> Error {

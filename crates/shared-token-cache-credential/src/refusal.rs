@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use token_credential::{Error, ErrorKind, OAuthError};
+use token_credential::{Error, ErrorKind, OAuthError, sanitize};
 
 use crate::answer::Members;
 use crate::authority::Authority;
-use crate::text::{LONGEST_TEXT, clean};
 use crate::token_endpoint::TokenReply;
 
 /// A token endpoint's refusal.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     status: u16,
+    /// The application that asked, as it may be shown.
+    client_id: String,
     oauth: OAuthError,
     description: String,
     retry_after: Option<Duration>,
@@ -30,8 +31,12 @@ const GO_ON_ERRORS: [&str; 7] = [
     "invalid_client",
 ];
 /// The same by AADSTS code: consent, pre-authorisation, another client's token, unknown client,
-/// missing client secret.
-const GO_ON_CODES: [u64; 5] = [65001, 65002, 700_007, 700_016, 7_000_218];
+/// missing client secret. A code says more than the error does, and goes before it.
+const GO_ON_CODES: [u64; 5] = [NO_CONSENT, NOT_PREAUTHORIZED, 700_007, 700_016, 7_000_218];
+/// Neither the user nor an administrator has consented to the application.
+const NO_CONSENT: u64 = 65001;
+/// The application is one of Microsoft's own, which the resource has to know.
+const NOT_PREAUTHORIZED: u64 = 65002;
 /// What no other refresh token will change: scope, resource, tenant, user, loop.
 const STOP_ERRORS: [&str; 3] = ["invalid_scope", "invalid_resource", "invalid_request"];
 const STOP_CODES: [u64; 8] = [
@@ -49,14 +54,19 @@ const UNKNOWN_RESOURCE: u64 = 500_011;
 /// The same was asked too often. It comes as an `invalid_grant`, and yet only waiting helps.
 const REQUEST_LOOP: u64 = 50196;
 
+/// Of no refusal are more codes kept,
+const MOST_CODES: usize = 16;
+/// nor claims of more bytes.
+const LONGEST_CLAIMS: usize = 4 * 1024;
+
 /// The user knows what to do: to sign in interactively.
 const MOST_ACTIONABLE: u8 = 3;
 
 impl Refusal {
-    /// Reads an answer that has the member `error`.
-    pub(crate) fn read(reply: &TokenReply, members: &Members<'_>) -> Self {
+    /// Reads an answer that has the member `error`, to a request of this application.
+    pub(crate) fn read(reply: &TokenReply, members: &Members<'_>, client_id: &str) -> Self {
         let text = |name: &str| {
-            let text = clean(&members.text(name)?);
+            let text = sanitize(&members.text(name)?);
             (!text.is_empty()).then_some(text)
         };
         let mut oauth = OAuthError::new(text("error").unwrap_or_else(|| "unknown".to_owned()));
@@ -65,12 +75,16 @@ impl Refusal {
         }
         let codes = members.json("error_codes");
         if let Some(codes) = codes.and_then(|json| serde_json::from_str::<Vec<Value>>(json).ok()) {
-            let codes: Vec<u64> = codes.iter().take(16).filter_map(Value::as_u64).collect();
+            let codes: Vec<u64> = codes
+                .iter()
+                .take(MOST_CODES)
+                .filter_map(Value::as_u64)
+                .collect();
             oauth = oauth.with_error_codes(codes);
         }
         // Claims go back to the server: whole and as they are, or not at all.
         if let Some(claims) = members.text("claims")
-            && claims.len() <= 8 * LONGEST_TEXT
+            && claims.len() <= LONGEST_CLAIMS
             && serde_json::from_str::<Map<String, Value>>(&claims).is_ok()
         {
             oauth = oauth.with_claims(claims);
@@ -83,6 +97,7 @@ impl Refusal {
         }
         Self {
             status: reply.status(),
+            client_id: sanitize(client_id),
             oauth,
             description: text("error_description").unwrap_or_default(),
             retry_after: None,
@@ -110,18 +125,15 @@ impl Refusal {
 
     /// Whether another refresh token may fare better.
     pub(crate) fn lets_others_try(&self) -> bool {
-        if STOP_ERRORS.contains(&self.oauth.error())
-            || self.has_one_of(&STOP_CODES)
-            || self.is_transient()
-        {
+        if self.has_one_of(&STOP_CODES) || self.is_transient() {
             return false;
         }
-        GO_ON_ERRORS.contains(&self.oauth.error())
-            || self
-                .oauth
-                .suberror()
-                .is_some_and(|suberror| GO_ON_ERRORS.contains(&suberror))
-            || self.has_one_of(&GO_ON_CODES)
+        if self.has_one_of(&GO_ON_CODES) {
+            return true;
+        }
+        let goes_on = |error: &str| GO_ON_ERRORS.contains(&error);
+        !STOP_ERRORS.contains(&self.oauth.error())
+            && (goes_on(self.oauth.error()) || self.oauth.suberror().is_some_and(goes_on))
     }
 
     fn has_one_of(&self, codes: &[u64]) -> bool {
@@ -132,6 +144,7 @@ impl Refusal {
     /// How much the user can do about it: of several refusals the one with the most is reported.
     pub(crate) fn actionable(&self) -> u8 {
         match self.oauth.error() {
+            _ if self.has_one_of(&[NO_CONSENT, NOT_PREAUTHORIZED]) => 2,
             "interaction_required" | "login_required" | "consent_required" => MOST_ACTIONABLE,
             "invalid_grant" if self.oauth.claims().is_some() => MOST_ACTIONABLE,
             "invalid_grant" if self.oauth.suberror() != Some("client_mismatch") => 2,
@@ -159,7 +172,18 @@ impl Refusal {
             _ if self.is_transient() || self.has_one_of(&[REQUEST_LOOP]) => {
                 "try again later".to_owned()
             }
-            _ if STOP_ERRORS.contains(&code) || self.has_one_of(&[UNKNOWN_RESOURCE]) => {
+            _ if self.has_one_of(&[NOT_PREAUTHORIZED]) => format!(
+                "the owner of the resource must preauthorize the application {}; signing in again \
+                 cannot help",
+                self.client_id
+            ),
+            _ if self.has_one_of(&[NO_CONSENT]) => format!(
+                "the user or an administrator must consent to the application {} for this resource",
+                self.client_id
+            ),
+            _ if self.has_one_of(&[UNKNOWN_RESOURCE])
+                || (STOP_ERRORS.contains(&code) && !self.has_one_of(&GO_ON_CODES)) =>
+            {
                 "check scopes, tenant and claims of the call".to_owned()
             }
             1 => "sign in again with the tool whose sign-in this is".to_owned(),
@@ -198,6 +222,7 @@ mod tests {
         Refusal::read(
             &TokenReply::new(status, ""),
             &Members::parse(&body.to_string()).unwrap(),
+            "some-client",
         )
     }
 
@@ -220,9 +245,12 @@ mod tests {
             (false, 400, "access_denied", "", 0),
             (false, 400, "invalid_scope", "", 70011),
             (false, 400, "invalid_resource", "", 500_011),
-            (false, 400, "invalid_resource", "", 65001),
             (false, 400, "invalid_request", "", 900_144),
-            (false, 400, "invalid_request", "", 65001),
+            // Codes go before the error.
+            (true, 400, "invalid_resource", "", 65001),
+            (true, 400, "invalid_request", "", 65001),
+            (true, 400, "invalid_request", "", 65002),
+            (true, 400, "invalid_scope", "", 700_016),
             (false, 400, "invalid_grant", "", 70011),
             (false, 400, "invalid_grant", "", 500_011),
             (false, 400, "invalid_grant", "", 90002),
@@ -249,7 +277,9 @@ mod tests {
         let revoked = rank(json!({ "error": "invalid_grant" }));
         let mismatch = rank(json!({ "error": "invalid_grant", "suberror": "client_mismatch" }));
         let client = rank(json!({ "error": "invalid_client" }));
+        let consent = rank(json!({ "error": "invalid_request", "error_codes": [65001] }));
         assert!(sign_in == mfa && mfa > revoked && revoked > mismatch && mismatch == client);
+        assert_eq!(consent, revoked);
     }
 
     #[test]
@@ -267,6 +297,7 @@ mod tests {
         let refusal = Refusal::read(
             &TokenReply::new(400, "canary"),
             &Members::parse(&body.to_string()).unwrap(),
+            "some-client",
         );
         let refusal = refusal.with_retry_after(Duration::from_secs(20));
         let error = refusal.into_error(&authority(), Some("ada@x"));
@@ -308,6 +339,10 @@ mod tests {
         let call = "check scopes, tenant and claims of the call";
         let user = "sign in again as ada@x with a developer tool that shares this cache";
         let tool = "sign in again with the tool whose sign-in this is";
+        let consent = "the user or an administrator must consent to the application some-client \
+                       for this resource";
+        let owner = "the owner of the resource must preauthorize the application some-client; \
+                     signing in again cannot help";
         for (error, code, next) in [
             ("invalid_grant", 50173, user),
             ("invalid_grant", 50196, "try again later"),
@@ -316,6 +351,12 @@ mod tests {
             ("invalid_resource", 0, call),
             ("invalid_scope", 70011, call),
             ("invalid_client", 7_000_218, tool),
+            ("invalid_request", 7_000_218, tool),
+            ("invalid_grant", 65001, consent),
+            ("invalid_request", 65001, consent),
+            ("consent_required", 65001, consent),
+            ("invalid_grant", 65002, owner),
+            ("invalid_request", 65002, owner),
         ] {
             let body = json!({ "error": error, "error_codes": [code] });
             let error = refusal(400, &body).into_error(&authority(), Some("ada@x"));
@@ -356,9 +397,9 @@ mod tests {
             oauth.suberror().unwrap(),
             oauth.trace_id().unwrap(),
         ] {
-            assert!(text.starts_with("[31m \u{e9}") && text.chars().count() <= LONGEST_TEXT);
+            assert!(text.starts_with("[31m \u{e9}") && text.chars().count() <= 512);
         }
-        assert!(error.to_string().chars().count() < 3 * LONGEST_TEXT);
+        assert!(error.to_string().chars().count() < 3 * 512);
         let debug = format!("{error} {error:?}");
         assert!(!debug.contains(char::is_control) && !debug.contains('\u{2028}'));
     }

@@ -58,14 +58,15 @@ impl Retries {
             _ => false,
         };
         if again && self.made < MOST_RETRIES {
-            let asked = retry_after.filter(|wait| !wait.is_zero());
-            let wait = asked.unwrap_or_else(|| self.delay(spread));
+            // A server that asks for less than the usual wait does not shorten it.
+            let wait = self.delay(spread).max(retry_after.unwrap_or_default());
             if wait < left {
                 self.made += 1;
                 return Next::Again(wait);
             }
         }
-        Next::GiveUp(retry_after.or(match status {
+        let asked = retry_after.filter(|wait| *wait >= FIRST_DELAY);
+        Next::GiveUp(asked.or(match status {
             429 => Some(AFTER_THROTTLING),
             500..600 => Some(AFTER_TROUBLE),
             _ => None,
@@ -134,6 +135,10 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
     fn reply(status: u16, retry_after: Option<&str>) -> TokenReply {
         let reply = TokenReply::new(status, "");
         match retry_after {
@@ -167,7 +172,10 @@ mod tests {
             (505, None, &[s(1), s(2)], Some(s(5))),
             (599, None, &[s(1), s(2)], Some(s(5))),
             (503, Some("3"), &[s(3), s(3)], Some(s(3))),
-            (503, Some("0"), &[s(1), s(2)], Some(s(0))),
+            (503, Some("0"), &[s(1), s(2)], Some(s(5))),
+            (503, Some("0.001"), &[s(1), s(2)], Some(s(5))),
+            (503, Some("1.5"), &[ms(1500), s(2)], Some(ms(1500))),
+            (400, Some("0.001"), &[], None),
             (503, Some("11"), &[], Some(s(11))),
             (503, Some("soon"), &[s(1), s(2)], Some(s(5))),
             (429, None, &[], Some(s(60))),
@@ -175,7 +183,8 @@ mod tests {
             (429, Some("10"), &[s(10), s(10)], Some(s(10))),
             (429, Some("11"), &[], Some(s(11))),
             (429, Some("1000000000"), &[], Some(s(3600))),
-            (429, Some("-1"), &[s(1), s(2)], Some(s(0))),
+            (429, Some("-1"), &[s(1), s(2)], Some(s(60))),
+            (429, Some("0.001"), &[s(1), s(2)], Some(s(60))),
         ] {
             let course = course(status, retry_after);
             let expected = (waits.to_vec(), leave_alone);
@@ -223,6 +232,30 @@ mod tests {
             let next = Retries::default().after_error(kind, s(left), 0.5);
             assert_eq!(next, expected, "{left} {kind:?}");
         }
+    }
+
+    #[test]
+    fn k9_a_retry_after_never_shortens_the_usual_wait() {
+        for (retry_after, spread, expected) in [
+            ("0.001", 0.0, [500, 1000]),
+            ("0.6", 0.0, [600, 1000]),
+            ("0.001", 1.0, [1500, 3000]),
+            ("2", 1.0, [2000, 3000]),
+        ] {
+            let mut retries = Retries::default();
+            let mut next =
+                || retries.after_reply(&reply(503, Some(retry_after)), at(NOW), LEFT, spread);
+            let next = [next(), next()];
+            assert_eq!(
+                next,
+                expected.map(|wait| Next::Again(ms(wait))),
+                "{retry_after}"
+            );
+        }
+        // Nor with no time left for a wait.
+        let next =
+            Retries::default().after_reply(&reply(503, Some("0.001")), at(NOW), ms(400), 0.5);
+        assert_eq!(next, Next::GiveUp(Some(s(5))));
     }
 
     #[test]

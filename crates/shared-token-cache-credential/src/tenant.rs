@@ -13,6 +13,8 @@ pub(crate) const ORGANIZATIONS: &str = "organizations";
 pub(crate) const COMMON: &str = "common";
 /// The tenant of all personal accounts.
 pub(crate) const PERSONAL_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+/// The tenant in which personal accounts use Azure.
+pub(crate) const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 /// In the list of allowed tenants: all of them.
 const ANY: &str = "*";
 
@@ -107,11 +109,7 @@ impl From<Vec<String>> for OfCalls {
 
 /// Checks the tenant of this place: a GUID, a domain name, or a word like `organizations`.
 pub(crate) fn check_tenant(tenant: &str, place: &str) -> Result<()> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    if (1..=255).contains(&tenant.len())
-        && tenant.bytes().all(allowed)
-        && !matches!(tenant, "." | "..")
-    {
+    if is_tenant(tenant) {
         return Ok(());
     }
     let shown: String = tenant.escape_debug().take(200).collect();
@@ -122,6 +120,12 @@ pub(crate) fn check_tenant(tenant: &str, place: &str) -> Result<()> {
              and '-'"
         ),
     ))
+}
+
+/// Whether a text can stand for a tenant, in an address as well.
+pub(crate) fn is_tenant(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    (1..=255).contains(&text.len()) && text.bytes().all(allowed) && !matches!(text, "." | "..")
 }
 
 /// Checks a tenant of the list of allowed ones, which may also be `*`.

@@ -3,7 +3,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use token_credential::Secret;
+use token_credential::{Error, Secret};
 
 use crate::answer::NoToken;
 
@@ -19,17 +19,20 @@ pub(crate) struct Throttling {
 /// What makes two requests the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    refresh_token: u64,
+    /// `None` for what holds for the purpose, whichever of the account's refresh tokens is redeemed.
+    refresh_token: Option<u64>,
     /// `None` for what holds for the refresh token wherever and for whatever it is redeemed.
     purpose: Option<Purpose>,
 }
 
+/// What a refresh token is redeemed for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Purpose {
-    client_id: String,
-    url: String,
-    scope: String,
-    claims: Option<String>,
+pub(crate) struct Purpose {
+    pub(crate) home_account_id: String,
+    pub(crate) client_id: String,
+    pub(crate) url: String,
+    pub(crate) scope: String,
+    pub(crate) claims: Option<String>,
 }
 
 #[derive(Debug)]
@@ -48,29 +51,17 @@ const CAPACITY: usize = 1024;
 
 impl Throttling {
     /// The key of a request.
-    pub(crate) fn key(
-        &self,
-        refresh_token: &Secret,
-        client_id: &str,
-        url: &str,
-        scope: &str,
-        claims: Option<&str>,
-    ) -> Key {
+    pub(crate) fn key(&self, refresh_token: &Secret, purpose: Purpose) -> Key {
         Key {
-            refresh_token: self.hasher.hash_one(refresh_token.expose_secret()),
-            purpose: Some(Purpose {
-                client_id: client_id.to_owned(),
-                url: url.to_owned(),
-                scope: scope.to_owned(),
-                claims: claims.map(str::to_owned),
-            }),
+            refresh_token: Some(self.hasher.hash_one(refresh_token.expose_secret())),
+            purpose: Some(purpose),
         }
     }
 
     /// The answer that such a request got lately and would get again.
     pub(crate) fn answer(&self, key: &Key, now: SystemTime) -> Option<NoToken> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = [key, &key.of_token()]
+        let answer = [key, &key.of_token(), &key.of_purpose()]
             .into_iter()
             .filter_map(|key| answers.get(key))
             // A clock that was set back must not prolong it.
@@ -103,6 +94,12 @@ impl Throttling {
         }
     }
 
+    /// Remembers that the tokens for this purpose are too short for now: each comes with another
+    /// refresh token, so it is not that one's.
+    pub(crate) fn pause(&self, key: &Key, error: Error, lasts: Duration, now: SystemTime) {
+        self.put(key.of_purpose(), NoToken::Failed(error), now, lasts, true);
+    }
+
     fn put(
         &self,
         key: Key,
@@ -114,7 +111,7 @@ impl Throttling {
         let answer = Answer {
             no_token,
             since: now,
-            until: now + lasts,
+            until: now.checked_add(lasts).unwrap_or(now),
             is_throttled,
         };
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,12 +134,19 @@ impl Key {
             purpose: None,
         }
     }
+
+    fn of_purpose(&self) -> Self {
+        Self {
+            refresh_token: None,
+            purpose: self.purpose.clone(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use token_credential::{Error, ErrorKind};
+    use token_credential::ErrorKind;
 
     use super::*;
     use crate::answer::Members;
@@ -155,6 +159,7 @@ mod tests {
         NoToken::Refused(Box::new(Refusal::read(
             &reply,
             &Members::parse(&body.to_string()).unwrap(),
+            "c",
         )))
     }
 
@@ -164,7 +169,32 @@ mod tests {
 
     /// The key of a request in which these differ.
     fn key(throttling: &Throttling, refresh_token: &str, scope: &str) -> Key {
-        throttling.key(&Secret::new(refresh_token), "c", "u", scope, None)
+        throttling.key(&Secret::new(refresh_token), purpose(scope))
+    }
+
+    fn purpose(scope: &str) -> Purpose {
+        Purpose {
+            home_account_id: "a".to_owned(),
+            client_id: "c".to_owned(),
+            url: "u".to_owned(),
+            scope: scope.to_owned(),
+            claims: None,
+        }
+    }
+
+    /// Purposes each of which differs in one part from [`purpose`] of the same scope.
+    fn others(scope: &str) -> [Purpose; 4] {
+        let other = |change: fn(&mut Purpose)| {
+            let mut other = purpose(scope);
+            change(&mut other);
+            other
+        };
+        [
+            other(|purpose| purpose.home_account_id.push('b')),
+            other(|purpose| purpose.client_id.push('d')),
+            other(|purpose| purpose.url.push('v')),
+            other(|purpose| purpose.claims = Some("{}".to_owned())),
+        ]
     }
 
     #[test]
@@ -181,13 +211,11 @@ mod tests {
             // The clock was set back.
             assert!(throttling.answer(&refused, at(NOW - 1)).is_none());
             let secret = Secret::new("r");
-            for other in [
-                key(&throttling, "rotated", "s"),
-                key(&throttling, "r", "t"),
-                throttling.key(&secret, "d", "u", "s", None),
-                throttling.key(&secret, "c", "v", "s", None),
-                throttling.key(&secret, "c", "u", "s", Some("{}")),
-            ] {
+            let others = others("s").map(|other| throttling.key(&secret, other));
+            let others = others
+                .into_iter()
+                .chain([key(&throttling, "rotated", "s"), key(&throttling, "r", "t")]);
+            for other in others {
                 assert!(throttling.answer(&other, at(NOW)).is_none(), "{other:?}");
             }
         }
@@ -201,6 +229,28 @@ mod tests {
             throttling.remember(key(&throttling, "r", "s"), &no_token, None, at(NOW));
             let answer = |token| throttling.answer(&key(&throttling, token, "t"), at(NOW));
             assert!(answer("r").is_some() && answer("rotated").is_none());
+        }
+    }
+
+    #[test]
+    fn k15_a_pause_is_the_purposes_whatever_refresh_token_there_is() {
+        let throttling = Throttling::default();
+        let error = || Error::new(ErrorKind::AuthenticationFailed, "too short");
+        let lasts = Duration::from_secs(30);
+        throttling.pause(&key(&throttling, "r", "s"), error(), lasts, at(NOW));
+        for (second, left) in [(0, Some(30)), (29, Some(1)), (30, None)] {
+            let rotated = key(&throttling, "rotated", "s");
+            let answer = throttling.answer(&rotated, at(NOW + second));
+            let retry_after = match answer {
+                Some(NoToken::Failed(error)) => error.retry_after(),
+                _ => None,
+            };
+            assert_eq!(retry_after, left.map(Duration::from_secs), "{second}");
+        }
+        let secret = Secret::new("r");
+        for other in others("s").into_iter().chain([purpose("t")]) {
+            let other = throttling.key(&secret, other);
+            assert!(throttling.answer(&other, at(NOW)).is_none(), "{other:?}");
         }
     }
 
@@ -228,7 +278,7 @@ mod tests {
             let throttled = key(&throttling, "r", "s");
             let body = json!({ "error": "invalid_grant", "suberror": "bad_token" });
             let reply = TokenReply::new(status, "");
-            let refusal = Refusal::read(&reply, &Members::parse(&body.to_string()).unwrap());
+            let refusal = Refusal::read(&reply, &Members::parse(&body.to_string()).unwrap(), "c");
             let no_token = NoToken::Refused(Box::new(refusal));
             let leave_alone = Some(Duration::from_secs(wait));
             throttling.remember(throttled.clone(), &no_token, leave_alone, at(NOW));

@@ -3,11 +3,10 @@
 use std::error::Error as StdError;
 
 use msal_token_cache::ErrorKind as CacheErrorKind;
-use token_credential::{Error, ErrorKind};
+use token_credential::{Error, ErrorKind, sanitize};
 
 use crate::account::{NotChosen, Whose};
 use crate::authority::Authority;
-use crate::text::clean;
 
 /// A cache that cannot even be looked for, by its name.
 #[derive(Clone, Debug)]
@@ -95,23 +94,38 @@ pub(crate) fn no_account(
              that account"
         ),
         NotChosen::Several(accounts) => {
-            let accounts: Vec<_> = accounts
-                .iter()
-                .map(|(username, tenant)| {
-                    let username = username.as_deref().unwrap_or("an account without a name");
-                    format!(
-                        "{username} (tenant {})",
-                        tenant.as_deref().unwrap_or("unknown")
-                    )
-                })
-                .collect();
             format!(
                 "several accounts in the token cache {place} match{asked}: {}; say which with the \
                  builder's username and tenant_id",
-                accounts.join(", ")
+                list(accounts)
             )
         }
     })
+}
+
+/// So many accounts are listed,
+const MAX_LISTED: usize = 10;
+/// each with so many characters of its name and of its tenant.
+const MAX_LISTED_TEXT: usize = 128;
+
+/// Lists accounts by name and tenant: the first ten, and how many more there are.
+fn list(accounts: &[(Option<String>, Option<String>)]) -> String {
+    let shown = |text: &Option<String>, unknown: &str| -> String {
+        let text = sanitize(text.as_deref().unwrap_or(unknown));
+        text.chars().take(MAX_LISTED_TEXT).collect()
+    };
+    let listed = accounts.iter().take(MAX_LISTED).map(|(username, tenant)| {
+        format!(
+            "{} (tenant {})",
+            shown(username, "an account without a name"),
+            shown(tenant, "unknown")
+        )
+    });
+    let listed: Vec<_> = listed.collect();
+    match accounts.len().saturating_sub(MAX_LISTED) {
+        0 => listed.join(", "),
+        more => format!("{} and {more} more", listed.join(", ")),
+    }
 }
 
 /// What the program said about the account that it means.
@@ -122,12 +136,12 @@ fn asked(whose: &Whose) -> String {
             ("tenant", &filter.tenant_id),
         ]
         .iter()
-        .filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)))
+        .filter_map(|(name, value)| Some(format!(" {name} {}", sanitize(value.as_deref()?))))
         .collect(),
         Whose::Recorded(record) => format!(
             " the authentication record of {} ({})",
-            clean(record.username()),
-            clean(record.home_account_id())
+            sanitize(record.username()),
+            sanitize(record.home_account_id())
         ),
     }
 }

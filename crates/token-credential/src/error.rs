@@ -3,6 +3,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::sanitize::{sanitize, sanitize_error};
+
 /// A result whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -48,11 +50,14 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind with this text: lower case, no full stop, no secret.
+    /// Makes an error of this kind with this text: lower case, no full stop, no secret.
+    ///
+    /// Of the text, 8,192 characters are kept, and what [`sanitize`](crate::sanitize) would
+    /// replace becomes a blank. Foreign texts in it are still to be cut by that function.
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            text: text.into(),
+            text: sanitize_error(text.into()),
             source: None,
             transient: false,
             retry_after: None,
@@ -108,7 +113,7 @@ impl Error {
     /// The same error under another text, with this one as its source.
     pub(crate) fn wrapped(&self, text: String) -> Self {
         Self(Arc::new(Inner {
-            text,
+            text: sanitize_error(text),
             source: Some(Arc::new(self.clone())),
             ..(*self.0).clone()
         }))
@@ -158,7 +163,8 @@ impl StdError for Error {
 
 /// What a token endpoint said when it refused (RFC 6749 section 5.2, and Entra's additions).
 ///
-/// Whoever fills it in caps and cleans the server's texts.
+/// The server's texts are kept as [`sanitize`] shows them; the claims as they are, because
+/// they go back to the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OAuthError {
     error: String,
@@ -173,14 +179,14 @@ impl OAuthError {
     /// An error with its code, `invalid_grant` for example.
     pub fn new(error: impl Into<String>) -> Self {
         Self {
-            error: error.into(),
+            error: sanitize(&error.into()),
             ..Self::default()
         }
     }
 
     /// Sets the finer code, `bad_token` for example.
     pub fn with_suberror(mut self, suberror: impl Into<String>) -> Self {
-        self.suberror = Some(suberror.into());
+        self.suberror = Some(sanitize(&suberror.into()));
         self
     }
 
@@ -198,13 +204,13 @@ impl OAuthError {
 
     /// Sets the server's correlation id.
     pub fn with_correlation_id(mut self, correlation_id: impl Into<String>) -> Self {
-        self.correlation_id = Some(correlation_id.into());
+        self.correlation_id = Some(sanitize(&correlation_id.into()));
         self
     }
 
     /// Sets the server's trace id.
     pub fn with_trace_id(mut self, trace_id: impl Into<String>) -> Self {
-        self.trace_id = Some(trace_id.into());
+        self.trace_id = Some(sanitize(&trace_id.into()));
         self
     }
 
@@ -256,6 +262,22 @@ mod tests {
         assert_eq!(error.retry_after(), None);
         assert_eq!(later.retry_after(), Some(Duration::from_secs(7)));
         assert_eq!(later.to_string(), "text");
+    }
+
+    #[test]
+    fn no_text_of_an_error_hides_or_reorders() {
+        let text = "a\r\nb\u{202E}c\u{200B}d\u{E0041}e";
+        let oauth = OAuthError::new(text)
+            .with_suberror(text)
+            .with_correlation_id(text)
+            .with_trace_id(text);
+        assert_eq!(oauth.error(), "a b c d e");
+        for shown in [oauth.suberror(), oauth.correlation_id(), oauth.trace_id()] {
+            assert_eq!(shown, Some("a b c d e"));
+        }
+        let error = Error::new(ErrorKind::AuthenticationFailed, text).with_oauth(oauth);
+        assert_eq!(error.to_string(), "a b c d e");
+        assert_eq!(error.wrapped(text.to_owned()).to_string(), "a b c d e");
     }
 
     #[test]

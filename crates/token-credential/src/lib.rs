@@ -26,6 +26,7 @@ mod chain;
 mod credential;
 mod error;
 mod request;
+mod sanitize;
 mod secret;
 
 pub use access_token::{AccessToken, AccessTokenInfo};
@@ -33,4 +34,5 @@ pub use chain::ChainedTokenCredential;
 pub use credential::TokenCredential;
 pub use error::{Error, ErrorKind, OAuthError, Result};
 pub use request::TokenRequestOptions;
+pub use sanitize::{sanitize, sanitize_error};
 pub use secret::Secret;

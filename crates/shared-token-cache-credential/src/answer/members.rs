@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Number;
 use serde_json::value::RawValue;
+use serde_json::{Number, Value};
 use token_credential::Secret;
 
 /// The members of an answer, each as it stands there, and of two of one name the last: what is
@@ -41,16 +41,41 @@ impl<'a> Members<'a> {
         self.text(name).map(Secret::new)
     }
 
-    /// A number of seconds, as a number or a text; nothing that is not a time.
+    /// Whether a member says something: it is there, and neither null, false nor empty.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        let Some(json) = self.json(name) else {
+            return false;
+        };
+        match serde_json::from_str(json) {
+            Ok(Value::Null | Value::Bool(false)) => false,
+            Ok(Value::String(text)) => !text.trim().is_empty(),
+            Ok(Value::Array(list)) => !list.is_empty(),
+            Ok(Value::Object(members)) => !members.is_empty(),
+            // A text without a meaning says something, too.
+            Ok(Value::Bool(true) | Value::Number(_)) | Err(_) => true,
+        }
+    }
+
+    /// Whether a member is a number, be it as a text, of any sign and size.
+    pub(super) fn is_number(&self, name: &str) -> bool {
+        let number = |json: &str| match decode(json) {
+            Some(text) => text.trim().parse::<f64>().is_ok(),
+            None => serde_json::from_str::<Number>(json).is_ok(),
+        };
+        self.json(name).is_some_and(number)
+    }
+
+    /// A number of seconds that is not negative, as a number or as decimal text; a fraction is cut
+    /// off.
     pub(crate) fn seconds(&self, name: &str) -> Option<u64> {
         let json = self.json(name)?;
         if let Some(text) = decode(json) {
-            let number = text.trim().parse::<f64>().ok();
-            return number.filter(|n| n.is_finite()).map(whole_seconds);
+            return decimal_seconds(text.trim());
         }
         let number: Number = serde_json::from_str(json).ok()?;
         let whole = number.as_u64();
-        whole.or_else(|| number.as_f64().map(whole_seconds))
+        let cut = || number.as_f64().filter(|number| *number >= 0.0);
+        whole.or_else(|| cut().map(whole_seconds))
     }
 }
 
@@ -60,6 +85,19 @@ pub(super) fn decode(json: &str) -> Option<Cow<'_, str>> {
         plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
         _ => serde_json::from_str(json).ok().map(Cow::Owned),
     }
+}
+
+/// Reads digits, behind which a point and further digits may stand.
+fn decimal_seconds(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !are_digits(whole) || !are_digits(fraction) {
+        return None;
+    }
+    let digits = whole.bytes().map(|byte| u64::from(byte - b'0'));
+    Some(digits.fold(0, |seconds: u64, digit| {
+        seconds.saturating_mul(10).saturating_add(digit)
+    }))
 }
 
 #[expect(

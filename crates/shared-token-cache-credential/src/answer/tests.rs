@@ -1,3 +1,4 @@
+use base64::Engine;
 use msal_token_cache::Merged;
 use msal_token_cache::{MemoryPersistence, TokenCache};
 use serde_json::{Value, json};
@@ -9,22 +10,37 @@ use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, authority, refresh_tokens};
 use crate::request::Call;
 use crate::tenant::Tenants;
 
-const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+pub(super) const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
-fn ada() -> FakeAccount {
+pub(super) fn ada() -> FakeAccount {
     FakeAccount::new("ada@contoso.example")
 }
 
-fn cache() -> CacheBuilder {
+pub(super) fn cache() -> CacheBuilder {
     CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "refresh token")
 }
 
-fn read_at(tenant: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Redemption, NoToken> {
+pub(super) fn read_at(
+    tenant: &str,
+    status: u16,
+    body: impl Into<Vec<u8>>,
+) -> Result<Granted, NoToken> {
+    read_of(&ada(), tenant, status, body)
+}
+
+/// The answer to a redemption for this account, which was underway for no time.
+pub(super) fn read_of(
+    account: &FakeAccount,
+    tenant: &str,
+    status: u16,
+    body: impl Into<Vec<u8>>,
+) -> Result<Granted, NoToken> {
     let tenants = Tenants::of_account(Vec::new());
     let request = Call::new(&[ARM], &TokenRequestOptions::default(), &tenants)
         .unwrap()
         .to_request();
-    let [token] = refresh_tokens(&cache()).try_into().unwrap();
+    let cache = CacheBuilder::new().signed_in(account, CLOUD, CLI, "refresh token");
+    let [token] = refresh_tokens(&cache).try_into().unwrap();
     let authority = authority();
     let asked = Asked {
         authority: &authority,
@@ -33,26 +49,53 @@ fn read_at(tenant: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Redemp
         token: &token,
         client_id: CLI,
         at: at(NOW),
+        now: at(NOW),
     };
     read(&TokenReply::new(status, body), &asked)
 }
 
 /// The answer to a redemption at `organizations`, with these members besides what must be.
-fn read_with(members: &Value) -> Result<Redemption, NoToken> {
+pub(super) fn read_with(members: &Value) -> Result<Granted, NoToken> {
     read_with_at("organizations", members)
 }
 
-fn read_with_at(tenant: &str, members: &Value) -> Result<Redemption, NoToken> {
+pub(super) fn read_with_at(tenant: &str, members: &Value) -> Result<Granted, NoToken> {
+    read_of(&ada(), tenant, 200, body_with(members))
+}
+
+pub(super) fn body_with(members: &Value) -> String {
     let mut body = json!({ "access_token": "canary", "expires_in": 3600 });
     for (name, value) in members.as_object().unwrap() {
         body[name] = value.clone();
     }
-    read_at(tenant, 200, body.to_string())
+    body.to_string()
+}
+
+/// The token that is granted.
+#[track_caller]
+pub(super) fn token(answer: Result<Granted, NoToken>) -> Redemption {
+    match answer {
+        Ok(Granted::Token(redemption)) => redemption,
+        other => panic!("no token: {other:?}"),
+    }
+}
+
+/// The text of the error for a token that is not handed out.
+#[track_caller]
+pub(super) fn spent(answer: Result<Granted, NoToken>) -> String {
+    let Ok(Granted::Spent(_, error)) = answer else {
+        panic!("not spent: {answer:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+    error.to_string()
 }
 
 /// The text of the error for an answer that is no answer.
 #[track_caller]
-fn unusable(answer: Result<Redemption, NoToken>) -> String {
+pub(super) fn unusable(answer: Result<Granted, NoToken>) -> String {
     let Err(NoToken::Failed(error)) = answer else {
         panic!("not unusable");
     };
@@ -61,11 +104,11 @@ fn unusable(answer: Result<Redemption, NoToken>) -> String {
     error.to_string()
 }
 
-fn base64(json: &Value) -> String {
+pub(super) fn base64(json: &Value) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json.to_string())
 }
 
-fn id_token(claims: &Value) -> String {
+pub(super) fn id_token(claims: &Value) -> String {
     format!("{}.{}.canary", base64(&json!({})), base64(claims))
 }
 
@@ -85,26 +128,6 @@ fn what_is_no_token_is_not_taken_for_one() {
             200,
             r#"{"access_token":7,"expires_in":1}"#,
             "no access_token",
-        ),
-        (
-            200,
-            r#"{"access_token":"canary"}"#,
-            "when the token expires",
-        ),
-        (
-            200,
-            r#"{"access_token":"canary","expires_in":null}"#,
-            "when",
-        ),
-        (
-            200,
-            r#"{"access_token":"canary","expires_in":"soon"}"#,
-            "when",
-        ),
-        (
-            200,
-            r#"{"access_token":"canary","expires_in":"inf"}"#,
-            "when",
         ),
         (
             200,
@@ -144,11 +167,48 @@ fn what_is_no_token_is_not_taken_for_one() {
 }
 
 #[test]
-fn an_error_is_a_refusal_whatever_else_there_is() {
-    for (status, error) in [(200, json!("invalid_grant")), (400, json!(null))] {
-        let body = json!({ "error": error, "access_token": "canary", "expires_in": 3600 });
-        let refused = read_at("organizations", status, body.to_string());
-        assert!(matches!(refused, Err(NoToken::Refused(_))), "{body}");
+fn k8_an_error_is_a_refusal_whatever_else_there_is() {
+    let grant = |error: &Value| {
+        json!({ "error": error, "access_token": "canary", "expires_in": 3600 }).to_string()
+    };
+    for error in [
+        json!("invalid_grant"),
+        json!("\u{202E}"),
+        json!({ "code": "x" }),
+        json!(["x"]),
+        json!(7),
+        json!(true),
+    ] {
+        for status in [200, 400] {
+            let refused = read_at("organizations", status, grant(&error));
+            assert!(matches!(refused, Err(NoToken::Refused(_))), "{error}");
+        }
+    }
+    let lone_surrogate = r#"{"error":"\ud800","access_token":"canary","expires_in":3600}"#;
+    let refused = read_at("organizations", 200, lone_surrogate);
+    assert!(matches!(refused, Err(NoToken::Refused(_))), "{refused:?}");
+}
+
+#[test]
+fn k8_an_error_that_says_nothing_is_no_refusal_beside_a_token() {
+    for error in [
+        json!(null),
+        json!(""),
+        json!(" "),
+        json!(false),
+        json!({}),
+        json!([]),
+    ] {
+        assert_eq!(
+            token(read_with(&json!({ "error": error }))).expires_on(),
+            at(NOW + 3600)
+        );
+        // Without a token it is no grant either, and where the status refuses it is a refusal.
+        let body = json!({ "error": error }).to_string();
+        let text = unusable(read_at("organizations", 200, &*body));
+        assert!(text.contains("no access_token"), "{text}");
+        let refused = read_at("organizations", 400, body);
+        assert!(matches!(refused, Err(NoToken::Refused(_))), "{error}");
     }
 }
 
@@ -158,105 +218,8 @@ fn a_byte_order_mark_is_passed_over() {
     assert!(read_at("organizations", 200, body).is_ok());
 }
 
-#[test]
-fn a_lifetime_is_read_in_every_form_and_capped() {
-    let week = 7 * 24 * 3600;
-    for (members, life) in [
-        (json!({ "expires_in": 3600 }), 3600),
-        (json!({ "expires_in": "3600" }), 3600),
-        (json!({ "expires_in": " 3599.9 " }), 3599),
-        (json!({ "expires_in": 3599.9 }), 3599),
-        (json!({ "expires_in": 0 }), 0),
-        (json!({ "expires_in": -5 }), 0),
-        (json!({ "expires_in": "-5" }), 0),
-        (json!({ "expires_in": u64::MAX }), week),
-        (json!({ "expires_in": 1e300 }), week),
-        (json!({ "expires_on": (NOW + 60).to_string() }), 60),
-        (json!({ "expires_on": u64::MAX }), week),
-    ] {
-        let answer = read_with(&members).unwrap();
-        assert_eq!(answer.expires_on(), at(NOW + life), "{members}");
-    }
-    let answer = read_with(&json!({ "refresh_in": "1800" })).unwrap();
-    assert_eq!(answer.refresh_on(), Some(at(NOW + 1800)));
-    let answer = read_with(&json!({ "refresh_in": {}, "expires_in": 9000 })).unwrap();
-    assert_eq!(answer.refresh_on(), None);
-}
-
-#[test]
-fn an_answer_is_for_the_account_that_asked() {
-    let info = |uid: Value, utid: Value| base64(&json!({ "uid": uid, "utid": utid }));
-    let FakeAccount { uid, utid, .. } = ada();
-    for good in [
-        json!(null),
-        json!(""),
-        json!(base64(&json!({}))),
-        json!(base64(&json!({ "other": 1 }))),
-        json!(info(json!(uid), json!(utid))),
-        json!(info(json!(uid.to_uppercase()), json!(utid))),
-        json!(format!("{}=", info(json!(uid), json!(utid)))),
-    ] {
-        let answer = read_with(&json!({ "client_info": good }));
-        assert!(answer.is_ok(), "{good}");
-    }
-    for bad in [
-        json!(info(json!("eve"), json!(utid))),
-        json!(info(json!(uid), json!(TENANT))),
-        json!(info(json!(uid), json!(null))),
-        json!(info(json!(null), json!(utid))),
-        json!(info(json!(7), json!(utid))),
-        json!("canary"),
-        json!("{}"),
-        json!(7),
-        json!({ "uid": uid, "utid": utid }),
-    ] {
-        let text = unusable(read_with(&json!({ "client_info": bad })));
-        assert!(text.contains("nothing was stored"), "{text}");
-    }
-}
-
-#[test]
-fn the_realm_is_the_best_that_is_known() {
-    let tid = |tid: &str| json!({ "id_token": id_token(&json!({ "tid": tid })) });
-    let info = json!({ "client_info": ada().client_info() });
-    let mut both = tid(TENANT);
-    both["client_info"] = info["client_info"].clone();
-    for (tenant, members, realm) in [
-        ("organizations", json!({}), "organizations"),
-        ("organizations", info.clone(), &*ada().utid),
-        ("organizations", both, TENANT),
-        ("organizations", tid(""), "organizations"),
-        ("common", info.clone(), &*ada().utid),
-        ("contoso.example", info.clone(), "contoso.example"),
-        (TENANT, info, TENANT),
-        (TENANT, tid(&TENANT.to_uppercase()), TENANT),
-    ] {
-        let answer = read_with_at(tenant, &members).unwrap();
-        assert_eq!(answer.realm(), realm, "{tenant} {members}");
-    }
-    let text = unusable(read_with_at(TENANT, &tid(&ada().utid)));
-    assert!(
-        text.contains("another tenant, and nothing was stored"),
-        "{text}"
-    );
-}
-
-#[test]
-fn an_id_token_that_cannot_be_read_costs_nothing() {
-    for bad in [
-        json!("canary"),
-        json!("a.b.c"),
-        json!("a..c"),
-        json!(7),
-        json!(""),
-    ] {
-        let answer = read_with(&json!({ "id_token": bad })).unwrap();
-        assert_eq!(stored(&answer)["IdToken"], json!(null), "{bad}");
-    }
-}
-
 /// The cache after the answer was merged into it.
-fn stored(answer: &Redemption) -> Value {
+pub(super) fn stored(answer: &Redemption) -> Value {
     let store = MemoryPersistence::holding(cache().to_json());
     let merged = TokenCache::new(store.clone()).modify(|edit| edit.merge(answer));
     assert_eq!(merged.unwrap(), Merged::Stored);
@@ -265,51 +228,26 @@ fn stored(answer: &Redemption) -> Value {
 
 #[test]
 fn odd_members_are_passed_over() {
-    let answer = read_with(&json!({
+    let answer = token(read_with(&json!({
         "scope": 7, "refresh_token": {}, "foci": 1, "ext_expires_in": [], "token_type": "bearer",
-    }))
-    .unwrap();
+    })));
     assert_eq!(answer.target(), ARM);
     assert!(answer.refresh_token().is_none());
     let cache = stored(&answer);
-    let token = cache["RefreshToken"]
+    let stored = cache["RefreshToken"]
         .as_object()
         .unwrap()
         .values()
         .next()
         .unwrap();
-    assert_eq!(token["secret"], "refresh token");
-    assert_eq!(token.get("family_id"), None);
-}
-
-#[test]
-fn names_come_from_the_id_token_as_far_as_it_has_them() {
-    for (claims, id, name) in [
-        (
-            json!({ "oid": "o", "sub": "s", "preferred_username": "p", "upn": "u" }),
-            "o",
-            "p",
-        ),
-        (json!({ "sub": "s", "upn": "u" }), "s", "u"),
-        (json!({}), &*ada().oid, "ada@contoso.example"),
-    ] {
-        let tid = json!(ada().utid);
-        let mut claims = claims;
-        claims["tid"] = tid;
-        let answer = read_with(&json!({ "id_token": id_token(&claims) })).unwrap();
-        let cache = stored(&answer);
-        let accounts = cache["Account"].as_object().unwrap();
-        assert_eq!(accounts.len(), 1);
-        let account = accounts.values().next().unwrap();
-        assert_eq!(account["local_account_id"], id, "{claims}");
-        assert_eq!(account["username"], name, "{claims}");
-    }
+    assert_eq!(stored["secret"], "refresh token");
+    assert_eq!(stored.get("family_id"), None);
 }
 
 #[test]
 fn of_two_members_the_last_one_counts() {
     let body = r#"{"access_token":"first","access_token":"last","expires_in":60,"expires_in":90}"#;
-    let answer = read_at(TENANT, 200, body).expect("a token");
+    let answer = token(read_at(TENANT, 200, body));
     assert_eq!(answer.access_token().expose_secret(), "last");
     assert_eq!(answer.expires_on(), at(NOW + 90));
 }
@@ -317,14 +255,14 @@ fn of_two_members_the_last_one_counts() {
 #[test]
 fn names_and_texts_may_be_escaped() {
     let body = r#"{"access\u005ftoken":"can\/ary","expires_in":"6\u0030"}"#;
-    let answer = read_at(TENANT, 200, body).expect("a token");
+    let answer = token(read_at(TENANT, 200, body));
     assert_eq!(answer.access_token().expose_secret(), "can/ary");
     assert_eq!(answer.expires_on(), at(NOW + 60));
 
     let refused = read_at(
         TENANT,
         200,
-        r#"{"access_token":"canary","err\u006fr":null}"#,
+        r#"{"access_token":"canary","err\u006fr":"\u0078"}"#,
     );
     assert!(matches!(refused, Err(NoToken::Refused(_))), "{refused:?}");
 }
@@ -349,4 +287,59 @@ fn what_means_nothing_is_passed_over_but_not_in_whose_token_it_is() {
     ] {
         assert!(with(member).is_err(), "{member}");
     }
+}
+
+/// What the wire brings is asked for what the cache is asked for.
+#[test]
+fn one_notion_of_a_usable_secret_at_the_wire() {
+    assert!(is_usable_secret(&"t".repeat(MAX_SECRET)));
+    assert!(!is_usable_secret(&"t".repeat(MAX_SECRET + 1)));
+    for odd in [
+        "can ary",
+        " canary",
+        "canary\r\nx: y",
+        "canary\0",
+        "canary\u{7f}",
+        "\u{202e}canary",
+        "canary\u{e9}",
+    ] {
+        assert!(!is_usable_secret(odd));
+        let text = unusable(read_with(&json!({ "access_token": odd })));
+        assert!(text.contains("no header"), "{text}");
+        // Without these the token is as good.
+        let answer = token(read_with(&json!({ "refresh_token": odd })));
+        assert!(answer.refresh_token().is_none(), "{odd:?}");
+        let claims = json!({ "tid": ada().utid, "preferred_username": "another" });
+        let id_token = id_token(&claims) + odd;
+        let answer = token(read_with(&json!({ "id_token": id_token })));
+        let cache = stored(&answer);
+        assert_eq!(cache["IdToken"], json!(null), "{odd:?}");
+        assert!(!cache.to_string().contains("another"), "{odd:?}");
+    }
+    // What it says counts all the same.
+    let eve = FakeAccount::new("eve@contoso.example");
+    let claims = json!({ "tid": eve.utid, "oid": eve.oid });
+    let text = unusable(read_with(
+        &json!({ "id_token": id_token(&claims) + "\r\n" }),
+    ));
+    assert!(text.contains("another account"), "{text}");
+}
+
+#[test]
+fn neither_an_answer_nor_a_token_is_without_a_limit() {
+    for name in ["access_token", "refresh_token", "id_token"] {
+        let of_length = |length: usize| json!({ name: "t".repeat(length) });
+        token(read_with(&of_length(MAX_SECRET)));
+        let text = unusable(read_with(&of_length(MAX_SECRET + 1)));
+        let why = format!("has a token of more than 64 KiB ({name})");
+        assert!(text.contains(&why), "{text}");
+    }
+    let of_length = |length: usize| {
+        let mut body = body_with(&json!({}));
+        body.push_str(&" ".repeat(length - body.len()));
+        read_at("organizations", 200, body)
+    };
+    token(of_length(256 * 1024));
+    let text = unusable(of_length(256 * 1024 + 1));
+    assert!(text.contains("is larger than 256 KiB"), "{text}");
 }

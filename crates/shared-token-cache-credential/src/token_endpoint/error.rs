@@ -1,6 +1,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use token_credential::sanitize_error;
+
 /// How far a request came that got no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -31,11 +33,14 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// An error of this kind with this text: lower case, no full stop, no secret.
+    /// Makes an error of this kind with this text: lower case, no full stop, no secret.
+    ///
+    /// Of the text, 8,192 characters are kept, and what [`token_credential::sanitize`] would
+    /// replace becomes a blank.
     pub fn new(kind: TransportErrorKind, text: impl Into<String>) -> Self {
         Self {
             kind,
-            text: text.into(),
+            text: sanitize_error(text.into()),
             source: None,
         }
     }

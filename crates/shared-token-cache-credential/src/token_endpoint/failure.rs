@@ -5,6 +5,7 @@ use std::io;
 use std::iter::successors;
 
 use hyper_util::client::legacy;
+use token_credential::sanitize;
 
 use super::linger::Answered;
 use super::{TransportError, TransportErrorKind};
@@ -68,14 +69,8 @@ fn describe(
 /// The text of the innermost cause, which is the telling one. A certificate's names may stand in
 /// it.
 pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
-    causes(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(200)
-        .collect()
+    let innermost = causes(error).last().map(ToString::to_string);
+    sanitize(&innermost.unwrap_or_default())
 }
 
 fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {

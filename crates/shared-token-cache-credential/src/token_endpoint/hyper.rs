@@ -13,10 +13,9 @@ use zeroize::Zeroizing;
 use super::pool::Pools;
 use super::proxy::ProxyRules;
 use super::tls::TrustRoots;
-use super::{TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind, failure};
-
-/// The largest body that is read; an answer with tokens is about 5 KiB.
-const MAX_BODY: usize = 1024 * 1024;
+use super::{
+    MAX_BODY, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind, failure,
+};
 
 /// The wire over a pool of HTTP/1.1 connections, always TLS. Clones share the pool.
 ///

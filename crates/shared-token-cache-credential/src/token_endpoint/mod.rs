@@ -24,6 +24,9 @@ pub use error::{TransportError, TransportErrorKind};
 pub use reply::TokenReply;
 pub use request::TokenRequest;
 
+/// The largest body that is read; an answer with tokens is about 5 KiB.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
 /// The wire to a token endpoint: the seam for a test, a recorder or another HTTP stack.
 ///
 /// An implementation sends the request once, follows no redirect (that would re-post the refresh

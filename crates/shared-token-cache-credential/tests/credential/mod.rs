@@ -8,6 +8,7 @@ mod challenges;
 mod closing;
 mod connections;
 mod error_texts;
+mod foreign_texts;
 mod hits;
 mod home;
 mod leases;

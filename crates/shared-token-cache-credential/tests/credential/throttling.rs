@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use msal_token_cache::{MemoryPersistence, Persistence, TokenCache};
@@ -30,9 +30,14 @@ async fn a_server_in_trouble_is_asked_again_under_the_same_id() {
     let credential = stage.credential(holding(&stage.cache()));
     for _ in 0..2 {
         let trouble = Reply::error(EntraError::Server(503));
-        stage.entra.push(trouble.with_header("retry-after", "0.05"));
+        stage
+            .entra
+            .push(trouble.with_header("retry-after", "0.001"));
     }
+    let begin = Instant::now();
     ask(&credential).await.unwrap();
+    // Not before half of the usual waits, whatever the server asks for.
+    assert!(begin.elapsed() >= Duration::from_millis(1500));
     ask_for_vault(&credential).await.unwrap();
     let ids: Vec<_> = stage
         .entra

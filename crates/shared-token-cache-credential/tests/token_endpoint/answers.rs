@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::raw_server::{Identity, OK, RawServer, read_request};
 use super::{PATIENCE, REFRESH_TOKEN, chain, request};
 
-const MIB: usize = 1024 * 1024;
+const LIMIT: usize = 256 * 1024;
 
 /// The result of one request to a server that sends this and ends the connection.
 async fn send_to(answer: impl Into<Vec<u8>>) -> Result<TokenReply, TransportError> {
@@ -102,9 +102,9 @@ async fn an_answer_may_be_http_1_0_and_end_with_the_connection() {
 
 #[tokio::test]
 async fn a_body_up_to_the_limit_is_whole() {
-    let body: Vec<u8> = (0..=250).cycle().take(MIB).collect();
+    let body: Vec<u8> = (0..=250).cycle().take(LIMIT).collect();
     for head in [
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {MIB}\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {LIMIT}\r\n\r\n"),
         "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_owned(),
     ] {
         let answer = [head.as_bytes(), &body].concat();
@@ -115,7 +115,7 @@ async fn a_body_up_to_the_limit_is_whole() {
 #[tokio::test]
 async fn a_body_above_the_limit_is_refused_and_its_connection_ended() {
     for head in [
-        "HTTP/1.1 200 OK\r\ncontent-length: 1048577\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 262145\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 9223372036854775807\r\n\r\n",
         "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n",
         // One chunk, as long as 64 bits can say.
@@ -144,7 +144,7 @@ async fn a_body_above_the_limit_is_refused_and_its_connection_ended() {
         assert_fails(
             result.unwrap(),
             TransportErrorKind::Unreadable,
-            "larger than 1048576 bytes",
+            "larger than 262144 bytes",
         );
         // The endpoint still stands: the refusal itself must have ended the connection.
         timeout(PATIENCE, end).await.expect(head).unwrap();

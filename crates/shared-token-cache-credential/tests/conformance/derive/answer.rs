@@ -4,8 +4,11 @@ use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::authority::is_tenant;
 use super::clause::{Clause, Rules};
-use super::entry::{int, whole};
+use super::entry::{home_tenant, int, whole};
+use super::find::{PASSTHROUGH, is_personal, is_personal_tenant, is_word_for_home};
+use super::lifetime;
 use crate::json::Json;
 use crate::vector::{Answer, Failure};
 
@@ -16,6 +19,11 @@ pub(super) struct Granted {
     pub(super) expires_on: i64,
     pub(super) refresh_on: Option<i64>,
     pub(super) token_type: Json,
+    /// The times that the server named, for the store.
+    pub(super) extended: Option<i64>,
+    pub(super) said_refresh_on: Option<i64>,
+    /// K15: it is not handed out.
+    pub(super) is_spent: bool,
 }
 
 /// A refusal of the server's.
@@ -87,8 +95,17 @@ const STOP: [&str; 2] = ["invalid_scope", "invalid_request"];
 const STOP_CODES: [i64; 8] = [70011, 500_011, 90002, 50020, 50034, 90072, 50057, 50196];
 
 /// The refusal that a body is.
-pub(super) fn refusal(body: &Json, status: u16) -> Option<Refusal> {
-    body.get("error")?;
+pub(super) fn refusal(body: &Json, status: u16, on: Rules) -> Option<Refusal> {
+    let says_nothing = match body.get("error")? {
+        Json::Null | Json::Bool(false) => true,
+        Json::Text(text) => text.trim().is_empty(),
+        Json::List(list) => list.is_empty(),
+        Json::Object(members) => members.is_empty(),
+        Json::Bool(true) | Json::Number(_) => false,
+    };
+    if says_nothing && on.has(Clause::K8Answer) && (200..300).contains(&status) {
+        return None;
+    }
     let error = body.str("error").unwrap_or_default();
     let suberror = body.str("suberror").unwrap_or_default();
     let codes: Vec<i64> = match body.get("error_codes") {
@@ -98,11 +115,11 @@ pub(super) fn refusal(body: &Json, status: u16) -> Option<Refusal> {
     let has = |list: &[i64]| codes.iter().any(|code| list.contains(code));
     let in_trouble = matches!(status, 408 | 429 | 500..=599)
         || matches!(error, "temporarily_unavailable" | "server_error");
-    let stops = in_trouble || STOP.contains(&error) || has(&STOP_CODES);
-    let goes_on = GO_ON.contains(&error) || GO_ON.contains(&suberror) || has(&GO_ON_CODES);
+    let by_word = !STOP.contains(&error) && (GO_ON.contains(&error) || GO_ON.contains(&suberror));
+    let lets_others_try = !in_trouble && !has(&STOP_CODES) && (has(&GO_ON_CODES) || by_word);
     Some(Refusal {
         error: error.to_owned(),
-        lets_others_try: goes_on && !stops,
+        lets_others_try,
         is_of_token: matches!(suberror, "bad_token" | "token_expired"),
     })
 }
@@ -115,13 +132,18 @@ pub(super) fn granted(
     of_record: bool,
     on: Rules,
 ) -> Result<Granted, Failure> {
-    if on.has(Clause::K8Answer) {
+    let has_half_life = on.has(Clause::K8Answer) || !of_record;
+    let mut granted = if on.has(Clause::K8Answer) {
         granted_ours(body, status, now, on)
     } else if of_record {
         granted_with_record(body, now, on)
     } else {
         granted_without_record(body, now, on)
+    }?;
+    if on.has(Clause::K15Lifetime) {
+        lifetime::bound(&mut granted, now, has_half_life);
     }
+    Ok(granted)
 }
 
 fn granted_without_record(body: Json, now: i64, on: Rules) -> Result<Granted, Failure> {
@@ -145,6 +167,9 @@ fn granted_without_record(body: Json, now: i64, on: Rules) -> Result<Granted, Fa
         expires_on,
         refresh_on: refresh_in.map(|seconds| now + seconds),
         token_type: shown_type(token_type, on),
+        extended: named(&body, "ext_expires_in", now),
+        said_refresh_on: named(&body, "refresh_in", now),
+        is_spent: false,
         body,
     })
 }
@@ -168,8 +193,26 @@ fn granted_with_record(body: Json, now: i64, on: Rules) -> Result<Granted, Failu
         expires_on,
         refresh_on: time("refresh_in")?.map(|seconds| now + seconds),
         token_type: shown_type(token_type, on),
+        extended: named(&body, "ext_expires_in", now),
+        said_refresh_on: named(&body, "refresh_in", now),
+        is_spent: false,
         body,
     })
+}
+
+/// A time that the server names, in whatever form.
+fn named(body: &Json, name: &str, now: i64) -> Option<i64> {
+    let seconds = match body.get(name)? {
+        Json::Number(number) => whole(number.as_f64()?),
+        Json::Text(text) => whole(text.trim().parse().ok()?),
+        _ => return None,
+    };
+    Some(now.saturating_add(seconds))
+}
+
+/// Whether a text can be a token: what a header can carry, and no more than 64 KiB.
+pub(super) fn is_usable(text: &str) -> bool {
+    (1..=64 * 1024).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// What the record path of the original makes of an answer that lacks something.
@@ -189,7 +232,8 @@ fn granted_ours(body: Json, status: u16, now: i64, on: Rules) -> Result<Granted,
         return Err(failed);
     }
     let token = body.str("access_token").unwrap_or_default();
-    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+    let is_too_long = |name: &str| body.str(name).is_some_and(|text| text.len() > 64 * 1024);
+    if !is_usable(token) || is_too_long("refresh_token") || is_too_long("id_token") {
         return Err(failed);
     }
     let seconds = |name: &str| match body.get(name)? {
@@ -199,6 +243,8 @@ fn granted_ours(body: Json, status: u16, now: i64, on: Rules) -> Result<Granted,
     };
     let expires_on = match (seconds("expires_on"), seconds("expires_in")) {
         (Some(expires_on), _) => expires_on,
+        // Judged in its turn.
+        (None, expires_in) if on.has(Clause::K15Lifetime) => now + expires_in.unwrap_or(0),
         (None, expires_in) => now + expires_in.ok_or(failed)?,
     };
     let half_life = || (expires_on - now >= 7200).then(|| (expires_on - now) / 2);
@@ -211,6 +257,9 @@ fn granted_ours(body: Json, status: u16, now: i64, on: Rules) -> Result<Granted,
         expires_on: expires_on.min(now + 7 * 24 * 3600),
         refresh_on: refresh_in.map(|seconds| now + seconds),
         token_type: shown_type(token_type, on),
+        extended: named(&body, "ext_expires_in", now),
+        said_refresh_on: named(&body, "refresh_in", now),
+        is_spent: false,
         body,
     })
 }
@@ -256,6 +305,11 @@ pub(super) fn is_guid(text: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
+/// The tenant that an ID token names, if it can be one.
+pub(super) fn tid(claims: Option<&Json>) -> Option<&str> {
+    claims?.str("tid").filter(|tid| is_tenant(tid))
+}
+
 /// K7: whether an answer is for this account and for the tenant in the address.
 pub(super) fn check_account(
     body: &Json,
@@ -272,17 +326,39 @@ pub(super) fn check_account(
         },
         Some(_) => return failed,
     };
-    if let Some(info) = info {
-        match (info.str("uid"), info.str("utid")) {
-            (None, None) => {}
-            (Some(uid), Some(utid))
-                if format!("{uid}.{utid}").eq_ignore_ascii_case(home_account_id) => {}
-            _ => return failed,
-        }
-    }
+    let ids = info
+        .as_ref()
+        .map(|info| (info.str("uid"), info.str("utid")));
     let claims = body.str("id_token").and_then(claims);
-    let tid = claims.as_ref().and_then(|claims| claims.str("tid"));
-    if is_guid(tenant) && tid.is_some_and(|tid| !tid.eq_ignore_ascii_case(tenant)) {
+    let tid = tid(claims.as_ref());
+    match ids.unwrap_or_default() {
+        (None, None) => {
+            let oid = claims.as_ref().and_then(|claims| claims.str("oid"));
+            let (uid, utid) = home_account_id.split_once('.').unwrap_or_default();
+            let is_home = tid.is_some_and(|tid| {
+                is_guid(tid) && tid.eq_ignore_ascii_case(utid) && !is_personal_tenant(tid)
+            });
+            let is_other = oid.is_some_and(|oid| is_guid(oid) && !oid.eq_ignore_ascii_case(uid));
+            if is_home && is_other {
+                return failed;
+            }
+        }
+        (Some(uid), Some(utid))
+            if format!("{uid}.{utid}").eq_ignore_ascii_case(home_account_id) => {}
+        _ => return failed,
+    }
+    let home = home_tenant(home_account_id).filter(|home| !home.is_empty());
+    let is_another = |tid: &str| match home {
+        _ if is_guid(tenant) => !tid.eq_ignore_ascii_case(tenant),
+        Some(home) if is_word_for_home(tenant) => {
+            let is_ours = tid.eq_ignore_ascii_case(home);
+            let is_passthrough =
+                is_personal(home_account_id) && tid.eq_ignore_ascii_case(PASSTHROUGH);
+            !is_ours && !is_passthrough
+        }
+        _ => false,
+    };
+    if tid.is_some_and(is_another) {
         return failed;
     }
     Ok(())

@@ -47,7 +47,8 @@ pub(crate) enum Clause {
     K4Cloud,
     /// The newest is tried first.
     K4Newest,
-    /// Up to three are tried, until an error shows that no other will do.
+    /// Requests are sent for up to three, until an error shows that no other will do; a code says more
+    /// than the error's word.
     K4GoOn,
     /// An empty tenant is none.
     K5Empty,
@@ -65,7 +66,8 @@ pub(crate) enum Clause {
     K7Lookup,
     /// A section that is no object reads as empty and is not written.
     K7Section,
-    /// An answer that names another account or tenant, or one that cannot be read, is refused.
+    /// An answer that names another account or tenant, or one that cannot be read, is refused. Where
+    /// nothing else names the account, an ID token of the home tenant does.
     K7Answer,
     /// What a redemption brought is written once: overlapping and expired access tokens go, `realm`,
     /// `target` and `environment` are true, names are not blanked, members stay, and an answer that
@@ -76,7 +78,7 @@ pub(crate) enum Clause {
     /// Every failure is one of ours.
     K8Error,
     /// An answer is judged by what it holds: whatever its content type, and odd types where they can be
-    /// read.
+    /// read. An error that says nothing is none beside a token, and a secret is of graphic ASCII.
     K8Answer,
     /// Two retries after failed connects, 408 and 5xx, one after a lost connection, and after 429 only
     /// where a short wait is asked for.
@@ -107,6 +109,10 @@ pub(crate) enum Clause {
     K13Mode,
     /// A cached token with 30 s left serves when a redemption fails, unless the call has claims.
     K13LastResort,
+    /// A lifetime is `expires_in` from 1 s to seven days, else `expires_on` within as much; what has
+    /// less than 30 s left is not handed out, and only its refresh token is stored. The other times of
+    /// an answer have the same bounds, and a token is refreshed before its end.
+    K15Lifetime,
 }
 
 use Clause::{
@@ -115,7 +121,7 @@ use Clause::{
     K3Tenant, K3Times, K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored, K5Listed, K6Kept,
     K6Remembered, K7Answer, K7HalfLife, K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries,
     K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery,
-    K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
+    K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable, K15Lifetime,
 };
 
 /// A decision: its number and its clauses.
@@ -201,6 +207,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 8,
         clauses: &[K8Answer, K8Error],
+    },
+    Decision {
+        number: 15,
+        clauses: &[K15Lifetime],
     },
 ];
 

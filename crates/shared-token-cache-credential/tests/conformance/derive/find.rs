@@ -37,7 +37,7 @@ pub(super) struct Found {
 }
 
 const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
-const PASSTHROUGH: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
+pub(super) const PASSTHROUGH: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 
 pub(super) fn is_personal(home_account_id: &str) -> bool {
     home_tenant(home_account_id).is_some_and(|home| home.eq_ignore_ascii_case(PERSONAL))

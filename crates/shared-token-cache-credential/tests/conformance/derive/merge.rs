@@ -1,12 +1,12 @@
 //! K7: how ours writes what was granted.
 
-use super::answer::{Granted, claims, decode, is_guid};
+use super::answer::{Granted, claims, decode, is_guid, is_usable, tid};
 use super::authority::Authority;
 use super::entry::{
-    has_believable_times, holds, int, is_access_token, is_bearer, is_bound, is_not_anyones,
-    is_refresh_token, key, known,
+    has_believable_times, holds, home_tenant, int, is_access_token, is_bearer, is_bound,
+    is_not_anyones, is_refresh_token, key, known,
 };
-use super::find::is_word_for_home;
+use super::find::{PASSTHROUGH, is_personal, is_word_for_home};
 use crate::json::{Json, texts};
 
 /// What was redeemed, and how.
@@ -48,17 +48,23 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
     let body = &granted.body;
     let id_token = known(body, "id_token");
     let identity = id_token.and_then(|text| Some((text, claims(text)?)));
-    let tid = identity
-        .as_ref()
-        .and_then(|(_, claims)| known(claims, "tid"));
+    let tid = tid(identity.as_ref().map(|(_, claims)| claims));
     let info = body.str("client_info").and_then(decode);
     let utid = info.as_ref().and_then(|info| info.str("utid"));
-    let realm = match around.tenant {
-        tenant if is_guid(tenant) => tenant,
-        tenant => {
-            let home = utid.filter(|_| is_word_for_home(tenant));
-            tid.or(home).unwrap_or(tenant)
-        }
+    let id = around.part("home_account_id");
+    let home = home_tenant(id).filter(|home| !home.is_empty());
+    let realm = match (around.tenant, home) {
+        (tenant, _) if is_guid(tenant) => tenant,
+        // A realm at home is one that is looked for there.
+        (tenant, Some(home)) if is_word_for_home(tenant) => match tid {
+            Some(tid) if is_personal(id) && tid.eq_ignore_ascii_case(PASSTHROUGH) => PASSTHROUGH,
+            Some(_) => home,
+            None if utid.is_some() => home,
+            None if is_personal(id) => "organizations",
+            None => tenant,
+        },
+        (tenant, None) if is_word_for_home(tenant) => tenant,
+        (tenant, _) => tid.filter(|tid| is_guid(tid)).unwrap_or(tenant),
     };
     let mut target: Vec<&str> = known(body, "scope")
         .unwrap_or_default()
@@ -71,11 +77,14 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
     }
     let target = target.join(" ");
 
-    if let Some(secret) = known(body, "refresh_token") {
+    if let Some(secret) = known(body, "refresh_token").filter(|text| is_usable(text)) {
         rotate(&mut cache, secret, &target, body, around)?;
     }
+    if granted.is_spent {
+        return Some(cache);
+    }
     put_access_token(&mut cache, granted, realm, &target, around)?;
-    if let Some((id_token, claims)) = &identity {
+    if let Some((id_token, claims)) = identity.as_ref().filter(|(text, _)| is_usable(text)) {
         put_account(&mut cache, claims, realm, around)?;
         let [id, environment] = around.owner();
         let members = [
@@ -250,14 +259,9 @@ fn put_access_token(
     let whole = |seconds: i64| seconds.to_string();
     let cached_at = whole(now);
     let expires_on = whole(granted.expires_on);
-    let seconds = |name: &str| match granted.body.get(name)? {
-        Json::Text(text) => text.trim().parse::<f64>().ok().map(super::entry::whole),
-        Json::Number(number) => number.as_f64().map(super::entry::whole),
-        _ => None,
-    };
-    let extended = seconds("ext_expires_in").map(|ext| whole(now + ext));
+    let extended = granted.extended.map(whole);
     // Only what the server said.
-    let refresh_on = seconds("refresh_in").map(|refresh| whole(now + refresh));
+    let refresh_on = granted.said_refresh_on.map(whole);
     let [id, environment] = around.owner();
     let members = [
         ("credential_type", Some("AccessToken")),

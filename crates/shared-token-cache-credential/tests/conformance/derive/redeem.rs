@@ -27,15 +27,22 @@ impl Player<'_> {
         }
         let mut failure = Failure::Unavailable;
         let mut skips_family = false;
+        // For so many a request is sent.
         let most = match self.record {
             _ if self.has(Clause::K4GoOn) => 3,
             Some(_) => usize::MAX,
             None => 1,
         };
-        for attempt in attempts.iter().take(most) {
+        let mut asked_for = 0;
+        for attempt in attempts {
+            if asked_for == most {
+                break;
+            }
             if skips_family && attempt.is_guess {
                 continue;
             }
+            let is_known = |client: &String| self.remembered(attempt, client).is_some();
+            asked_for += usize::from(!attempt.clients.iter().all(is_known));
             for client in &attempt.clients {
                 let refusal = match self.remembered(attempt, client) {
                     Some(refusal) => refusal,
@@ -112,7 +119,7 @@ impl Player<'_> {
         let of_record = self.record.is_some();
         let status = answer.status.unwrap_or(200);
         let body = body(&answer, self.on, of_record).map_err(|no| (no, false))?;
-        let refusal = refusal(&body, status);
+        let refusal = refusal(&body, status, self.on);
         let mut body = body;
         let is_mismatch = matches!(body.get("error_additional_info"), Some(Json::List(list))
             if list.contains(&Json::text("client_mismatch")));
@@ -138,6 +145,7 @@ impl Player<'_> {
         if self.has(Clause::K7Answer) {
             check_account(&granted.body, &matter.home_account_id, &tenant).map_err(failed)?;
         }
+        let is_spent = granted.is_spent;
         if self.has(Clause::K7Merge) {
             let merged = merge(
                 cache,
@@ -157,9 +165,14 @@ impl Player<'_> {
                 self.changed = Some(cache.clone());
             }
         } else {
-            self.add(cache, &granted, &host, &tenant).map_err(failed)?;
+            if !is_spent {
+                self.add(cache, &granted, &host, &tenant).map_err(failed)?;
+            }
             self.rotate_with_record(cache, attempt, new)
                 .map_err(failed)?;
+        }
+        if is_spent {
+            return Err(failed(Failure::AuthenticationFailed));
         }
         if of_record && !self.has(Clause::K8Answer) {
             check_complete(&granted.body).map_err(failed)?;
@@ -257,6 +270,7 @@ impl Player<'_> {
             expires_on: granted.expires_on,
             refresh_on: granted.refresh_on,
             token_type: granted.token_type.clone(),
+            ..*granted
         };
         original::add(
             &mut written,

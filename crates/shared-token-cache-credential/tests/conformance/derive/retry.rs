@@ -60,14 +60,13 @@ pub(super) fn original(answer: &Answer, count: &mut Count) -> Next {
 }
 
 /// K9: two retries in all, after 1 s and then 2 s, for failed connects, 408 and 5xx; one of them for
-/// a lost connection. A `Retry-After` of at most 10 s takes the place of the wait, and 429 is retried
-/// with one only; a longer one ends the call.
+/// a lost connection. A `Retry-After` of at most 10 s prolongs the wait and never shortens it, and 429
+/// is retried with one only; a longer one ends the call.
 ///
 /// What it does not say is as in the original: the retry of a lost connection, the first of its
 /// kind there too, waits for nothing; a Retry-After of 0 means the ordinary wait.
 pub(super) fn ours(answer: &Answer, count: &mut Count) -> Next {
     let is_last = count.statuses + count.connects + count.reads == 2;
-    // A wait that the server asked for is none of these.
     let backoff = if count.delayed == 0 { 1.0 } else { 2.0 };
     let failed = Next::Fail(Failure::AuthenticationFailed);
     match answer.error {
@@ -95,9 +94,6 @@ pub(super) fn ours(answer: &Answer, count: &mut Count) -> Next {
         return Next::Take;
     }
     count.statuses += 1;
-    if let Some(asked) = asked.filter(|asked| *asked > 0.0) {
-        return Next::Wait(asked);
-    }
     count.delayed += 1;
-    Next::Wait(backoff)
+    Next::Wait(asked.unwrap_or(0.0).max(backoff))
 }

@@ -63,6 +63,20 @@ fn unusable() -> Vec<Row> {
         ),
         unusable(
             200,
+            "the answer of {host} (HTTP 200) has a token of more than 64 KiB (refresh_token): \
+             check the builder's authority, and for a proxy in between",
+            next,
+            |_| good("refresh_token", json!("x".repeat(64 * 1024 + 1))),
+        ),
+        unusable(
+            200,
+            "the answer of {host} (HTTP 200) is larger than 256 KiB: check the builder's \
+             authority, and for a proxy in between",
+            next,
+            |_| good("scope", json!("x".repeat(256 * 1024))),
+        ),
+        unusable(
+            200,
             "the answer of {host} (HTTP 200) has a token that is not a bearer token: check the \
              builder's authority, and for a proxy in between",
             next,
@@ -74,6 +88,38 @@ fn unusable() -> Vec<Row> {
              builder's authority, and for a proxy in between",
             next,
             |_| good("expires_in", json!("soon")),
+        ),
+        unusable(
+            200,
+            "the answer of {host} (HTTP 200) does not have the token expire within seven days: \
+             check this machine's clock, then the builder's authority",
+            "check this machine's clock, then the builder's authority",
+            |_| good("expires_in", json!(0)),
+        ),
+        failed(
+            "the tokens of {host} have less than a minute left when they arrive: try again later, \
+             and check the lifetime that a policy gives them",
+            "the tokens of {host}",
+            "try again later, and check the lifetime that a policy gives them",
+            |stage| {
+                let reply = TokenReply::new(200, good("expires_in", json!(29)).to_string());
+                let endpoint = Scripted(move || Some(Ok(reply.clone())));
+                run(ask(&asking(stage, endpoint))).unwrap_err()
+            },
+        ),
+        failed(
+            "the answer of {host} (HTTP 200) is for the tenant 99999999-2222-3333-4444-555555555555 \
+             instead of the account's own, and nothing was stored: name that tenant in the call, \
+             and in the builder's additionally_allowed_tenants",
+            "the answer of {host} (HTTP",
+            "name that tenant in the call, and in the builder's additionally_allowed_tenants",
+            |stage| {
+                let other = json!("99999999-2222-3333-4444-555555555555");
+                stage
+                    .entra
+                    .push(Reply::success().with_id_claim("tid", other));
+                run(ask(&stage.credential(holding(&stage.cache())))).unwrap_err()
+            },
         ),
         unusable(
             200,
@@ -200,6 +246,31 @@ fn refusals() -> Vec<Row> {
                 json!({
                     "error": "invalid_resource", "error_codes": [500_011],
                     "error_description": "AADSTS500011: no such resource",
+                })
+            },
+        ),
+        row(
+            400,
+            "{host} refused (invalid_grant): AADSTS65001: no consent; the user or an administrator \
+             must consent to the application 04b07795-8ddb-461a-bbee-02f9e1bf7b46 for this resource",
+            "must consent to the application 04b07795-8ddb-461a-bbee-02f9e1bf7b46",
+            || {
+                json!({
+                    "error": "invalid_grant", "error_codes": [65001],
+                    "error_description": "AADSTS65001: no consent",
+                })
+            },
+        ),
+        row(
+            400,
+            "{host} refused (invalid_request): AADSTS65002: no preauthorization; the owner of the \
+             resource must preauthorize the application 04b07795-8ddb-461a-bbee-02f9e1bf7b46; \
+             signing in again cannot help",
+            "must preauthorize the application 04b07795-8ddb-461a-bbee-02f9e1bf7b46",
+            || {
+                json!({
+                    "error": "invalid_request", "error_codes": [65002],
+                    "error_description": "AADSTS65002: no preauthorization",
                 })
             },
         ),

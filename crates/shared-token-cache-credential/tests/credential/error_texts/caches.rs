@@ -406,6 +406,24 @@ fn no_account() -> Vec<Row> {
             },
         ),
         unavailable(
+            "several accounts in the token cache memory match: {accounts} and 2 more; say which \
+             with the builder's username and tenant_id",
+            "several accounts in the token cache memory match: {accounts} and 2 more",
+            "say which with the builder's username and tenant_id",
+            |stage| {
+                let names = (0..12).map(|n| format!("user{n:02}@contoso.example"));
+                let accounts: Vec<_> = names.map(|name| FakeAccount::new(&name)).collect();
+                let cache = accounts.iter().fold(CacheBuilder::new(), |cache, account| {
+                    cache.signed_in(account, HOST, CLI, &logs::canary("refresh token"))
+                });
+                let listed = accounts.iter().take(10);
+                let listed = listed.map(|a| format!("{} (tenant {})", a.username, a.utid));
+                let listed: Vec<_> = listed.collect();
+                let error = run(ask(&stage.credential(holding(&cache)))).unwrap_err();
+                Provoked::from(error).with("accounts", listed.join(", "))
+            },
+        ),
+        unavailable(
             "no account in the token cache memory matches the authentication record of \
              bob@fabrikam.example (u.t): correct it, or sign in with that account",
             "the token cache memory matches the authentication record of bob@fabrikam.example",

@@ -166,7 +166,7 @@ fn answers() -> Vec<Row> {
             },
         ),
         failed(
-            "no answer from {host}: the answer of localhost is larger than 1048576 bytes; check \
+            "no answer from {host}: the answer of localhost is larger than 262144 bytes; check \
              the builder's authority, and for a proxy in between",
             "the answer of localhost",
             no_proxy,
