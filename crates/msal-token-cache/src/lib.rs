@@ -56,6 +56,7 @@ mod content;
 mod document;
 mod environment;
 mod error;
+pub mod identifier;
 mod index;
 mod key;
 mod location;
@@ -66,6 +67,7 @@ mod redemption;
 mod schema;
 mod snapshot;
 mod transaction;
+mod usable;
 mod wipe;
 
 pub use cache::TokenCache;
@@ -88,6 +90,7 @@ pub use redemption::{Identity, RedeemedToken, Redemption};
 pub use schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};
 pub use snapshot::Snapshot;
 pub use transaction::Transaction;
+pub use usable::is_usable_secret;
 
 /// Compiles the README's sample.
 #[cfg(doctest)]
