@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use msal_token_cache::identifier::is_same_home_account_id;
 use msal_token_cache::{AccessToken, Identity, RedeemedToken, Redemption};
 use serde::Deserialize;
 use token_credential::{Error, ErrorKind};
@@ -213,12 +214,9 @@ impl ClientInfo {
     /// nobody's.
     fn is_for(&self, home_account_id: &str) -> bool {
         match (&self.uid, &self.utid) {
-            (Some(user), Some(tenant)) => home_account_id
-                .split_at_checked(user.len())
-                .and_then(|(home_user, rest)| Some((home_user, rest.strip_prefix('.')?)))
-                .is_some_and(|(home_user, home_tenant)| {
-                    home_user.eq_ignore_ascii_case(user) && home_tenant.eq_ignore_ascii_case(tenant)
-                }),
+            (Some(user), Some(tenant)) => {
+                is_same_home_account_id(home_account_id, &format!("{user}.{tenant}"))
+            }
             (user, tenant) => user.is_none() && tenant.is_none(),
         }
     }
@@ -227,16 +225,16 @@ impl ClientInfo {
 /// What we read of an ID token. Its signature is not checked: it came over the same connection as
 /// the access token itself (`OpenID` Connect Core section 3.1.3.7).
 #[derive(Deserialize)]
-struct IdClaims {
-    tid: Option<String>,
+pub(crate) struct IdClaims {
+    pub(crate) tid: Option<String>,
     oid: Option<String>,
     sub: Option<String>,
-    preferred_username: Option<String>,
-    upn: Option<String>,
+    pub(crate) preferred_username: Option<String>,
+    pub(crate) upn: Option<String>,
 }
 
 impl IdClaims {
-    fn decode(token: &str) -> Option<Self> {
+    pub(crate) fn decode(token: &str) -> Option<Self> {
         let payload = decode_base64(token.split('.').nth(1)?)?;
         serde_json::from_slice(&payload).ok()
     }

@@ -3,6 +3,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use msal_token_cache::identifier::lower_client_id;
 use token_credential::Secret;
 
 use crate::answer::NoToken;
@@ -59,7 +60,7 @@ impl Throttling {
         Key {
             refresh_token: self.hasher.hash_one(refresh_token.expose_secret()),
             purpose: Some(Purpose {
-                client_id: client_id.to_owned(),
+                client_id: lower_client_id(client_id).into_owned(),
                 url: url.to_owned(),
                 scope: scope.to_owned(),
                 claims: claims.map(str::to_owned),
@@ -191,6 +192,16 @@ mod tests {
                 assert!(throttling.answer(&other, at(NOW)).is_none(), "{other:?}");
             }
         }
+    }
+
+    #[test]
+    fn k16_a_request_is_the_same_whatever_the_case_of_its_application() {
+        let throttling = Throttling::default();
+        let secret = Secret::new("r");
+        let key = |client_id: &str| throttling.key(&secret, client_id, "u", "s", None);
+        let guid = crate::fixtures::CLI;
+        assert_eq!(key(guid), key(&guid.to_uppercase()));
+        assert_ne!(key("c"), key("C"));
     }
 
     #[test]

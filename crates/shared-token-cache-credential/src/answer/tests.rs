@@ -16,7 +16,7 @@ fn ada() -> FakeAccount {
 }
 
 fn cache() -> CacheBuilder {
-    CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "refresh token")
+    CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "refresh-token")
 }
 
 fn read_at(tenant: &str, status: u16, body: impl Into<Vec<u8>>) -> Result<Redemption, NoToken> {
@@ -201,6 +201,7 @@ fn an_answer_is_for_the_account_that_asked() {
     }
     for bad in [
         json!(info(json!("eve"), json!(utid))),
+        json!(info(json!(format!("{uid}.{utid}")), json!(""))),
         json!(info(json!(uid), json!(TENANT))),
         json!(info(json!(uid), json!(null))),
         json!(info(json!(null), json!(utid))),
@@ -278,7 +279,7 @@ fn odd_members_are_passed_over() {
         .values()
         .next()
         .unwrap();
-    assert_eq!(token["secret"], "refresh token");
+    assert_eq!(token["secret"], "refresh-token");
     assert_eq!(token.get("family_id"), None);
 }
 

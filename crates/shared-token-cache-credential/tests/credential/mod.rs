@@ -10,6 +10,7 @@ mod connections;
 mod error_texts;
 mod hits;
 mod home;
+mod identifiers;
 mod leases;
 mod persisting;
 mod records;
@@ -21,6 +22,7 @@ mod secrets;
 mod single_flight;
 mod tenants;
 mod throttling;
+mod usable_secrets;
 mod watched;
 mod workers;
 
