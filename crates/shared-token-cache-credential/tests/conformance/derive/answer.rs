@@ -6,6 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::clause::{Clause, Rules};
 use super::entry::{int, whole};
+use super::identifier::Id;
 use crate::json::Json;
 use crate::vector::{Answer, Failure};
 
@@ -261,6 +262,7 @@ pub(super) fn check_account(
     body: &Json,
     home_account_id: &str,
     tenant: &str,
+    on: Rules,
 ) -> Result<(), Failure> {
     let failed = Err(Failure::AuthenticationFailed);
     let info = match body.get("client_info") {
@@ -276,7 +278,11 @@ pub(super) fn check_account(
         match (info.str("uid"), info.str("utid")) {
             (None, None) => {}
             (Some(uid), Some(utid))
-                if format!("{uid}.{utid}").eq_ignore_ascii_case(home_account_id) => {}
+                if Id::Account.is_same(
+                    Some(&format!("{uid}.{utid}")),
+                    Some(home_account_id),
+                    on,
+                ) => {}
             _ => return failed,
         }
     }

@@ -136,7 +136,8 @@ impl Player<'_> {
         let tenant = path.split('/').nth(1).unwrap_or_default().to_owned();
         let granted = granted(body, status, self.now, of_record, self.on).map_err(failed)?;
         if self.has(Clause::K7Answer) {
-            check_account(&granted.body, &matter.home_account_id, &tenant).map_err(failed)?;
+            check_account(&granted.body, &matter.home_account_id, &tenant, self.on)
+                .map_err(failed)?;
         }
         if self.has(Clause::K7Merge) {
             let merged = merge(
@@ -149,6 +150,7 @@ impl Player<'_> {
                     tenant: &tenant,
                     scopes: &self.vector.call.scopes,
                     now: self.now,
+                    on: self.on,
                 },
             );
             // Where a section cannot be written, memory keeps it.
