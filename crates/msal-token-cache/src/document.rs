@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
+use crate::identifier::is_same_home_account_id;
 use crate::schema::Members;
 use crate::wipe::wipe;
 
@@ -26,9 +27,9 @@ mod writer;
 
 pub(crate) use edits::Edits;
 use edits::SectionEdits;
-pub(crate) use hash::hash;
 #[cfg(test)]
 pub(crate) use hash::twins;
+pub(crate) use hash::{hash, hash_without_case};
 pub(crate) use not_a_document::NotADocument;
 use not_a_document::why_not;
 pub(crate) use scan::each_member;
@@ -209,7 +210,7 @@ impl Document {
             .enumerate()
             .filter(move |(position, _)| {
                 self.owner(section, *position)
-                    .is_some_and(|owner| owner == home_account_id)
+                    .is_some_and(|owner| is_same_home_account_id(&owner, home_account_id))
             })
     }
 

@@ -1,5 +1,7 @@
 //! Which hosts speak for the same cloud.
 
+use crate::identifier::is_same_environment;
+
 /// The clouds and the hosts of each, as MSAL.NET knows them (`KnownMetadataProvider`).
 const CLOUDS: [&[&str]; 9] = [
     &[
@@ -22,29 +24,31 @@ const CLOUDS: [&[&str]; 9] = [
     &["login.sovcloud-identity.sg"],
 ];
 
-/// Whether two values of an entry's `environment` name the same cloud.
+/// Returns `true` if two values of an entry's `environment` name the same cloud.
 ///
 /// Hosts of one group are aliases of each other; an unknown host is an alias of itself alone. Hosts
-/// compare as they are written: every MSAL writes them in lower case.
+/// compare without case.
 ///
 /// ```
 /// use msal_token_cache::same_cloud;
 ///
 /// assert!(same_cloud("login.windows.net", "login.microsoftonline.com"));
 /// assert!(!same_cloud("login.microsoftonline.us", "login.microsoftonline.com"));
-/// assert!(!same_cloud("login.windows.net", "Login.MicrosoftOnline.com"));
+/// assert!(same_cloud("login.windows.net", "Login.MicrosoftOnline.com"));
 /// ```
 pub fn same_cloud(one: &str, other: &str) -> bool {
-    one == other || cloud_of(one).is_some_and(|cloud| cloud_of(other) == Some(cloud))
+    is_same_environment(one, other)
+        || cloud_of(one).is_some_and(|cloud| cloud_of(other) == Some(cloud))
 }
 
-/// Whether a host, in lower case, belongs to a cloud that Microsoft runs.
+/// Returns `true` if a host belongs to a cloud that Microsoft runs.
 pub fn is_known_cloud(host: &str) -> bool {
     cloud_of(host).is_some()
 }
 
 fn cloud_of(host: &str) -> Option<usize> {
-    CLOUDS.iter().position(|hosts| hosts.contains(&host))
+    let is_it = |known: &&str| known.eq_ignore_ascii_case(host);
+    CLOUDS.iter().position(|hosts| hosts.iter().any(is_it))
 }
 
 #[cfg(test)]
@@ -52,17 +56,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_an_alias_of_those_of_its_cloud_only() {
+    fn k16_a_host_is_an_alias_of_those_of_its_cloud_only_in_any_case() {
         let hosts = || {
             let clouds = CLOUDS.iter().enumerate();
             clouds.flat_map(|(cloud, hosts)| hosts.iter().map(move |host| (cloud, *host)))
         };
         for (cloud, host) in hosts() {
-            assert!(is_known_cloud(host), "{host}");
-            assert!(!same_cloud(host, &host.to_uppercase()), "{host}");
+            let upper = host.to_uppercase();
+            assert!(is_known_cloud(host) && is_known_cloud(&upper), "{host}");
             for (other_cloud, other) in hosts() {
-                let same = same_cloud(host, other);
-                assert_eq!(same, cloud == other_cloud, "{host} {other}");
+                for host in [host, &upper] {
+                    let same = same_cloud(host, other);
+                    assert_eq!(same, cloud == other_cloud, "{host} {other}");
+                }
             }
             assert!(!same_cloud(host, "login.contoso.example"));
         }
@@ -75,6 +81,7 @@ mod tests {
             "login.contoso.example",
             "login.fabrikam.example"
         ));
+        assert!(same_cloud("Localhost:8443", "localhost:8443"));
         // Neither a part of a known name nor one with more around it.
         for near in [
             "",

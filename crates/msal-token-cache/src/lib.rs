@@ -56,6 +56,7 @@ mod content;
 mod document;
 mod environment;
 mod error;
+pub mod identifier;
 mod index;
 mod key;
 mod location;

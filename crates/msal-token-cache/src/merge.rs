@@ -4,10 +4,19 @@
 //! keeps its key and every member that is not ours. Merging the same redemption again changes
 //! nothing, so it can be repeated on whatever a peer has put over it.
 
+use std::borrow::Cow;
+
 use crate::document::{Document, Edits, Section};
+use crate::identifier::{
+    is_same_client_id, is_same_environment, is_same_tenant, lower_client_id, lower_environment,
+    lower_home_account_id, lower_tenant,
+};
 use crate::redemption::{Identity, Redemption};
+use crate::schema::is_usable_secret;
 use crate::schema::{AccessToken, Account, Members, RefreshToken, Target, new_entry, seconds_text};
 use crate::{Result, Transaction, key, same_cloud};
+
+mod app_metadata;
 
 /// What became of a redemption that was to be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +53,29 @@ impl Transaction {
             merge_account(document, redemption, identity, &mut edits);
             merge_id_token(document, redemption, identity, &mut edits);
         }
-        merge_app_metadata(document, redemption, &mut edits);
+        app_metadata::merge(document, redemption, &mut edits);
         self.apply(&edits)?;
         Ok(Merged::Stored)
+    }
+}
+
+/// The identifiers of a redemption as new entries have them. An entry that is rewritten keeps its
+/// own spelling.
+struct Lower<'r> {
+    home_account_id: Cow<'r, str>,
+    environment: Cow<'r, str>,
+    client_id: Cow<'r, str>,
+    realm: Cow<'r, str>,
+}
+
+impl<'r> Lower<'r> {
+    fn of(new: &'r Redemption) -> Self {
+        Self {
+            home_account_id: lower_home_account_id(&new.redeemed.home_account_id),
+            environment: lower_environment(&new.redeemed.environment),
+            client_id: lower_client_id(&new.client_id),
+            realm: lower_tenant(&new.realm),
+        }
     }
 }
 
@@ -55,14 +84,15 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
     let id = &*new.redeemed.home_account_id;
     let of_account: Vec<_> = parsed(document, Section::RefreshToken, id, RefreshToken::parse)
         .filter(|(_, entry)| {
-            entry.environment() == new.redeemed.environment && !entry.is_partitioned()
+            is_same_environment(entry.environment(), &new.redeemed.environment)
+                && !entry.is_partitioned()
         })
         .collect();
     let of_client = |client_id: &str| {
         let client_id = client_id.to_owned();
         of_account
             .iter()
-            .filter(move |(_, entry)| entry.client_id() == client_id)
+            .filter(move |(_, entry)| is_same_client_id(entry.client_id(), &client_id))
     };
     if of_client(&new.redeemed.client_id).next().is_none() {
         return false;
@@ -91,22 +121,27 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
         change(Section::RefreshToken, *position, members, &rotation, edits);
     } else if of_client(&new.client_id).next().is_none() {
         // Another application of the family redeemed it: the new token is that one's.
+        let lower = Lower::of(new);
         let mut members = vec![
             ("credential_type", Some("RefreshToken")),
-            ("home_account_id", Some(&*new.redeemed.home_account_id)),
-            ("environment", Some(&*new.redeemed.environment)),
-            ("client_id", Some(&*new.client_id)),
+            ("home_account_id", Some(&*lower.home_account_id)),
+            ("environment", Some(&*lower.environment)),
+            ("client_id", Some(&*lower.client_id)),
             ("target", Some(&*new.target)),
         ];
         members.extend(rotation);
-        let id = &new.redeemed.home_account_id;
-        let key = key::refresh_token(id, &new.redeemed.environment, &new.client_id, &new.target);
+        let id = &lower.home_account_id;
+        let key = key::refresh_token(id, &lower.environment, &lower.client_id, &new.target);
         add(document, Section::RefreshToken, key, &members, edits);
     }
     true
 }
 
 fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) {
+    if !is_usable_secret(new.access_token.expose_secret()) {
+        return;
+    }
+    let lower = Lower::of(new);
     let target = Target::from(&*new.target);
     let [cached_at, expires_on] = [new.cached_at, new.expires_on].map(seconds_text);
     let extended_expires_on = new.extended_expires_on.map(seconds_text);
@@ -114,11 +149,11 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     let members = [
         ("credential_type", Some("AccessToken")),
         ("secret", Some(new.access_token.expose_secret())),
-        ("home_account_id", Some(&*new.redeemed.home_account_id)),
-        ("environment", Some(&*new.redeemed.environment)),
-        ("client_id", Some(&*new.client_id)),
+        ("home_account_id", Some(&*lower.home_account_id)),
+        ("environment", Some(&*lower.environment)),
+        ("client_id", Some(&*lower.client_id)),
         ("target", Some(&*new.target)),
-        ("realm", Some(&*new.realm)),
+        ("realm", Some(&*lower.realm)),
         ("token_type", Some("Bearer")),
         ("cached_at", Some(&*cached_at)),
         ("expires_on", Some(&*expires_on)),
@@ -135,8 +170,8 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
     let has_same_scopes = |entry: &AccessToken<'_>| entry.target().is_same_as(&target);
     // An entry beside which the new one must not stand.
     let is_rival = |entry: &AccessToken<'_>| {
-        entry.client_id() == new.client_id
-            && entry.realm() == new.realm
+        is_same_client_id(entry.client_id(), &new.client_id)
+            && is_same_tenant(entry.realm(), &new.realm)
             && entry.is_plain_bearer()
             && (entry.target().intersects(&target) || has_same_scopes(entry))
     };
@@ -149,7 +184,9 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         .partition(|(_, entry)| is_newer(entry, new, &target));
     let is_outdone = !newer.is_empty();
     let place = rivals.iter().find(|(_, entry)| {
-        !is_outdone && entry.environment() == new.redeemed.environment && has_same_scopes(entry)
+        !is_outdone
+            && is_same_environment(entry.environment(), &new.redeemed.environment)
+            && has_same_scopes(entry)
     });
     let kept = place.map(|(position, _)| *position);
     let expired = others.iter().chain(&newer);
@@ -167,19 +204,21 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         return change(Section::AccessToken, *position, known, &members, edits);
     }
     let key = key::access_token(
-        &new.redeemed.home_account_id,
-        &new.redeemed.environment,
-        &new.client_id,
-        &new.realm,
+        &lower.home_account_id,
+        &lower.environment,
+        &lower.client_id,
+        &lower.realm,
         &new.target,
     );
     add(document, Section::AccessToken, key, &members, edits);
 }
 
-/// Whether an entry does all that the new token does and was asked for after it. Not with times
-/// that nobody believes: whoever looks for a token passes such an entry over, so it must give way.
+/// Whether an entry does all that the new token does and was asked for after it. Not with a secret
+/// that cannot be sent or times that nobody believes: a look-up passes such an entry over, so it must
+/// give way.
 fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> bool {
-    entry.has_believable_times(new.cached_at)
+    entry.is_usable()
+        && entry.has_believable_times(new.cached_at)
         && entry
             .cached_at()
             .is_some_and(|cached_at| cached_at > new.cached_at)
@@ -198,7 +237,8 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
     let known_name = newest_first().find_map(Account::username);
     let source = newest_first().find_map(Account::account_source);
     let ours = of_account.iter().find(|(_, entry)| {
-        entry.environment() == new.redeemed.environment && entry.realm() == new.realm
+        is_same_environment(entry.environment(), &new.redeemed.environment)
+            && is_same_tenant(&entry.realm(), &new.realm)
     });
     let own_name = ours.and_then(|(_, entry)| entry.username());
     let name = identity
@@ -215,69 +255,52 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
             .collect();
         return change(Section::Account, *position, entry.members(), &known, edits);
     }
+    let lower = Lower::of(new);
     let members = [
-        ("home_account_id", Some(&*new.redeemed.home_account_id)),
-        ("environment", Some(&*new.redeemed.environment)),
-        ("realm", Some(&*new.realm)),
+        ("home_account_id", Some(&*lower.home_account_id)),
+        ("environment", Some(&*lower.environment)),
+        ("realm", Some(&*lower.realm)),
         ("local_account_id", local_id),
         // Empty where it is not known: MSAL Python takes the member for granted.
         ("username", name.or(Some(""))),
         ("authority_type", Some("MSSTS")),
         ("account_source", source.as_deref()),
     ];
-    let key = key::account(
-        &new.redeemed.home_account_id,
-        &new.redeemed.environment,
-        &new.realm,
-    );
+    let key = key::account(&lower.home_account_id, &lower.environment, &lower.realm);
     add(document, Section::Account, key, &members, edits);
 }
 
 fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, edits: &mut Edits) {
+    let lower = Lower::of(new);
     let members = [
         ("credential_type", Some("IdToken")),
         ("secret", Some(identity.id_token.expose_secret())),
-        ("home_account_id", Some(&*new.redeemed.home_account_id)),
-        ("environment", Some(&*new.redeemed.environment)),
-        ("realm", Some(&*new.realm)),
-        ("client_id", Some(&*new.client_id)),
+        ("home_account_id", Some(&*lower.home_account_id)),
+        ("environment", Some(&*lower.environment)),
+        ("realm", Some(&*lower.realm)),
+        ("client_id", Some(&*lower.client_id)),
     ];
     let is_ours = |entry: &Members<'_>| {
-        entry.is("environment", &new.redeemed.environment)
-            && entry.is("client_id", &new.client_id)
-            && entry.is("realm", &new.realm)
+        let is = |name, is_same: fn(&str, &str) -> bool, own: &str| {
+            entry.text(name).is_some_and(|known| is_same(&known, own))
+        };
+        is(
+            "environment",
+            is_same_environment,
+            &new.redeemed.environment,
+        ) && is("client_id", is_same_client_id, &new.client_id)
+            && is("realm", is_same_tenant, &new.realm)
     };
     let key = key::id_token(
-        &new.redeemed.home_account_id,
-        &new.redeemed.environment,
-        &new.client_id,
-        &new.realm,
+        &lower.home_account_id,
+        &lower.environment,
+        &lower.client_id,
+        &lower.realm,
     );
     let id = &new.redeemed.home_account_id;
     let mut entries = parsed(document, Section::IdToken, id, Members::parse);
     let ours = entries.find(|(_, entry)| is_ours(entry));
     change_or_add(document, Section::IdToken, ours, key, &members, edits);
-}
-
-fn merge_app_metadata(document: &Document, new: &Redemption, edits: &mut Edits) {
-    let mut members = vec![
-        ("client_id", Some(&*new.client_id)),
-        ("environment", Some(&*new.redeemed.environment)),
-    ];
-    members.extend(
-        new.family_id
-            .as_deref()
-            .map(|family| ("family_id", Some(family))),
-    );
-    let is_ours = |entry: &Members<'_>| {
-        entry.is("environment", &new.redeemed.environment) && entry.is("client_id", &new.client_id)
-    };
-    let key = key::app_metadata(&new.redeemed.environment, &new.client_id);
-    let entries = document.entries(Section::AppMetadata).enumerate();
-    let mut entries =
-        entries.filter_map(|(position, json)| Some((position, Members::parse(json)?)));
-    let ours = entries.find(|(_, entry)| is_ours(entry));
-    change_or_add(document, Section::AppMetadata, ours, key, &members, edits);
 }
 
 /// The entries of an account in a section that can be read, with their positions.
@@ -307,6 +330,10 @@ fn change_or_add(
     }
 }
 
+/// Identifiers of an entry. One that was found has the same, perhaps in another spelling.
+const IDENTIFIERS: [&str; 4] = ["home_account_id", "environment", "client_id", "realm"];
+
+/// Sets members of an entry that was found, whose identifiers stay as they are spelled.
 fn change(
     section: Section,
     position: usize,
@@ -314,7 +341,11 @@ fn change(
     members: &MemberTexts<'_>,
     edits: &mut Edits,
 ) {
-    if let Some(entry) = entry.with(members) {
+    let members = members.iter().copied();
+    let members: Vec<_> = members
+        .filter(|(name, _)| !IDENTIFIERS.contains(name))
+        .collect();
+    if let Some(entry) = entry.with(&members) {
         edits.replace(section, position, entry);
     }
 }

@@ -4,13 +4,15 @@ use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 use crate::document::{Document, NotADocument, Section};
+use crate::identifier::is_same_home_account_id;
 use crate::index::Index;
 use crate::schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};
 
 /// A cache as it was at one moment; it never changes.
 ///
 /// Entries borrow from it and come in document order. An entry that lacks what makes it usable is
-/// passed over; it is still there, and a later write keeps it.
+/// passed over: a token with a blank or a line break in it, for example, which no header can carry.
+/// It is still there, and a later write keeps it.
 pub struct Snapshot {
     document: Document,
     index: OnceLock<Index>,
@@ -53,6 +55,7 @@ impl Snapshot {
         self.document
             .entries(Section::RefreshToken)
             .filter_map(RefreshToken::parse)
+            .filter(RefreshToken::is_usable)
     }
 
     /// The access tokens.
@@ -60,6 +63,7 @@ impl Snapshot {
         self.document
             .entries(Section::AccessToken)
             .filter_map(AccessToken::parse)
+            .filter(AccessToken::is_usable)
     }
 
     /// The access tokens of an account. Reads only that account's entries; the first such call on
@@ -72,7 +76,8 @@ impl Snapshot {
             .near(home_account_id)
             .filter_map(|position| self.document.entry(Section::AccessToken, position))
             .filter_map(AccessToken::parse)
-            .filter(move |token| token.home_account_id() == home_account_id)
+            .filter(AccessToken::is_usable)
+            .filter(move |token| is_same_home_account_id(token.home_account_id(), home_account_id))
     }
 
     /// Those of an account that are good for all of these scopes. Reads only their entries.
@@ -90,8 +95,10 @@ impl Snapshot {
             })
             .filter_map(|position| self.document.entry(Section::AccessToken, position))
             .filter_map(AccessToken::parse)
+            .filter(AccessToken::is_usable)
             .filter(move |token| {
-                token.home_account_id() == home_account_id && are_in(token.target())
+                is_same_home_account_id(token.home_account_id(), home_account_id)
+                    && are_in(token.target())
             })
     }
 
@@ -104,6 +111,7 @@ impl Snapshot {
         self.document
             .entries(Section::IdToken)
             .filter_map(IdToken::parse)
+            .filter(IdToken::is_usable)
     }
 
     /// What is known about applications.
@@ -111,6 +119,7 @@ impl Snapshot {
         self.document
             .entries(Section::AppMetadata)
             .filter_map(AppMetadata::parse)
+            .filter(AppMetadata::is_usable)
     }
 }
 

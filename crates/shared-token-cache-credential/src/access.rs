@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use msal_token_cache::{AccessToken, Redemption, Snapshot, Target};
+use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
+use msal_token_cache::{AccessToken, Redemption, Snapshot, Target, is_usable_secret};
 use token_credential::{AccessTokenInfo, Secret};
 
 use crate::account::Chosen;
@@ -77,7 +78,10 @@ impl Terms {
         let authority = reading.authority;
         let mut client_ids: Vec<String> = Vec::new();
         let mut know = |client_id: &str| {
-            if !client_ids.iter().any(|known| *known == client_id) {
+            if !client_ids
+                .iter()
+                .any(|known| is_same_client_id(known, client_id))
+            {
                 client_ids.push(client_id.to_owned());
             }
         };
@@ -137,7 +141,10 @@ impl Terms {
         entries.retain(|entry| entry.is_plain_bearer() && entry.has_believable_times(now));
         let kept: Vec<_> = kept
             .iter()
-            .filter(|kept| kept.redeemed().home_account_id() == self.home_account_id)
+            .filter(|kept| {
+                is_same_home_account_id(kept.redeemed().home_account_id(), &self.home_account_id)
+                    && is_usable_secret(kept.access_token().expose_secret())
+            })
             // Another program got a newer one meanwhile.
             .filter(|kept| {
                 !entries
@@ -185,7 +192,7 @@ impl Terms {
 
     /// The place of the token's application in the order of preference, if the token will do.
     fn rank(&self, offer: &Offer<'_>, query: &Query<'_>) -> Option<usize> {
-        let is_realm = |realm: &str| realm == offer.realm;
+        let is_realm = |realm: &str| is_same_tenant(realm, offer.realm);
         let is_good_in_tenant = match query.tenant {
             Tenant::Home(_) => self.home_realms.iter().any(|realm| is_realm(realm)),
             Tenant::Named(tenant) => is_realm(tenant) || query.tid.is_some_and(is_realm),
@@ -198,7 +205,7 @@ impl Terms {
         }
         self.client_ids
             .iter()
-            .position(|client_id| *client_id == offer.client_id)
+            .position(|client_id| is_same_client_id(client_id, offer.client_id))
     }
 }
 
@@ -288,8 +295,8 @@ fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime
 
 /// Whether only one of a token that could not be written yet and an entry would be in the store.
 fn is_other_of(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
-    entry.client_id() == kept.client_id()
-        && entry.realm() == kept.realm()
+    is_same_client_id(entry.client_id(), kept.client_id())
+        && is_same_tenant(entry.realm(), kept.realm())
         && entry.target().intersects(&Target::from(kept.target()))
 }
 

@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
+use msal_token_cache::identifier::{
+    is_same_home_account_id, is_same_tenant, is_same_username, lower_home_account_id,
+};
 use token_credential::sanitize;
 
 use crate::authentication_record::AuthenticationRecord;
+use crate::domain::{is_domain, tenants_of};
 use crate::reading::Reading;
 use crate::tenant::PERSONAL_TENANT;
 
@@ -14,6 +18,7 @@ mod tests;
 /// An account that was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen {
+    /// In lower case, however the cache spells it.
     pub(crate) home_account_id: String,
     /// The newest name that the cache knows, as it may be shown.
     pub(crate) username: Option<String>,
@@ -30,7 +35,7 @@ impl Chosen {
     /// Whether it is somebody's own account, and not an organization's.
     pub(crate) fn is_personal(&self) -> bool {
         self.home_tenant()
-            .is_some_and(|home| home.eq_ignore_ascii_case(PERSONAL_TENANT))
+            .is_some_and(|home| is_same_tenant(home, PERSONAL_TENANT))
     }
 }
 
@@ -83,7 +88,10 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
     if candidates.is_empty() {
         return Err(NotChosen::None);
     }
-    candidates.retain(|candidate| candidate.passes(filter));
+    let asked = filter.tenant_id.as_deref();
+    let of_domain = asked.filter(|tenant| is_domain(tenant));
+    let of_domain = of_domain.map_or_else(Vec::new, |domain| tenants_of(reading, domain));
+    candidates.retain(|candidate| candidate.passes(filter, &of_domain));
     // Somebody whom a broker signed in is asked for only where nobody else can be meant.
     if candidates.iter().any(|other| other.has_refresh_token) {
         candidates.retain(|candidate| candidate.has_refresh_token);
@@ -120,7 +128,7 @@ fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<Candidate<'s>> {
         .accounts()
         .filter(|account| reading.authority.knows(account.environment()))
     {
-        let id = account.home_account_id();
+        let id = lower_home_account_id(account.home_account_id());
         let of_broker = account.account_source().as_deref() == Some("broker");
         let known = candidates
             .iter_mut()
@@ -133,14 +141,14 @@ fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<Candidate<'s>> {
         let mut theirs = reading
             .redeemable()
             .iter()
-            .filter(|token| token.home_account_id() == id)
+            .filter(|token| is_same_home_account_id(token.home_account_id(), &id))
             .peekable();
         candidates.push(Candidate {
-            home_account_id: id.to_owned(),
             usernames: account.username().into_iter().collect(),
             of_broker,
             has_refresh_token: theirs.peek().is_some(),
             has_family_token: theirs.any(|token| token.family_id().is_some()),
+            home_account_id: id.into_owned(),
         });
     }
     // Only now: any of an account's entries may say that it is a broker's.
@@ -155,7 +163,7 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
         .snapshot
         .accounts()
         .filter(|account| {
-            account.home_account_id() == record.home_account_id()
+            is_same_home_account_id(account.home_account_id(), record.home_account_id())
                 && reading.authority.knows(account.environment())
                 && matches!(account.authority_type().as_deref(), Some("MSSTS" | "ADFS"))
         })
@@ -163,13 +171,13 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
         .collect();
     let is_known = usernames
         .iter()
-        .any(|known| record.username().is_empty() || is_same_name(known, record.username()));
+        .any(|known| record.username().is_empty() || is_same_username(known, record.username()));
     if !is_known {
         return Err(NotChosen::NoMatch);
     }
     usernames.retain(|known| !known.is_empty());
     Ok(Chosen {
-        home_account_id: record.home_account_id().to_owned(),
+        home_account_id: lower_home_account_id(record.home_account_id()).into_owned(),
         username: usernames.last().map(|newest| sanitize(newest)),
         client_id: Some(record.client_id().to_owned()),
     })
@@ -181,7 +189,8 @@ impl Candidate<'_> {
         self.usernames.last().map(|newest| sanitize(newest))
     }
 
-    fn passes(&self, filter: &Filter) -> bool {
+    /// Whether it is let through; `of_domain` are the tenants that have the domain name in the filter.
+    fn passes(&self, filter: &Filter, of_domain: &[String]) -> bool {
         let Filter {
             username,
             tenant_id,
@@ -189,23 +198,19 @@ impl Candidate<'_> {
         let same_name = |asked: &String| {
             self.usernames
                 .iter()
-                .any(|known| is_same_name(known, asked))
+                .any(|known| is_same_username(known, asked))
         };
-        let same_tenant =
-            |asked: &String| home_tenant(&self.home_account_id) == Some(asked.as_str());
+        let same_tenant = |asked: &String| {
+            home_tenant(&self.home_account_id).is_some_and(|home| {
+                let mut tenants = of_domain.iter().chain([asked]);
+                tenants.any(|tenant| is_same_tenant(tenant, home))
+            })
+        };
         username.as_ref().is_none_or(same_name) && tenant_id.as_ref().is_none_or(same_tenant)
     }
 }
 
-fn is_same_name(one: &str, other: &str) -> bool {
-    if one.is_ascii() && other.is_ascii() {
-        one.eq_ignore_ascii_case(other)
-    } else {
-        one.to_lowercase() == other.to_lowercase()
-    }
-}
-
-/// The tenant that an account's id names: what follows its only dot.
+/// The tenant that an account belongs to: what follows the only dot of its id.
 pub(crate) fn home_tenant(home_account_id: &str) -> Option<&str> {
     let (_, tenant) = home_account_id.split_once('.')?;
     (!tenant.is_empty() && !tenant.contains('.')).then_some(tenant)

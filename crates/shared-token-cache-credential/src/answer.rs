@@ -22,7 +22,8 @@ use lifetime::{Lifetime, NoLifetime};
 pub(crate) use lifetime::{PAUSE, is_pause_due, short_lived};
 pub(crate) use members::Members;
 use members::decode;
-use whose::{ClientInfo, IdClaims, check_account, realm};
+pub(crate) use whose::IdClaims;
+use whose::{ClientInfo, check_account, realm};
 
 /// No token is longer.
 const MAX_SECRET: usize = 64 * 1024;

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use msal_token_cache::identifier::{is_host, is_same_environment};
 use msal_token_cache::{is_known_cloud, same_cloud};
 use token_credential::{Error, ErrorKind, Result};
 
@@ -69,7 +70,7 @@ impl Authority {
     /// a host of one's own.
     pub(crate) fn knows(&self, environment: &str) -> bool {
         same_cloud(&self.host, environment)
-            || (self.port.is_some() && self.to_string() == environment)
+            || (self.port.is_some() && is_same_environment(&self.to_string(), environment))
     }
 }
 
@@ -79,18 +80,6 @@ impl fmt::Display for Authority {
         f.write_str(&self.host)?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
-}
-
-/// Letters, digits, hyphens and dots: no user, path, query, fragment or blank gets through.
-fn is_host(host: &str) -> bool {
-    (1..=253).contains(&host.len())
-        && host.split('.').all(|label| {
-            !label.is_empty()
-                && !label.starts_with('-')
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        })
 }
 
 #[cfg(test)]

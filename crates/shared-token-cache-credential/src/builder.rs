@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msal_token_cache::{Clock, TokenCache};
+use msal_token_cache::{Clock, TokenCache, is_usable_secret};
 use token_credential::{Error, ErrorKind, Result};
 
 use crate::account::{Filter, Whose};
@@ -46,14 +46,15 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 impl SharedTokenCacheCredentialBuilder {
-    /// Sets the name of the account that is meant, where the cache holds several; case does not
-    /// count. Empty is as not set.
+    /// Sets the name of the account that is meant, where the cache holds several; ASCII case does
+    /// not count. Empty is as not set.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into()).filter(|name| !name.is_empty());
         self
     }
 
-    /// Sets the home tenant of the account that is meant, where the cache holds several. With an
+    /// Sets the home tenant of the account that is meant, where the cache holds several, by its ID.
+    /// A domain name will do if an ID token in the cache is of an account with a name in it. With an
     /// authentication record it is the tenant to get tokens of, in place of the record's. Empty is
     /// as not set.
     pub fn tenant_id(mut self, tenant_id: impl Into<String>) -> Self {
@@ -77,8 +78,8 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets the tenants that a call may name besides the default one; `*` stands for all. They
-    /// compare as they are written.
+    /// Sets the tenants that a call may name besides the default one; `*` stands for all. Case does
+    /// not count.
     ///
     /// The default is the account's home tenant, or, with an authentication record, the record's.
     /// Without this list the tenant of a call is ignored; with a record it is refused, unless the
@@ -246,7 +247,7 @@ fn of_record(
         host if host.contains("://") => Authority::parse(host)?,
         host => Authority::parse(&format!("https://{host}"))?,
     };
-    if record.client_id().is_empty() || record.home_account_id().is_empty() {
+    if !is_usable_secret(record.client_id()) || record.home_account_id().is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
             "the authentication record names no application or no account: make a new one by \

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id};
 use msal_token_cache::{RedeemedToken, RefreshToken, Snapshot};
 
 use crate::account::Chosen;
@@ -35,9 +36,9 @@ pub(crate) fn newest_first<'r, 's>(
         .redeemable()
         .iter()
         .filter(|token| {
-            token.home_account_id() == chosen.home_account_id
+            is_same_home_account_id(token.home_account_id(), &chosen.home_account_id)
                 && chosen.client_id.as_deref().is_none_or(|client_id| {
-                    token.client_id() == client_id
+                    is_same_client_id(token.client_id(), client_id)
                         || is_relative(snapshot, authority, client_id, token)
                 })
         })
@@ -75,7 +76,9 @@ fn is_relative(
 ) -> bool {
     let mut known = snapshot
         .app_metadata()
-        .filter(|app| authority.knows(app.environment()) && app.client_id() == client_id)
+        .filter(|app| {
+            authority.knows(app.environment()) && is_same_client_id(app.client_id(), client_id)
+        })
         .peekable();
     token.family_id().is_some_and(|family| {
         known.peek().is_none() || known.any(|app| app.family_id().as_ref() == Some(&family))
@@ -88,7 +91,7 @@ fn last_change(snapshot: &Snapshot, token: &RefreshToken<'_>) -> Option<SystemTi
     token.last_modification_time().or_else(|| {
         snapshot
             .access_tokens_of(token.home_account_id())
-            .filter(|access| access.client_id() == token.client_id())
+            .filter(|access| is_same_client_id(access.client_id(), token.client_id()))
             .filter_map(|access| access.cached_at())
             .max()
     })
@@ -109,7 +112,9 @@ fn relatives<'s>(
         if reading.authority.knows(app.environment())
             && let Some(known) = app.family_id().and_then(|id| relatives.get_mut(&id))
             && known.len() <= MOST_RELATIVES
-            && !known.iter().any(|known| *known == app.client_id())
+            && !known
+                .iter()
+                .any(|known| is_same_client_id(known, app.client_id()))
         {
             known.push(app.client_id().to_owned());
         }
@@ -127,7 +132,7 @@ fn client_ids(
     let others = family
         .into_iter()
         .flatten()
-        .filter(|id| *id != token.client_id());
+        .filter(|id| !is_same_client_id(id, token.client_id()));
     let own = std::iter::once(token.client_id().to_owned());
     own.chain(others.take(MOST_RELATIVES).cloned()).collect()
 }
@@ -233,8 +238,8 @@ mod tests {
         let cache = token(cache, "loner", Some(1))
             .app_metadata(CLOUD, "own", Some("1"))
             .app_metadata(CLOUD, "loner", None)
-            .app_metadata(CLOUD, "of another family", Some("2"))
-            .app_metadata("login.microsoftonline.us", "of another cloud", Some("1"));
+            .app_metadata(CLOUD, "of-another-family", Some("2"))
+            .app_metadata("login.microsoftonline.us", "of-another-cloud", Some("1"));
         assert_eq!(clients(&cache), [["own"], ["loner"]]);
         let cache = cache
             .app_metadata("login.windows.net", "first", Some("1"))
@@ -253,7 +258,7 @@ mod tests {
         let cache = token(CacheBuilder::new(), "recorded", Some(1));
         let cache = token(cache, "stranger", Some(2));
         let cache = family(cache, "relative", "1", 3);
-        let cache = family(cache, "other family", "2", 4);
+        let cache = family(cache, "other-family", "2", 4);
         let secrets = |cache: &CacheBuilder| {
             let attempts = attempts(cache, Some("recorded"));
             assert!(attempts.iter().all(|(_, clients)| *clients == ["recorded"]));
@@ -263,7 +268,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         // As long as nothing is known of it, any family may be its own.
-        assert_eq!(secrets(&cache), ["other family", "relative", "recorded"]);
+        assert_eq!(secrets(&cache), ["other-family", "relative", "recorded"]);
         let known = |family| {
             cache
                 .clone()

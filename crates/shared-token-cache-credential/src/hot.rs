@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use msal_token_cache::identifier::is_same_tenant;
 use token_credential::AccessTokenInfo;
 
 use crate::view::View;
@@ -15,7 +16,7 @@ pub(crate) struct Hot {
     slots: Vec<Arc<Slot>>,
 }
 
-/// What a call got, by what it asked: as it was written then, and found good.
+/// What a call got, by what it asked: the scopes as they were written then, and found good.
 #[derive(Debug)]
 struct Slot {
     scopes: Box<[String]>,
@@ -86,7 +87,11 @@ impl Hot {
 
 impl Slot {
     fn is_for(&self, scopes: &[&str], tenant: Option<&str>) -> bool {
-        self.scopes.iter().eq(scopes) && self.tenant.as_deref() == tenant
+        self.scopes.iter().eq(scopes)
+            && match (self.tenant.as_deref(), tenant) {
+                (Some(own), Some(asked)) => is_same_tenant(own, asked),
+                (own, asked) => own == asked,
+            }
     }
 
     #[cold]

@@ -4,7 +4,10 @@ use std::time::SystemTime;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use msal_token_cache::{Redemption, Target};
+use msal_token_cache::identifier::{
+    is_same_client_id, is_same_environment, is_same_home_account_id, is_same_tenant,
+};
+use msal_token_cache::{Redemption, Target, is_usable_secret};
 use token_credential::Secret;
 
 /// What was redeemed and is not in the store yet, or cannot be written there: it answers until it
@@ -86,18 +89,21 @@ impl Overlay {
         newest_first
             .filter(|kept| {
                 kept.redeemed().secret().expose_secret() == redeemed.expose_secret()
-                    && kept.redeemed().client_id() == kept.client_id()
+                    && is_same_client_id(kept.redeemed().client_id(), kept.client_id())
             })
-            .find_map(|kept| kept.refresh_token().cloned())
+            .filter_map(|kept| kept.refresh_token())
+            .find(|rotated| is_usable_secret(rotated.expose_secret()))
+            .cloned()
     }
 }
 
 /// Whether the store would not hold both either.
 fn replaces(new: &Redemption, old: &Redemption) -> bool {
-    new.redeemed().home_account_id() == old.redeemed().home_account_id()
-        && new.redeemed().environment() == old.redeemed().environment()
-        && new.client_id() == old.client_id()
-        && new.realm() == old.realm()
+    let (one, other) = (new.redeemed(), old.redeemed());
+    is_same_home_account_id(one.home_account_id(), other.home_account_id())
+        && is_same_environment(one.environment(), other.environment())
+        && is_same_client_id(new.client_id(), old.client_id())
+        && is_same_tenant(new.realm(), old.realm())
         && Target::from(new.target()).intersects(&Target::from(old.target()))
 }
 
@@ -116,9 +122,9 @@ mod tests {
     fn tokens() -> [RedeemedToken; 3] {
         let [ada, bob] = ["ada@contoso.example", "bob@contoso.example"].map(FakeAccount::new);
         let cache = CacheBuilder::new()
-            .refresh_token(&ada, CLOUD, "a", "ada a", None)
-            .refresh_token(&ada, CLOUD, "b", "ada b", None)
-            .refresh_token(&bob, CLOUD, "a", "bob a", None);
+            .refresh_token(&ada, CLOUD, "a", "ada-a", None)
+            .refresh_token(&ada, CLOUD, "b", "ada-b", None)
+            .refresh_token(&bob, CLOUD, "a", "bob-a", None);
         refresh_tokens(&cache).try_into().unwrap()
     }
 
@@ -146,6 +152,46 @@ mod tests {
         }
         assert_eq!(kept(&overlay, &ada_a), ["2", "4", "5"]);
         assert_eq!(kept(&overlay, &bob_a), ["3"]);
+    }
+
+    #[test]
+    fn k16_what_differs_in_case_alone_is_replaced() {
+        let ada = FakeAccount::new("ada@contoso.example");
+        let upper = FakeAccount {
+            uid: ada.uid.to_uppercase(),
+            utid: ada.utid.to_uppercase(),
+            ..ada.clone()
+        };
+        let client = crate::fixtures::CLI;
+        let cache = CacheBuilder::new()
+            .refresh_token(&ada, CLOUD, client, "one", None)
+            .refresh_token(
+                &upper,
+                &CLOUD.to_uppercase(),
+                &client.to_uppercase(),
+                "two",
+                None,
+            )
+            .keyed("another key");
+        let [one, two] = refresh_tokens(&cache).try_into().unwrap();
+        let overlay = Overlay::default();
+        overlay.keep(&Arc::new(redemption(&one, ARM, "1")));
+        overlay.keep(&Arc::new(redemption(&two, ARM, "2")));
+        assert_eq!(kept(&overlay, &one), [""; 0]);
+        assert_eq!(kept(&overlay, &two), ["2"]);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_no_rotated_refresh_token() {
+        let [ada_a, ..] = tokens();
+        let overlay = Overlay::default();
+        for (target, secret) in [(ARM, "good"), (VAULT, "bad\r\n")] {
+            let redemption =
+                redemption(&ada_a, target, "s").with_refresh_token(Secret::new(secret));
+            overlay.keep(&Arc::new(redemption));
+        }
+        let rotated = overlay.rotated(ada_a.secret(), at(NOW)).unwrap();
+        assert_eq!(rotated.expose_secret(), "good");
     }
 
     #[test]

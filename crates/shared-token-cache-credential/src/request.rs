@@ -1,5 +1,6 @@
 //! What a caller asked for, checked and put into the form that the rest works with.
 
+use msal_token_cache::identifier::lower_tenant;
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, Result, TokenRequestOptions};
 
@@ -59,7 +60,7 @@ impl<'a> Call<'a> {
                 .iter()
                 .map(|scope| (*scope).to_owned())
                 .collect(),
-            tenant: self.tenant.to_owned(),
+            tenant: lower_tenant(self.tenant).into_owned(),
             claims: self.claims.map(str::to_owned),
             enable_cae: self.enable_cae,
             force_refresh: self.force_refresh,
@@ -71,6 +72,7 @@ impl<'a> Call<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
     scopes: Vec<String>,
+    /// In lower case, however the caller spells it: calls that differ in that are one.
     tenant: String,
     claims: Option<String>,
     enable_cae: bool,
@@ -249,6 +251,20 @@ mod tests {
                 "{scopes:?} {options:?}"
             );
         }
+    }
+
+    #[test]
+    fn k16_requests_that_differ_in_the_tenants_case_are_one() {
+        let tenants = Tenants::of_account(vec!["*".to_owned()]);
+        let request = |tenant: &str| {
+            let options = TokenRequestOptions::default().with_tenant_id(tenant);
+            Call::new(&["a"], &options, &tenants).unwrap().to_request()
+        };
+        let guid = "aaaaaaaa-2222-3333-4444-bbbbbbbbbbbb";
+        for tenant in [guid, "contoso.example", "common"] {
+            assert_eq!(request(&tenant.to_uppercase()), request(tenant));
+        }
+        assert_ne!(request("A"), request("a"));
     }
 
     #[test]

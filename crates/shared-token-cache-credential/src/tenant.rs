@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+pub(crate) use msal_token_cache::identifier::is_guid;
+use msal_token_cache::identifier::is_same_tenant;
 use token_credential::{Error, ErrorKind, Result};
 
 use crate::account::Chosen;
@@ -54,7 +56,7 @@ impl Tenants {
     /// For tokens of the tenant that somebody signed in to, and of the allowed ones when a call
     /// names one. Where that is none in particular, any will do.
     pub(crate) fn of_sign_in(default: String, allowed: Vec<String>) -> Self {
-        let of_calls = if allowed.is_empty() && default == ORGANIZATIONS {
+        let of_calls = if allowed.is_empty() && is_same_tenant(&default, ORGANIZATIONS) {
             OfCalls::Any
         } else {
             OfCalls::from(allowed)
@@ -72,12 +74,14 @@ impl Tenants {
 
     /// The tenant of a call that asks for this one, or for none.
     pub(crate) fn of_call<'a>(&'a self, asked: Option<&'a str>) -> Result<&'a str> {
-        let Some(asked) = asked.filter(|asked| *asked != self.default) else {
+        let Some(asked) = asked.filter(|asked| !is_same_tenant(asked, &self.default)) else {
             return Ok(&self.default);
         };
         match &self.of_calls {
             OfCalls::Any => Ok(asked),
-            OfCalls::Listed(allowed) if allowed.iter().any(|tenant| tenant == asked) => Ok(asked),
+            OfCalls::Listed(allowed) if allowed.iter().any(|own| is_same_tenant(own, asked)) => {
+                Ok(asked)
+            }
             OfCalls::Listed(_) => Err(Error::new(
                 ErrorKind::AuthenticationFailed,
                 format!(
@@ -136,14 +140,6 @@ pub(crate) fn check_allowed_tenant(tenant: &str) -> Result<()> {
     check_tenant(tenant, "one of the builder's additionally_allowed_tenants")
 }
 
-pub(crate) fn is_guid(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').map(str::len).collect();
-    parts == [8, 4, 4, 4, 12]
-        && text
-            .bytes()
-            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
-}
-
 /// A call's tenant, seen from the account that is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tenant<'a> {
@@ -157,7 +153,7 @@ impl<'a> Tenant<'a> {
     pub(crate) fn new(tenant: &'a str, chosen: &Chosen) -> Self {
         if is_word_for_home(tenant) {
             Self::Home(tenant)
-        } else if chosen.is_personal() && is_same(tenant, PERSONAL_TENANT) {
+        } else if chosen.is_personal() && is_same_tenant(tenant, PERSONAL_TENANT) {
             // Personal accounts use Azure as guests of a tenant that this word leads to.
             Self::Home(ORGANIZATIONS)
         } else {
@@ -183,7 +179,9 @@ impl<'a> Tenant<'a> {
 
 /// Whether the word stands for the home tenant of an organization's account.
 pub(crate) fn is_word_for_home(tenant: &str) -> bool {
-    matches!(tenant, ORGANIZATIONS | COMMON)
+    [ORGANIZATIONS, COMMON]
+        .iter()
+        .any(|word| is_same_tenant(word, tenant))
 }
 
 /// The ids of the tenants that domain names led to.
@@ -196,17 +194,24 @@ const MOST_DOMAINS: usize = 64;
 impl Domains {
     pub(crate) fn tid(&self, domain: &str) -> Option<Arc<str>> {
         let known = self.0.load();
-        let (_, tid) = known.iter().find(|(known, _)| is_same(known, domain))?;
+        let (_, tid) = known
+            .iter()
+            .find(|(known, _)| is_same_tenant(known, domain))?;
         Some(Arc::clone(tid))
     }
 
     /// Remembers that a token which was asked for by this domain name is of this tenant.
     pub(crate) fn remember(&self, domain: &str, tid: &str) {
-        if self.tid(domain).is_some_and(|known| is_same(&known, tid)) {
+        if self
+            .tid(domain)
+            .is_some_and(|known| is_same_tenant(&known, tid))
+        {
             return;
         }
         self.0.rcu(|known| {
-            let others = known.iter().filter(|(known, _)| !is_same(known, domain));
+            let others = known
+                .iter()
+                .filter(|(known, _)| !is_same_tenant(known, domain));
             let mut known: Vec<_> = others.cloned().collect();
             if known.len() == MOST_DOMAINS {
                 known.remove(0);
@@ -215,10 +220,6 @@ impl Domains {
             known
         });
     }
-}
-
-fn is_same(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
 }
 
 #[cfg(test)]
@@ -258,6 +259,7 @@ mod tests {
             (ORGANIZATIONS, ORGANIZATIONS),
             ("a", "a"),
             ("b.example", "b.example"),
+            // Texts that are neither ids nor domain names.
             ("A", "-"),
             ("c", "-"),
             ("common", "-"),
@@ -266,6 +268,25 @@ mod tests {
         assert_of_call(&listed.without_choice(), &ignored);
         let any = Tenants::of_account(tenants(&["a", "*"]));
         assert_of_call(&any, &[home, ("a", "a"), ("c", "c")]);
+    }
+
+    #[test]
+    fn k16_a_tenant_compares_without_case() {
+        let upper = TID.to_uppercase();
+        let listed = Tenants::of_account(tenants(&[TID, "Contoso.Example"]));
+        let expected = [
+            (&*upper, &*upper),
+            (TID, TID),
+            ("contoso.EXAMPLE", "contoso.EXAMPLE"),
+            ("ORGANIZATIONS", ORGANIZATIONS),
+            ("Common", "-"),
+        ];
+        assert_of_call(&listed, &expected);
+        let own = Tenants::of_sign_in(upper.clone(), Vec::new());
+        assert_of_call(&own, &[(TID, &upper)]);
+        let open = Tenants::of_sign_in("Organizations".to_owned(), Vec::new());
+        assert_of_call(&open, &[("a", "a")]);
+        assert!(is_word_for_home("Common") && !is_word_for_home("consumers"));
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use msal_token_cache::identifier::{lower_client_id, lower_home_account_id};
 use token_credential::{Error, Secret};
 
 use crate::answer::NoToken;
@@ -54,7 +55,11 @@ impl Throttling {
     pub(crate) fn key(&self, refresh_token: &Secret, purpose: Purpose) -> Key {
         Key {
             refresh_token: Some(self.hasher.hash_one(refresh_token.expose_secret())),
-            purpose: Some(purpose),
+            purpose: Some(Purpose {
+                home_account_id: lower_home_account_id(&purpose.home_account_id).into_owned(),
+                client_id: lower_client_id(&purpose.client_id).into_owned(),
+                ..purpose
+            }),
         }
     }
 
@@ -219,6 +224,23 @@ mod tests {
                 assert!(throttling.answer(&other, at(NOW)).is_none(), "{other:?}");
             }
         }
+    }
+
+    #[test]
+    fn k16_a_request_is_the_same_whatever_the_case_of_its_application() {
+        let throttling = Throttling::default();
+        let secret = Secret::new("r");
+        let key = |client_id: &str| {
+            let client_id = client_id.to_owned();
+            let of_client = Purpose {
+                client_id,
+                ..purpose("s")
+            };
+            throttling.key(&secret, of_client)
+        };
+        let guid = crate::fixtures::CLI;
+        assert_eq!(key(guid), key(&guid.to_uppercase()));
+        assert_ne!(key("c"), key("C"));
     }
 
     #[test]

@@ -25,7 +25,11 @@ impl<'t> Json<'t> {
 
     /// The text that this name stands for, as [`decode_name`] says.
     pub(crate) fn name(self) -> Cow<'t, str> {
-        decode_name(self.text)
+        if self.is_plain {
+            Cow::Borrowed(&self.text[1..self.text.len() - 1])
+        } else {
+            decode_name(self.text)
+        }
     }
 
     /// Whether this name stands for that text.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use token_credential::Secret;
 
-use super::{EntrySecret, Members, Target};
+use super::{EntrySecret, Members, Target, is_bound};
 
 /// An entry of the `AccessToken` section.
 ///
@@ -20,16 +20,6 @@ pub struct AccessToken<'s> {
     target: Target<'s>,
     expires_on: SystemTime,
 }
-
-/// Members that bind a token to more than account, client, tenant and scopes.
-const BINDING: [&str; 6] = [
-    "key_id",
-    "kid",
-    "keyid",
-    "ext_cache_key",
-    "ext",
-    "user_assertion_hash",
-];
 
 /// How far another writer's clock may be ahead of ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
@@ -50,6 +40,11 @@ impl<'s> AccessToken<'s> {
             expires_on: members.time("expires_on")?,
             members,
         })
+    }
+
+    /// Whether its secret can be sent.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.secret.is_usable()
     }
 
     /// All that stands in the entry.
@@ -89,14 +84,14 @@ impl<'s> AccessToken<'s> {
             .unwrap_or(Cow::Borrowed("Bearer"))
     }
 
-    /// Whether it is a plain bearer token: of this credential type, presented as it is, and bound
-    /// neither to a key nor to an extended cache key nor to an on-behalf-of assertion.
+    /// Returns `true` for a plain bearer token: of this credential type, presented as it is, and
+    /// without a member that binds it to a key, to an on-behalf-of assertion or to anything else.
     pub fn is_plain_bearer(&self) -> bool {
         self.members
             .text("credential_type")
             .is_some_and(|kind| kind == "AccessToken")
             && self.is_bearer()
-            && !BINDING.iter().any(|name| self.members.has(name))
+            && !is_bound(&self.members)
     }
 
     /// Whether it is presented as it is, which is also meant where the entry does not say.

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::Members;
+use crate::schema::is_usable_secret;
 
 /// An entry of the `AppMetadata` section: what is known about an application.
 pub struct AppMetadata<'s> {
@@ -18,6 +19,11 @@ impl<'s> AppMetadata<'s> {
             client_id: members.non_empty("client_id")?,
             members,
         })
+    }
+
+    /// Whether the application can be sent.
+    pub(crate) fn is_usable(&self) -> bool {
+        is_usable_secret(&self.client_id)
     }
 
     /// The host of the authority that said so.

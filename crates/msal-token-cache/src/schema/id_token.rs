@@ -26,6 +26,11 @@ impl<'s> IdToken<'s> {
         })
     }
 
+    /// Whether its secret can be sent.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.secret.is_usable()
+    }
+
     /// Whose token it is: `uid.utid` of the account's home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::time::{parse_number, parse_seconds};
 use crate::document::{Json, Writer, each_member};
+use crate::schema::is_usable_secret;
 
 /// The members of one entry, in their order.
 pub(crate) struct Members<'s>(Vec<Member<'s>>);
@@ -75,11 +76,28 @@ impl<'s> Members<'s> {
     /// The entry with these members set to a text, or taken out; the others as they are. `None` if
     /// that is what it is already.
     pub(crate) fn with(&self, changes: &[(&str, Option<&str>)]) -> Option<Zeroizing<String>> {
+        self.with_rest(changes, &[])
+    }
+
+    /// The same with the members of these entries besides that it does not have itself.
+    pub(crate) fn with_rest(
+        &self,
+        changes: &[(&str, Option<&str>)],
+        others: &[&Self],
+    ) -> Option<Zeroizing<String>> {
+        let mut rest: Vec<(Cow<'_, str>, &Member<'_>)> = Vec::new();
+        for member in others.iter().flat_map(|other| other.0.iter().rev()) {
+            let name = member.name.name();
+            let is_changed = changes.iter().any(|(changed, _)| *changed == name);
+            if !is_changed && !self.has(&name) && !rest.iter().any(|(known, _)| *known == name) {
+                rest.push((name, member));
+            }
+        }
         let is_so = |(name, text): &(&str, Option<&str>)| match text {
             Some(text) => self.text(name).is_some_and(|known| known == *text),
             None => !self.has(name),
         };
-        if changes.iter().all(is_so) {
+        if rest.is_empty() && changes.iter().all(is_so) {
             return None;
         }
         let mut entry = EntryWriter::new();
@@ -100,6 +118,9 @@ impl<'s> Members<'s> {
                 entry.text(name, text);
             }
         }
+        for (_, member) in rest {
+            entry.name(member.name.text).push(member.value.text);
+        }
         Some(entry.finish())
     }
 
@@ -108,10 +129,31 @@ impl<'s> Members<'s> {
         self.value(name).is_some()
     }
 
-    /// Whether there is a member of this name that is neither null nor an empty string.
+    /// Whether there is a member of this name that says something.
     pub(crate) fn is_set(&self, name: &str) -> bool {
-        self.value(name)
-            .is_some_and(|json| json.text != "null" && json.text != "\"\"")
+        self.value(name).is_some_and(says_something)
+    }
+
+    /// Whether a member that says something meets this condition on its name, and on whether it is
+    /// an object or a list.
+    pub(crate) fn any_set(&self, meets: impl Fn(&str, bool) -> bool) -> bool {
+        self.0.iter().enumerate().any(|(position, member)| {
+            let is_compound = member.value.text.starts_with(['{', '[']);
+            says_something(member.value) && {
+                let name = member.name.name();
+                let mut later = self.0[position + 1..].iter();
+                meets(&name, is_compound) && !later.any(|later| later.name.is_name(&name))
+            }
+        })
+    }
+}
+
+/// Whether a value is neither null nor an empty string, object or list.
+fn says_something(json: Json<'_>) -> bool {
+    let text = json.text;
+    match text.as_bytes() {
+        [b'{' | b'[', inner @ .., _] => !inner.iter().all(u8::is_ascii_whitespace),
+        _ => text != "null" && text != "\"\"",
     }
 }
 
@@ -123,6 +165,12 @@ pub(crate) struct EntrySecret<'s> {
 }
 
 impl EntrySecret<'_> {
+    /// Whether it can be sent; does not copy it.
+    pub(crate) fn is_usable(&self) -> bool {
+        let copy = self.copy.get();
+        is_usable_secret(copy.map_or(self.text, Secret::expose_secret))
+    }
+
     pub(crate) fn get(&self) -> &Secret {
         self.copy.get_or_init(|| Secret::new(self.text))
     }

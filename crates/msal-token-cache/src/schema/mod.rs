@@ -6,6 +6,7 @@
 mod access_token;
 mod account;
 mod app_metadata;
+mod binding;
 mod id_token;
 mod members;
 mod refresh_token;
@@ -16,6 +17,7 @@ mod usable;
 pub use access_token::AccessToken;
 pub use account::Account;
 pub use app_metadata::AppMetadata;
+pub(crate) use binding::is_bound;
 pub use id_token::IdToken;
 pub(crate) use members::{EntrySecret, Members, new_entry};
 pub use refresh_token::RefreshToken;

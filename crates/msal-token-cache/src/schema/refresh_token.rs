@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use token_credential::Secret;
 
-use super::{EntrySecret, Members};
+use super::{EntrySecret, Members, is_bound};
+use crate::schema::is_usable_secret;
 
 /// An entry of the `RefreshToken` section.
 ///
@@ -17,9 +18,6 @@ pub struct RefreshToken<'s> {
     client_id: Cow<'s, str>,
 }
 
-/// Members that bind a token to another's session.
-const BINDING: [&str; 3] = ["user_assertion_hash", "ext", "ext_cache_key"];
-
 impl<'s> RefreshToken<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
         let members = Members::parse(json)?;
@@ -30,6 +28,11 @@ impl<'s> RefreshToken<'s> {
             client_id: members.non_empty("client_id")?,
             members,
         })
+    }
+
+    /// Whether its secret and its application can be sent.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.secret.is_usable() && is_usable_secret(&self.client_id)
     }
 
     /// All that stands in the entry.
@@ -57,10 +60,10 @@ impl<'s> RefreshToken<'s> {
         self.members.non_empty("family_id")
     }
 
-    /// Whether it belongs to more than an account and an application: to an on-behalf-of
-    /// assertion or an extended cache key.
+    /// Returns `true` if it belongs to more than an account and an application: to an on-behalf-of
+    /// assertion, an extended cache key or anything else.
     pub fn is_partitioned(&self) -> bool {
-        BINDING.iter().any(|name| self.members.is_set(name))
+        is_bound(&self.members)
     }
 
     /// When it was last replaced, if the writer said so.

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The last second of the year 9999: what lies beyond is more than date converters can take.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Seconds since the epoch as the cache writes them: a whole decimal number.
+/// Seconds since the epoch as the cache writes them: a decimal number; a fraction is cut off.
 ///
 /// Reads what Python's `int()` reads of such a text: blanks around it, a sign, and single
 /// underscores between the digits. Clamped to the years 1970 to 9999.
@@ -13,6 +13,10 @@ pub(crate) fn parse_seconds(text: &str) -> Option<SystemTime> {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
+    let (digits, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let mut seconds: u64 = 0;
     for group in digits.split('_') {
         if group.is_empty() || !group.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -63,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_python_reads() {
+    fn reads_what_python_reads_and_cuts_fractions() {
         for (text, expected) in [
             ("1700000000", Some("1700000000")),
             (" 170 ", Some("170")),
@@ -74,7 +78,14 @@ mod tests {
             ("", None),
             ("_1", None),
             ("1__7", None),
-            ("1.5", None),
+            ("1.5", Some("1")),
+            ("1748000000.202", Some("1748000000")),
+            (" -1.999 ", Some("0")),
+            ("7.", Some("7")),
+            (".5", None),
+            ("1.5.1", None),
+            ("1.-5", None),
+            ("1.5e3", None),
             ("0x10", None),
         ] {
             assert_eq!(

@@ -5,9 +5,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use msal_token_cache::Snapshot;
 use serde_json::{Value, json};
+use test_support::CacheBuilder;
 use token_credential::Secret;
 
-use super::sample::{CLIENT, HOST, ROTATED, Store, ada, bob, redeemed, signed_in, vault_token};
+use super::sample::{
+    CLIENT, HOST, ROTATED, Store, VAULT, ada, bob, redeemed, signed_in, vault_token,
+};
 
 const SECTIONS: [&str; 5] = [
     "AccessToken",
@@ -155,7 +158,8 @@ fn a_time_is_read_as_the_peers_write_it_and_clamped() {
         (json!("-5"), Some(0)),
         (json!("99999999999999999999"), Some(253_402_300_799)),
         (json!(u64::MAX), Some(253_402_300_799)),
-        (json!("1.5"), None),
+        (json!("1700000000.202"), Some(1_700_000_000)),
+        (json!("1.5x"), None),
         (json!(""), None),
         (json!(null), None),
     ] {
@@ -213,4 +217,56 @@ fn neither_debug_nor_display_shows_a_secret() {
     let shown = shown + &format!("{redemption:?}");
     assert!(shown.contains(&bob().home_account_id()));
     assert_eq!(test_support::logs::leaks_in(&shown), [""; 0]);
+}
+
+#[test]
+fn a_secret_that_cannot_be_sent_is_passed_over_and_kept() {
+    let long = "a".repeat(64 * 1024 + 1);
+    let bad = [
+        "a\r\nb",
+        "a\nb",
+        "a\0",
+        "a\u{7f}",
+        "a b",
+        " ",
+        "a\u{202e}",
+        "\u{e9}",
+        &long,
+    ];
+    for secret in bad {
+        let cache = CacheBuilder::new()
+            .account(&ada(), HOST, &ada().utid)
+            .access_token(&ada(), vault_token())
+            .with("secret", json!(secret))
+            .refresh_token(&ada(), HOST, CLIENT, secret, None)
+            .refresh_token(&bob(), HOST, "a client", "good", None)
+            .id_token(&ada(), HOST, CLIENT, &ada().utid, secret)
+            .app_metadata(HOST, "a\u{7f}client", Some("1"));
+        let before = cache.to_value();
+        let store = Store::holding(cache.to_json());
+        let snapshot = store.cache.snapshot().unwrap();
+        assert_eq!(snapshot.access_tokens().count(), 0, "{secret:?}");
+        let id = ada().home_account_id();
+        assert_eq!(snapshot.access_tokens_of(&id).count(), 0, "{secret:?}");
+        assert_eq!(snapshot.access_tokens_for(&id, &[VAULT]).count(), 0);
+        assert_eq!(snapshot.refresh_tokens().count(), 0, "{secret:?}");
+        assert_eq!(snapshot.id_tokens().count(), 0, "{secret:?}");
+        assert_eq!(snapshot.app_metadata().count(), 0);
+
+        let other = signed_in();
+        let all = store.cache.modify(|transaction| {
+            transaction.remove_account(&bob().home_account_id(), "login.microsoftonline.us")?;
+            transaction.merge(&redeemed(&other)).map(drop)
+        });
+        all.unwrap();
+        let after = store.value();
+        for (section, entries) in before.as_object().unwrap() {
+            for (key, entry) in entries.as_object().unwrap() {
+                // The access token that we put there is the account's.
+                if section != "AccessToken" {
+                    assert_eq!(&after[section][key], entry, "{section} {secret:?}");
+                }
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@ fn cache() -> CacheBuilder {
         .refresh_token(&ada(), CLOUD, "new", "r", None)
         .with("last_modification_time", json!((NOW - 60).to_string()))
         .app_metadata(CLOUD, "relative", Some("1"))
-        .app_metadata(CLOUD, "no relative", None)
+        .app_metadata(CLOUD, "no-relative", None)
 }
 
 fn token<'a>(client_id: &'a str, secret: &'a str, left: u64) -> AccessTokenSpec<'a> {
@@ -147,14 +147,10 @@ fn a_token_of_anybody_or_anything_else_is_passed_over() {
         ("home_account_id", json!("")),
         ("environment", json!("login.microsoftonline.us")),
         ("environment", json!("login.chinacloudapi.cn")),
-        // As they are written: every MSAL writes them in lower case.
-        ("environment", json!("Login.MicrosoftOnline.com")),
-        ("realm", json!(ada().utid.to_uppercase())),
-        ("client_id", json!(CLI.to_uppercase())),
         ("realm", json!("11111111-2222-3333-4444-555555555555")),
         ("realm", json!("")),
         ("client_id", json!("a stranger")),
-        ("client_id", json!("no relative")),
+        ("client_id", json!("no-relative")),
         ("token_type", json!("pop")),
         ("credential_type", json!("AccessToken_With_AuthScheme")),
         ("key_id", json!("k")),
@@ -163,6 +159,14 @@ fn a_token_of_anybody_or_anything_else_is_passed_over() {
         ("ext_cache_key", json!("k")),
         ("ext", json!("k")),
         ("user_assertion_hash", json!("k")),
+        ("userAssertionHash", json!("k")),
+        ("additionalCacheKeyComponents", json!({"k": "v"})),
+        ("requestedClaims", json!("k")),
+        ("requestedClaimsHash", json!("k")),
+        ("resource", json!("k")),
+        ("persisted_cache_parameters", json!({"k": "v"})),
+        ("unknown", json!({"a": [1]})),
+        ("unknown", json!([null])),
         ("expires_on", json!((NOW + 7 * 24 * 3600 + 1).to_string())),
         ("expires_on", json!("99999999999999999999999")),
         ("expires_on", json!("soon")),
@@ -173,6 +177,12 @@ fn a_token_of_anybody_or_anything_else_is_passed_over() {
         ("target", json!(7)),
         ("secret", json!("")),
         ("secret", json!(["a"])),
+        ("secret", json!("a\r\nb")),
+        ("secret", json!("a\0")),
+        ("secret", json!("a\u{7f}")),
+        ("secret", json!("a b")),
+        ("secret", json!("a\u{202e}")),
+        ("secret", json!("a".repeat(64 * 1024 + 1))),
     ] {
         let what = format!("{member}: {value}");
         assert_nothing(&find(&good().with(member, value)), &what);
@@ -202,11 +212,36 @@ fn what_does_not_matter_does_not_matter() {
         ("expires_on", json!(NOW + 7 * 24 * 3600)),
         ("cached_at", json!((NOW + 300).to_string())),
         ("cached_at", Value::Null),
-        ("unknown", json!({"a": [1]})),
+        ("unknown", json!(1)),
+        ("unknown", json!({})),
+        ("user_assertion_hash", Value::Null),
+        ("key_id", json!("")),
+        ("ext", json!({})),
+        // K16: identifiers compare without case.
+        ("environment", json!("Login.MicrosoftOnline.com")),
+        ("environment", json!("STS.WINDOWS.NET")),
+        ("realm", json!(ada().utid.to_uppercase())),
+        ("realm", json!("Organizations")),
+        ("client_id", json!(CLI.to_uppercase())),
+        (
+            "home_account_id",
+            json!(ada().home_account_id().to_uppercase()),
+        ),
     ] {
         let what = format!("{member}: {value}");
         let found = find(&good().with(member, value));
         assert!(matches!(found, Found::Hit(_)), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn a_kept_token_that_cannot_be_sent_is_no_hit_and_hides_nothing() {
+    let cached = cache().access_token(&ada(), token(CLI, "cached", 3600));
+    let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
+    for bad in ["a b", "a\r\n", "a\0", "\u{202e}", ""] {
+        let kept = [Arc::new(redemption(&old, ARM, bad))];
+        assert_nothing(&find_for(&ada(), &cache(), &kept, &[ARM]), bad);
+        assert_hit(find_for(&ada(), &cached, &kept, &[ARM]), "cached");
     }
 }
 
@@ -232,9 +267,9 @@ fn scopes_compare_as_sets_without_case() {
 fn applications_have_an_order_and_one_application_the_later_expiry() {
     let mut cache = cache();
     for (client_id, secret, left) in [
-        ("relative", "of a relative", 50_000),
-        (CLI, "of the class", 40_000),
-        ("old", "of the older sign-in", 30_000),
+        ("relative", "of-a-relative", 50_000),
+        (CLI, "of-the-class", 40_000),
+        ("old", "of-the-older-sign-in", 30_000),
     ] {
         cache = cache.access_token(&ada(), token(client_id, secret, left));
         assert_hit(find(&cache), secret);

@@ -67,16 +67,117 @@ fn name_in_any_case_and_home_tenant_say_which() {
     for (username, tenant_id) in [
         ("eve@contoso.example", ""),
         ("", GUEST_TENANT),
-        ("", &*bob().utid.to_uppercase()),
         ("ada@contoso.example", &*bob().utid),
         ("ada", ""),
     ] {
         let none = chosen(&both(), username, tenant_id);
         assert_eq!(none, Err(NotChosen::NoMatch), "{username} {tenant_id}");
     }
+}
+
+#[test]
+fn k16_a_name_compares_by_ascii_case_only() {
     let zoe = FakeAccount::new("ZO\u{cb}@contoso.example");
-    let cache = joined_by(both(), &zoe);
-    assert_is(chosen(&cache, "zo\u{eb}@contoso.example", ""), &zoe);
+    let kelvin = FakeAccount::new("\u{212a}im@contoso.example");
+    let cache = joined_by(joined_by(both(), &zoe), &kelvin);
+    assert_is(chosen(&cache, "zo\u{cb}@CONTOSO.example", ""), &zoe);
+    for name in ["zo\u{eb}@contoso.example", "kim@contoso.example"] {
+        assert_eq!(chosen(&cache, name, ""), Err(NotChosen::NoMatch), "{name}");
+    }
+}
+
+#[test]
+fn k16_a_home_tenant_and_the_entries_of_an_account_compare_without_case() {
+    assert_is(chosen(&both(), "", &bob().utid.to_uppercase()), &bob());
+    let upper = FakeAccount {
+        uid: ada().uid.to_uppercase(),
+        utid: ada().utid.to_uppercase(),
+        username: String::new(),
+        ..ada()
+    };
+    // The account in one spelling, its token in another, and a second entry: one account.
+    let cache = CacheBuilder::new()
+        .account(&upper, "LOGIN.WINDOWS.NET", &upper.utid)
+        .account(&ada(), CLOUD, GUEST_TENANT)
+        .refresh_token(&ada(), "Login.MicrosoftOnline.com", CLI, "a", None);
+    for tenant in ["", &*ada().utid, &*upper.utid] {
+        assert_is(chosen(&cache, "", tenant), &ada());
+    }
+}
+
+/// An ID token of this tenant with this name.
+fn id_token(tid: &str, member: &str, name: &str) -> String {
+    let claims = json!({ "tid": tid, member: name }).to_string();
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    format!("e30.{}.c2ln", base64::Engine::encode(&engine, claims))
+}
+
+#[test]
+fn k16_a_domain_is_the_tenant_that_an_id_token_at_home_names_it_for() {
+    let ada = ada();
+    let without = || both().with("username", json!("ada"));
+    for (member, name) in [
+        ("preferred_username", "ada@Contoso.Example"),
+        ("upn", "somebody@contoso.example"),
+    ] {
+        let token = id_token(&ada.utid.to_uppercase(), member, name);
+        let cache = without().id_token(&ada, "sts.windows.net", CLI, &ada.utid, &token);
+        assert_is(chosen(&cache, "", "contoso.EXAMPLE"), &ada);
+        let other = chosen(&cache, "", "fabrikam.example");
+        assert_eq!(other, Err(NotChosen::NoMatch), "{name}");
+    }
+    // The name may also be the account's.
+    let nameless = id_token(&ada.utid, "oid", "o");
+    let cache = both().id_token(&ada, CLOUD, CLI, &ada.utid, &nameless);
+    assert_is(chosen(&cache, "", "contoso.example"), &ada);
+    // All accounts of the tenant are of it, whatever their names end in.
+    let eve = FakeAccount {
+        utid: ada.utid.clone(),
+        ..FakeAccount::new("eve@contoso.onmicrosoft.example")
+    };
+    let several = chosen(&joined_by(cache, &eve), "", "contoso.example");
+    assert!(matches!(several, Err(NotChosen::Several(_))), "{several:?}");
+}
+
+#[test]
+fn k16_no_domain_is_taken_from_what_does_not_say_so() {
+    let (ada, personal) = (ada(), FakeAccount::personal("pat@contoso.example"));
+    let name = "x@contoso.example";
+    let good = id_token(&ada.utid, "upn", name);
+    let as_guest = id_token(GUEST_TENANT, "upn", name);
+    let of_personal = id_token(&personal.utid, "preferred_username", name);
+    for (what, cache) in [
+        ("no ID token", both()),
+        (
+            "as a guest",
+            both().id_token(&bob(), CLOUD, CLI, GUEST_TENANT, &as_guest),
+        ),
+        (
+            "of another cloud",
+            both().id_token(&ada, "login.microsoftonline.us", CLI, &ada.utid, &good),
+        ),
+        (
+            "not a token",
+            both().id_token(&ada, CLOUD, CLI, &ada.utid, "a.b.c"),
+        ),
+        (
+            "not usable",
+            both().id_token(&ada, CLOUD, CLI, &ada.utid, &format!("{good}\n")),
+        ),
+        (
+            "personal",
+            joined_by(both(), &personal).id_token(
+                &personal,
+                CLOUD,
+                CLI,
+                &personal.utid,
+                &of_personal,
+            ),
+        ),
+    ] {
+        let found = chosen(&cache, "", "contoso.example");
+        assert_eq!(found, Err(NotChosen::NoMatch), "{what}");
+    }
 }
 
 #[test]
@@ -223,9 +324,11 @@ fn the_account_of_a_record_is_found_by_id_and_name_and_needs_no_refresh_token() 
         assert_eq!(chosen.username.as_deref(), Some("Ada@Contoso.example"));
         assert_eq!(chosen.client_id.as_deref(), Some("recorded"));
     }
+    let upper = chosen(&cache, record(&id.to_uppercase(), "ada@contoso.example"));
+    assert_eq!(upper.map(|chosen| chosen.home_account_id), Ok(id.clone()));
     for whose in [
         record(&id, "bob@fabrikam.example"),
-        record(&id.to_uppercase(), "ada@contoso.example"),
+        record(&id, "ad\u{e1}@contoso.example"),
         record(&bob().home_account_id(), "ada@contoso.example"),
         record("somebody.else", "ada@contoso.example"),
     ] {

@@ -17,7 +17,7 @@ pub(super) fn ada() -> FakeAccount {
 }
 
 pub(super) fn cache() -> CacheBuilder {
-    CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "refresh token")
+    CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "refresh-token")
 }
 
 pub(super) fn read_at(
@@ -240,7 +240,7 @@ fn odd_members_are_passed_over() {
         .values()
         .next()
         .unwrap();
-    assert_eq!(stored["secret"], "refresh token");
+    assert_eq!(stored["secret"], "refresh-token");
     assert_eq!(stored.get("family_id"), None);
 }
 

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use msal_token_cache::Identity;
+use msal_token_cache::identifier::{is_same_home_account_id, is_same_tenant};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use token_credential::Secret;
@@ -48,7 +49,7 @@ pub(super) fn realm<'a>(
     let tenant = asked.tenant;
     if is_guid(tenant) {
         return match tid {
-            Some(tid) if !tid.eq_ignore_ascii_case(tenant) => {
+            Some(tid) if !is_same_tenant(tid, tenant) => {
                 Err("is for another tenant, and nothing was stored".into())
             }
             _ => Ok(tenant),
@@ -61,11 +62,11 @@ pub(super) fn realm<'a>(
     let Some(home) = home_tenant(asked.token.home_account_id()) else {
         return Ok(tenant);
     };
-    let is_personal = home.eq_ignore_ascii_case(PERSONAL_TENANT);
+    let is_personal = is_same_tenant(home, PERSONAL_TENANT);
     match tid {
         // As the account writes it.
-        Some(tid) if tid.eq_ignore_ascii_case(home) => Ok(home),
-        Some(tid) if is_personal && tid.eq_ignore_ascii_case(PERSONAL_PASSTHROUGH_TENANT) => {
+        Some(tid) if is_same_tenant(tid, home) => Ok(home),
+        Some(tid) if is_personal && is_same_tenant(tid, PERSONAL_PASSTHROUGH_TENANT) => {
             Ok(PERSONAL_PASSTHROUGH_TENANT)
         }
         Some(tid) => Err(Unusable {
@@ -115,12 +116,9 @@ impl ClientInfo {
     /// Whether it names this account; half a name is nobody's.
     fn is_for(&self, home_account_id: &str) -> bool {
         match (&self.uid, &self.utid) {
-            (Some(user), Some(tenant)) => home_account_id
-                .split_at_checked(user.len())
-                .and_then(|(home_user, rest)| Some((home_user, rest.strip_prefix('.')?)))
-                .is_some_and(|(home_user, home_tenant)| {
-                    home_user.eq_ignore_ascii_case(user) && home_tenant.eq_ignore_ascii_case(tenant)
-                }),
+            (Some(user), Some(tenant)) => {
+                is_same_home_account_id(home_account_id, &format!("{user}.{tenant}"))
+            }
             _ => false,
         }
     }
@@ -128,21 +126,21 @@ impl ClientInfo {
 
 /// What an ID token says. Its signature is not checked: it came over the same connection as the
 /// access token itself (`OpenID` Connect Core section 3.1.3.7).
-pub(super) struct IdClaims(Map<String, Value>);
+pub(crate) struct IdClaims(Map<String, Value>);
 
 impl IdClaims {
-    pub(super) fn decode(token: &Secret) -> Option<Self> {
+    pub(crate) fn decode(token: &Secret) -> Option<Self> {
         let payload = decode_base64(token.expose_secret().split('.').nth(1)?)?;
         serde_json::from_slice(&payload).ok().map(Self)
     }
 
     /// A claim that is a text and not empty.
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str().filter(|text| !text.is_empty())
     }
 
     /// The tenant that issued it, if that can be one.
-    pub(super) fn tid(&self) -> Option<&str> {
+    pub(crate) fn tid(&self) -> Option<&str> {
         self.text("tid").filter(|tid| is_tenant(tid))
     }
 
@@ -155,10 +153,10 @@ impl IdClaims {
         let Some((uid, utid)) = home_account_id.split_once('.') else {
             return false;
         };
-        tid.eq_ignore_ascii_case(utid)
+        is_same_tenant(tid, utid)
             && is_guid(tid)
             && is_guid(oid)
-            && !tid.eq_ignore_ascii_case(PERSONAL_TENANT)
+            && !is_same_tenant(tid, PERSONAL_TENANT)
             && !oid.eq_ignore_ascii_case(uid)
     }
 

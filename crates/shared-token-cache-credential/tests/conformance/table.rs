@@ -2,11 +2,11 @@
 //! not here comes out as in the original. The clauses are in `derive::clause`.
 
 use crate::derive::clause::Clause::{
-    self, K1Client, K1Scopes, K2OneAccount, K3Bearer, K3Client, K3Cloud, K3Malformed, K3Scopes,
-    K3Tenant, K3Times, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored, K5Listed, K6Kept, K7Answer,
-    K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries, K11Capability, K12Authority,
-    K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery, K13Margin, K13Mode,
-    K13NoRefresh, K13Unreadable, K15Lifetime,
+    self, K1Client, K1Scopes, K2OneAccount, K3Bearer, K3Client, K3Cloud, K3Fractions, K3Malformed,
+    K3Scopes, K3Tenant, K3Times, K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored,
+    K5Listed, K6Kept, K7Answer, K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries,
+    K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery,
+    K13Margin, K13Mode, K13NoRefresh, K13Unreadable, K15Lifetime, K16Identifiers,
 };
 
 // One row per line.
@@ -22,7 +22,7 @@ pub(crate) const TABLE: &[(&str, &[Clause])] = &[
     ("at/target_missing", &[K1Scopes, K7Merge]),
     ("at/target_null", &[K1Scopes, K3Malformed, K7Merge]),
     ("at/target_empty", &[K1Scopes, K7Merge]),
-    ("at/expires_on_float_string", &[K1Scopes, K3Malformed, K7Merge]),
+    ("at/expires_on_float_string", &[K3Fractions]),
     ("at/expires_on_null", &[K1Scopes, K3Malformed, K7Merge]),
     ("at/expires_on_garbage", &[K1Scopes, K3Malformed, K7Merge]),
     ("at/expires_on_garbage_other_account", &[K1Scopes, K3Client, K3Malformed, K7Merge]),
@@ -38,7 +38,7 @@ pub(crate) const TABLE: &[(&str, &[Clause])] = &[
     ("at/home_account_id_case_miss", &[K1Scopes, K7Merge]),
     ("at/home_account_id_null_miss", &[K1Scopes, K7Merge]),
     ("at/ext_cache_key_skipped", &[K1Scopes, K7Merge]),
-    ("at/ext_cache_key_null_skipped", &[K1Scopes, K7Merge]),
+    ("at/ext_cache_key_null_skipped", &[K3Unbound]),
     ("at/first_near_expiry_second_used", &[K1Scopes, K3Client, K7Merge]),
     ("at/extended_expiry_not_used", &[K1Scopes, K7Merge]),
     ("at/credential_type_missing_hit", &[K1Scopes, K3Bearer, K7Merge]),
@@ -58,6 +58,7 @@ pub(crate) const TABLE: &[(&str, &[Clause])] = &[
     ("account/username_match", &[K1Scopes, K7Merge]),
     ("account/username_empty_means_none", &[K1Scopes, K7Merge]),
     ("account/username_missing_no_filter", &[K1Scopes, K7Merge]),
+    ("account/env_case_differs", &[K1Scopes, K7Merge, K16Identifiers]),
     ("account/tenant_match", &[K1Scopes, K7Merge]),
     ("account/tenant_guest_home", &[K1Scopes, K7Merge]),
     ("account/both_match", &[K1Scopes, K7Merge]),

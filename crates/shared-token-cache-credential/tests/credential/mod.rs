@@ -11,6 +11,7 @@ mod error_texts;
 mod foreign_texts;
 mod hits;
 mod home;
+mod identifiers;
 mod leases;
 mod persisting;
 mod records;
@@ -22,6 +23,7 @@ mod secrets;
 mod single_flight;
 mod tenants;
 mod throttling;
+mod usable_secrets;
 mod watched;
 mod workers;
 

@@ -14,9 +14,9 @@ use super::{
 #[tokio::test]
 async fn the_request_is_what_every_msal_sends() {
     let stage = Stage::new();
-    let refresh_token = stage.entra.issue_refresh_token(&stage.ada, "an app", false);
+    let refresh_token = stage.entra.issue_refresh_token(&stage.ada, "an-app", false);
     let cache =
-        test_support::CacheBuilder::new().signed_in(&stage.ada, HOST, "an app", &refresh_token);
+        test_support::CacheBuilder::new().signed_in(&stage.ada, HOST, "an-app", &refresh_token);
     let credential = stage.credential(holding(&cache));
     let options = TokenRequestOptions::default().with_tenant_id("fabrikam.example");
     credential
@@ -37,7 +37,7 @@ async fn the_request_is_what_every_msal_sends() {
             ("grant_type", "refresh_token"),
             ("refresh_token", &*refresh_token),
             ("scope", "b/read a/write openid profile offline_access"),
-            ("client_id", "an app"),
+            ("client_id", "an-app"),
             ("client_info", "1"),
         ]
     );

@@ -99,7 +99,8 @@ impl Directory {
             .get(wanted("refresh_token")?)
             .ok_or(EntraError::UnknownRefreshToken)?
             .clone();
-        if grant.client_id != client_id {
+        // A GUID in any case is the same.
+        if !grant.client_id.eq_ignore_ascii_case(client_id) {
             return Err(EntraError::WrongClient);
         }
         let account = self

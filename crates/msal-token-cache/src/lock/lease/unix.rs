@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::is_lease_name;
 use crate::lock::unix::kernel;
 use crate::persistence::{
-    Directory, Entry, Missing, is_own_sole_file, is_ours, is_same_file, is_writable_by_others,
+    Directory, Entry, Missing, is_ours, is_own_sole_file, is_same_file, is_writable_by_others,
     set_time_to_now, split, walk,
 };
 
@@ -148,7 +148,9 @@ impl Folder {
     /// Removes what holders left that were killed. Best effort: the next one tries again.
     fn sweep(&self, ours: &str) {
         for name in self.itself.names() {
-            let is_another = name.to_str().is_some_and(|name| name != ours && is_lease_name(name));
+            let is_another = name
+                .to_str()
+                .is_some_and(|name| name != ours && is_lease_name(name));
             if !is_another {
                 continue;
             }
@@ -354,7 +356,11 @@ mod tests {
         others.sort();
         assert_eq!(names(&folder), others);
         drop((living, held));
-        others.retain(|name| !["1", "9"].map(|n| lease_name(n.parse().unwrap())).contains(name));
+        others.retain(|name| {
+            !["1", "9"]
+                .map(|n| lease_name(n.parse().unwrap()))
+                .contains(name)
+        });
         assert_eq!(names(&folder), others);
     }
 

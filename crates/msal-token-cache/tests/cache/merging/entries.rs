@@ -17,7 +17,7 @@ fn a_rewritten_token_keeps_its_key_its_place_and_what_is_not_ours() {
     let before = signed_in()
         .access_token(&ada(), vault_token())
         .keyed("a key of its own")
-        .with("unknown", json!({"z": 1, "a": [null, 2.5]}))
+        .with("unknown", json!(-2.5))
         .with("refresh_on", json!("1700001800"))
         .access_token(&ada(), other);
     let store = Store::holding(before.to_json());
@@ -40,7 +40,7 @@ fn a_rewritten_token_keeps_its_key_its_place_and_what_is_not_ours() {
             "cached_at": NOW.to_string(),
             "expires_on": (NOW + 3_600).to_string(),
             "extended_expires_on": (NOW + 7_200).to_string(),
-            "unknown": {"z": 1, "a": [null, 2.5]},
+            "unknown": -2.5,
         }),
         "refresh_on goes when the server sent none"
     );

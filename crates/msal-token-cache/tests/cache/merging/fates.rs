@@ -129,8 +129,8 @@ fn tokens_of_others_stay() {
             },
         ),
         (
-            Kept,
-            "the host's in capitals, which nobody looks for",
+            Replaced,
+            "the host's in capitals",
             ada(),
             AccessTokenSpec {
                 environment: "Login.MicrosoftOnline.com",
@@ -164,12 +164,20 @@ fn tokens_of_others_stay() {
 fn bound_tokens_stay() {
     for (name, value) in [
         ("key_id", json!("k")),
-        ("key_id", Value::Null),
         ("kid", json!("k")),
         ("keyid", json!("k")),
         ("ext_cache_key", json!("e")),
         ("ext", json!("e")),
+        ("ext", json!({"e": 1})),
         ("user_assertion_hash", json!("h")),
+        ("userAssertionHash", json!("h")),
+        ("additionalCacheKeyComponents", json!({"a": "b"})),
+        ("requestedClaims", json!("{}")),
+        ("requestedClaimsHash", json!("h")),
+        ("resource", json!("r")),
+        ("persisted_cache_parameters", json!({"a": "b"})),
+        ("unknown", json!({"a": null})),
+        ("unknown", json!([1])),
         ("token_type", json!("pop")),
         ("credential_type", json!("AccessToken_With_AuthScheme")),
         // Not usable, so not known to be ours.
@@ -181,6 +189,49 @@ fn bound_tokens_stay() {
             .with(name, value.clone())
             .keyed("where it was");
         an_entry_is(Kept, &format!("{name} {value}"), &before);
+        // Also where it stands under the key that ours would have.
+        let before = signed_in()
+            .access_token(&ada(), vault_token())
+            .keyed(&key_of_the_vault_token())
+            .with(name, value.clone());
+        an_entry_is(Kept, &format!("{name} {value} under our key"), &before);
+    }
+}
+
+fn key_of_the_vault_token() -> String {
+    let cache = signed_in().access_token(&ada(), vault_token()).to_value();
+    let keys = cache["AccessToken"].as_object().unwrap().keys();
+    keys.cloned().next().unwrap()
+}
+
+#[test]
+fn a_binding_member_that_says_nothing_binds_nothing() {
+    for (name, value) in [
+        ("key_id", Value::Null),
+        ("key_id", json!("")),
+        ("user_assertion_hash", Value::Null),
+        ("ext", json!({})),
+        ("unknown", json!([])),
+    ] {
+        let before = signed_in()
+            .access_token(&ada(), vault_token())
+            .with(name, value.clone());
+        an_entry_is(Replaced, &format!("{name} {value}"), &before);
+    }
+}
+
+#[test]
+fn a_token_that_no_header_can_carry_makes_way_even_if_it_is_newer() {
+    let newer = AccessTokenSpec {
+        cached_at: Some(NOW + 60),
+        ..vault_token()
+    };
+    for c in ["\r\n", "\0", " ", "\u{7f}", "\u{202e}"] {
+        let secret = format!("{OLD_ACCESS_TOKEN}{c}");
+        let before = signed_in()
+            .access_token(&ada(), newer)
+            .with("secret", json!(secret));
+        an_entry_is(Replaced, &format!("{secret:?}"), &before);
     }
 }
 

@@ -6,8 +6,8 @@ use test_support::CacheBuilder;
 use token_credential::Secret;
 
 use super::super::sample::{
-    CLIENT, HOST, NEW_ACCESS_TOKEN, NOW, OLD_REFRESH_TOKEN, ROTATED, Store, ada, bob, merged,
-    redeemed, section, signed_in,
+    CLIENT, HOST, NEW_ACCESS_TOKEN, NOW, OLD_REFRESH_TOKEN, ROTATED, Store, VAULT, ada, bob,
+    merged, redeemed, section, signed_in,
 };
 use super::{OTHER_CLIENT, identity};
 
@@ -16,7 +16,7 @@ fn a_refresh_token_rotates_in_its_entry() {
     let before = CacheBuilder::new()
         .refresh_token(&ada(), HOST, CLIENT, OLD_REFRESH_TOKEN, Some("1"))
         .keyed("a key of its own")
-        .with("unknown", json!([1]))
+        .with("unknown", json!(1.50))
         .account(&ada(), HOST, &ada().utid)
         .refresh_token(&bob(), HOST, CLIENT, "bob's", None)
         .refresh_token(&ada(), HOST, OTHER_CLIENT, "another client's", Some("1"))
@@ -33,6 +33,40 @@ fn a_refresh_token_rotates_in_its_entry() {
     expected["a key of its own"]["secret"] = json!(ROTATED);
     expected["a key of its own"]["last_modification_time"] = json!(NOW.to_string());
     assert_eq!(merged(&before, &redemption)["RefreshToken"], expected);
+}
+
+#[test]
+fn a_bound_refresh_token_is_never_replaced_and_ours_has_a_key_of_its_own() {
+    let bindings = [
+        ("userAssertionHash", json!("h")),
+        ("additionalCacheKeyComponents", json!({"a": "b"})),
+        ("unknown", json!([1])),
+    ];
+    for (name, value) in bindings {
+        // Redeemed under another client, whose own entry is bound.
+        let bound = |cache: CacheBuilder| {
+            cache
+                .refresh_token(&ada(), HOST, OTHER_CLIENT, "bound", None)
+                .with(name, value.clone())
+                .with("target", json!(VAULT))
+        };
+        let before = bound(signed_in());
+        let redemption = redeemed(&before)
+            .with_client_id(OTHER_CLIENT)
+            .with_refresh_token(Secret::new(ROTATED));
+        let after = merged(&before, &redemption);
+        let mut expected = before.to_value()["RefreshToken"].clone();
+        let added = after["RefreshToken"].as_object().unwrap().iter();
+        let added: Vec<_> = added
+            .filter(|(_, entry)| entry["secret"] == ROTATED)
+            .collect();
+        let [(key, entry)] = added[..] else {
+            panic!("{name}: {after}")
+        };
+        assert!(entry.get(name).is_none() && key.ends_with('-'), "{key}");
+        expected[key] = entry.clone();
+        assert_eq!(after["RefreshToken"], expected, "{name}");
+    }
 }
 
 #[test]

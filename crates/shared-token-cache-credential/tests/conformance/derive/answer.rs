@@ -8,6 +8,7 @@ use super::authority::is_tenant;
 use super::clause::{Clause, Rules};
 use super::entry::{home_tenant, int, whole};
 use super::find::{PASSTHROUGH, is_personal, is_personal_tenant, is_word_for_home};
+use super::identifier::Id;
 use super::lifetime;
 use crate::json::Json;
 use crate::vector::{Answer, Failure};
@@ -315,6 +316,7 @@ pub(super) fn check_account(
     body: &Json,
     home_account_id: &str,
     tenant: &str,
+    on: Rules,
 ) -> Result<(), Failure> {
     let failed = Err(Failure::AuthenticationFailed);
     let info = match body.get("client_info") {
@@ -344,13 +346,13 @@ pub(super) fn check_account(
             }
         }
         (Some(uid), Some(utid))
-            if format!("{uid}.{utid}").eq_ignore_ascii_case(home_account_id) => {}
+            if Id::Account.is_same(Some(&format!("{uid}.{utid}")), Some(home_account_id), on) => {}
         _ => return failed,
     }
     let home = home_tenant(home_account_id).filter(|home| !home.is_empty());
     let is_another = |tid: &str| match home {
         _ if is_guid(tenant) => !tid.eq_ignore_ascii_case(tenant),
-        Some(home) if is_word_for_home(tenant) => {
+        Some(home) if is_word_for_home(tenant, on) => {
             let is_ours = tid.eq_ignore_ascii_case(home);
             let is_passthrough =
                 is_personal(home_account_id) && tid.eq_ignore_ascii_case(PASSTHROUGH);

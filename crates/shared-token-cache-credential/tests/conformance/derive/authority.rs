@@ -1,6 +1,7 @@
 //! K12: who issues the tokens.
 
 use super::clause::{Clause, Rules};
+use super::identifier::Id;
 use crate::vector::Failure;
 
 /// Where requests go, and which entries are of that cloud.
@@ -9,6 +10,7 @@ pub(super) struct Authority {
     /// `host[:port]`, and in the original a path perhaps.
     pub(super) address: String,
     environments: Vec<String>,
+    on: Rules,
 }
 
 /// The clouds that the original knows.
@@ -50,14 +52,14 @@ impl Authority {
         let environment = environment.filter(|text| !strict || !text.is_empty());
         let text = argument.or(environment).unwrap_or(DEFAULT);
         if strict {
-            Self::strict(text)
+            Self::strict(text, on)
         } else {
-            Self::lax(text)
+            Self::lax(text, on)
         }
     }
 
     /// As the original takes it.
-    fn lax(text: &str) -> Result<Self, Failure> {
+    fn lax(text: &str, on: Rules) -> Result<Self, Failure> {
         let scheme = text.split_once(':').map(|(scheme, _)| scheme);
         let scheme = scheme.filter(|scheme| {
             scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -78,10 +80,11 @@ impl Authority {
         Ok(Self {
             address: address.to_owned(),
             environments: group(ITS_CLOUDS.iter(), host),
+            on,
         })
     }
 
-    fn strict(text: &str) -> Result<Self, Failure> {
+    fn strict(text: &str, on: Rules) -> Result<Self, Failure> {
         let invalid = Err(Failure::InvalidArgument);
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
@@ -120,11 +123,13 @@ impl Authority {
         Ok(Self {
             address,
             environments,
+            on,
         })
     }
 
     pub(super) fn knows(&self, environment: Option<&str>) -> bool {
-        environment.is_some_and(|known| self.environments.iter().any(|own| own == known))
+        let mut own = self.environments.iter();
+        own.any(|own| Id::Host.is_same(Some(own), environment, self.on))
     }
 
     /// The own host and then its aliases.

@@ -41,6 +41,8 @@ pub(crate) enum Clause {
     K3Scopes,
     /// What is valid for more than seven days, or from the future, is passed over.
     K3Times,
+    /// A time in a text loses its fraction, as one in a number does.
+    K3Fractions,
     /// Malformed entries are passed over and stay where they are.
     K3Malformed,
     /// Only refresh tokens of the authority's cloud are sent to it.
@@ -113,15 +115,19 @@ pub(crate) enum Clause {
     /// less than 30 s left is not handed out, and only its refresh token is stored. The other times of
     /// an answer have the same bounds, and a token is refreshed before its end.
     K15Lifetime,
+    /// Identifiers compare in one way each: GUIDs, hosts and domain names without ASCII case, names
+    /// by ASCII case only. New entries have them in lower case.
+    K16Identifiers,
 }
 
 use Clause::{
     K1Client, K1Relatives, K1Scopes, K2AnyToken, K2FamilyFirst, K2NameCase, K2NotAnyones,
-    K2OneAccount, K3Bearer, K3Broker, K3Client, K3Cloud, K3Malformed, K3Personal, K3Scopes,
-    K3Tenant, K3Times, K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored, K5Listed, K6Kept,
-    K6Remembered, K7Answer, K7HalfLife, K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries,
-    K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery,
-    K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable, K15Lifetime,
+    K2OneAccount, K3Bearer, K3Broker, K3Client, K3Cloud, K3Fractions, K3Malformed, K3Personal,
+    K3Scopes, K3Tenant, K3Times, K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored,
+    K5Listed, K6Kept, K6Remembered, K7Answer, K7HalfLife, K7Lookup, K7Merge, K7Section, K8Answer,
+    K8Error, K9Retries, K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom,
+    K13Chain, K13Discovery, K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
+    K15Lifetime, K16Identifiers,
 };
 
 /// A decision: its number and its clauses.
@@ -152,6 +158,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
         ],
     },
     Decision {
+        number: 16,
+        clauses: &[K16Identifiers],
+    },
+    Decision {
         number: 5,
         clauses: &[K5Empty, K5Ignored, K5Listed],
     },
@@ -173,6 +183,7 @@ pub(crate) const DECISIONS: &[Decision] = &[
         number: 3,
         clauses: &[
             K3Malformed,
+            K3Fractions,
             K3Broker,
             K3Cloud,
             K3Bearer,

@@ -2,6 +2,8 @@
 
 use crate::json::Json;
 
+use super::clause::{Clause, Rules};
+
 /// The class's own application, the Azure CLI.
 pub(super) const OWN_CLIENT: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 
@@ -57,6 +59,20 @@ fn int_of_text(text: &str) -> Option<i64> {
     })
 }
 
+/// A time of an entry, in seconds.
+pub(super) fn time(entry: &Json, name: &str, on: Rules) -> Option<i64> {
+    let value = entry.get(name)?;
+    let Some(text) = value.as_str().filter(|_| on.has(Clause::K3Fractions)) else {
+        return int(value);
+    };
+    match text.trim().split_once('.') {
+        Some((whole, fraction)) if fraction.chars().all(|c| c.is_ascii_digit()) => {
+            int_of_text(whole)
+        }
+        _ => int_of_text(text),
+    }
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
 pub(super) fn whole(number: f64) -> i64 {
     number as i64
@@ -67,31 +83,28 @@ pub(super) fn known<'e>(entry: &'e Json, name: &str) -> Option<&'e str> {
     entry.str(name).filter(|text| !text.is_empty())
 }
 
-/// Whether a member is there and neither null nor empty.
-fn is_set(entry: &Json, name: &str) -> bool {
-    !matches!(entry.get(name), None | Some(Json::Null)) && entry.str(name) != Some("")
+/// Whether a member can be sent: of printable ASCII, and not too long.
+pub(super) fn can_be_sent(entry: &Json, name: &str) -> bool {
+    known(entry, name)
+        .is_some_and(|text| text.len() <= 65536 && text.chars().all(|c| matches!(c, '!'..='~')))
 }
 
 /// Whether a refresh token has what makes it usable.
 pub(super) fn is_refresh_token(entry: &Json) -> bool {
-    ["secret", "home_account_id", "environment", "client_id"]
-        .iter()
-        .all(|name| known(entry, name).is_some())
+    let has = |name| known(entry, name).is_some();
+    has("home_account_id")
+        && has("environment")
+        && can_be_sent(entry, "secret")
+        && can_be_sent(entry, "client_id")
 }
 
 /// Whether a refresh token belongs to somebody's session, or is past its own time.
-pub(super) fn is_not_anyones(entry: &Json, now: i64) -> bool {
-    ["user_assertion_hash", "ext", "ext_cache_key"]
-        .iter()
-        .any(|name| is_set(entry, name))
-        || entry
-            .get("expires_on")
-            .and_then(int)
-            .is_some_and(|end| end <= now)
+pub(super) fn is_not_anyones(entry: &Json, now: i64, on: Rules) -> bool {
+    is_bound(entry) || time(entry, "expires_on", on).is_some_and(|end| end <= now)
 }
 
-/// Whether an access token has what makes it usable.
-pub(super) fn is_access_token(entry: &Json) -> bool {
+/// Whether an access token has what makes it usable, but for what it takes to send it.
+pub(super) fn is_access_token(entry: &Json, on: Rules) -> bool {
     [
         "secret",
         "home_account_id",
@@ -102,20 +115,29 @@ pub(super) fn is_access_token(entry: &Json) -> bool {
     .iter()
     .all(|name| known(entry, name).is_some())
         && entry.str("target").is_some()
-        && entry.get("expires_on").and_then(int).is_some()
+        && time(entry, "expires_on", on).is_some()
 }
 
+/// Whether something makes a token somebody's alone: a member that says so, in any spelling, or an
+/// object or a list that nobody here knows.
 pub(super) fn is_bound(entry: &Json) -> bool {
-    [
-        "key_id",
-        "kid",
-        "keyid",
-        "ext_cache_key",
-        "ext",
-        "user_assertion_hash",
-    ]
-    .iter()
-    .any(|name| entry.has(name))
+    const SAYS_SO: &str = " keyid kid ext extcachekey additionalcachekeycomponents \
+        persistedcacheparameters userassertionhash requestedclaims requestedclaimshash resource ";
+    const KNOWN: &str = " credential_type secret home_account_id environment client_id target \
+        realm token_type cached_at expires_on extended_expires_on refresh_on \
+        last_modification_time family_id ";
+    let is_in = |list: &str, name: &str| list.contains(&format!(" {name} "));
+    entry.members().iter().any(|(name, value)| {
+        let (says_something, is_compound) = match value {
+            Json::Null => (false, false),
+            Json::Text(text) => (!text.is_empty(), false),
+            Json::List(list) => (!list.is_empty(), true),
+            Json::Object(members) => (!members.is_empty(), true),
+            _ => (true, false),
+        };
+        let spelled = name.replace('_', "").to_ascii_lowercase();
+        says_something && (is_in(SAYS_SO, &spelled) || (is_compound && !is_in(KNOWN, name)))
+    })
 }
 
 pub(super) fn is_bearer(entry: &Json) -> bool {
@@ -129,8 +151,8 @@ pub(super) fn is_bearer(entry: &Json) -> bool {
 }
 
 /// Whether the times of an access token can be true.
-pub(super) fn has_believable_times(entry: &Json, now: i64) -> bool {
-    let time = |name: &str| entry.get(name).and_then(int);
+pub(super) fn has_believable_times(entry: &Json, now: i64, on: Rules) -> bool {
+    let time = |name: &str| time(entry, name, on);
     time("expires_on").is_some_and(|end| end <= now.saturating_add(7 * 24 * 3600))
         && time("cached_at").is_none_or(|at| at <= now + 300)
 }

@@ -3,8 +3,10 @@
 use super::authority::Authority;
 use super::clause::{Clause, Rules};
 use super::entry::{
-    OWN_CLIENT, entries_or_none, int, is_not_anyones, is_refresh_token, key, known,
+    OWN_CLIENT, can_be_sent, entries_or_none, int, is_not_anyones, is_refresh_token, key, known,
+    time,
 };
+use super::identifier::Id;
 use super::whose::{Record, families};
 use crate::json::{Json, texts};
 
@@ -29,24 +31,24 @@ pub(super) fn attempts(
 ) -> Vec<Attempt> {
     let of_account = entries_or_none(cache, "RefreshToken").filter(|entry| {
         let any_cloud = record.is_none() && !on.has(Clause::K4Cloud);
-        entry.str("home_account_id") == Some(home_account_id)
+        Id::Account.is_same(entry.str("home_account_id"), Some(home_account_id), on)
             && (any_cloud || authority.knows(entry.str("environment")))
             && if on.has(Clause::K3Malformed) {
                 is_refresh_token(entry)
             } else {
                 entry.has("secret")
             }
-            && !(on.has(Clause::K2NotAnyones) && is_not_anyones(entry, now))
+            && !(on.has(Clause::K2NotAnyones) && is_not_anyones(entry, now, on))
     });
     let mut attempts: Vec<Attempt> = match record {
         Some(record) if on.has(Clause::K4Newest) => {
-            let families = families(cache, authority, &record.client_id);
+            let families = families(cache, authority, &record.client_id, on);
             let may = |entry: &&Json| {
                 let is_relative = |family| match &families {
                     None => true,
                     Some(families) => families.contains(&family),
                 };
-                entry.str("client_id") == Some(&*record.client_id)
+                Id::Client.is_same(entry.str("client_id"), Some(&record.client_id), on)
                     || known(entry, "family_id").is_some_and(is_relative)
             };
             let ours = of_account.filter(may);
@@ -69,7 +71,7 @@ pub(super) fn attempts(
     };
     if on.has(Clause::K4Newest) {
         // Stable: what is equally new stays in document order.
-        attempts.sort_by_key(|attempt| std::cmp::Reverse(last_change(cache, &attempt.entry)));
+        attempts.sort_by_key(|attempt| std::cmp::Reverse(last_change(cache, &attempt.entry, on)));
     }
     attempts
 }
@@ -130,10 +132,13 @@ fn clients(cache: &Json, authority: &Authority, entry: &Json, on: Rules) -> Vec<
         return clients;
     };
     let relatives = entries_or_none(cache, "AppMetadata").filter(|app| {
-        authority.knows(app.str("environment")) && app.str("family_id") == Some(family)
+        authority.knows(app.str("environment"))
+            && app.str("family_id") == Some(family)
+            && can_be_sent(app, "client_id")
     });
     for relative in relatives.filter_map(|app| known(app, "client_id")) {
-        if clients.len() < 3 && !clients.iter().any(|known| known == relative) {
+        let is_it = |known: &String| Id::Client.is_same(Some(known), Some(relative), on);
+        if clients.len() < 3 && !clients.iter().any(is_it) {
             clients.push(relative.to_owned());
         }
     }
@@ -142,19 +147,16 @@ fn clients(cache: &Json, authority: &Authority, entry: &Json, on: Rules) -> Vec<
 
 /// K4: when a refresh token was last replaced; where it does not say, when its client last got an
 /// access token.
-fn last_change(cache: &Json, token: &Json) -> Option<i64> {
-    token
-        .get("last_modification_time")
-        .and_then(int)
-        .or_else(|| {
-            let same = |entry: &&Json| {
-                ["home_account_id", "client_id"]
-                    .iter()
-                    .all(|name| entry.str(name) == token.str(name))
-            };
-            entries_or_none(cache, "AccessToken")
-                .filter(same)
-                .filter_map(|entry| entry.get("cached_at").and_then(int))
-                .max()
-        })
+fn last_change(cache: &Json, token: &Json, on: Rules) -> Option<i64> {
+    time(token, "last_modification_time", on).or_else(|| {
+        let same = |entry: &&Json| {
+            [("home_account_id", Id::Account), ("client_id", Id::Client)]
+                .iter()
+                .all(|(name, id)| id.is_same(entry.str(name), token.str(name), on))
+        };
+        entries_or_none(cache, "AccessToken")
+            .filter(same)
+            .filter_map(|entry| time(entry, "cached_at", on))
+            .max()
+    })
 }

@@ -3,9 +3,10 @@
 use super::authority::Authority;
 use super::clause::{Clause, Rules};
 use super::entry::{
-    NoObject, OWN_CLIENT, entries, entries_or_none, has_believable_times, holds, home_tenant, int,
-    is_access_token, is_bearer, is_bound, key, known,
+    NoObject, OWN_CLIENT, can_be_sent, entries, entries_or_none, has_believable_times, holds,
+    home_tenant, is_access_token, is_bearer, is_bound, key, known, time,
 };
+use super::identifier::Id;
 use crate::json::{Json, texts};
 use crate::outcome::{Info, Token};
 use crate::vector::Failure;
@@ -48,8 +49,8 @@ pub(super) fn is_personal_tenant(tenant: &str) -> bool {
     tenant.eq_ignore_ascii_case(PERSONAL)
 }
 
-pub(super) fn is_word_for_home(tenant: &str) -> bool {
-    matches!(tenant, "organizations" | "common")
+pub(super) fn is_word_for_home(tenant: &str, on: Rules) -> bool {
+    matches!(&*Id::Tenant.plain(tenant, on), "organizations" | "common")
 }
 
 impl Query<'_> {
@@ -80,18 +81,21 @@ impl Query<'_> {
             .iter()
             .filter(|(key, _)| Some(key) != preferred.as_ref());
         for (place, entry) in first.chain(others) {
-            if self.has(Clause::K3Malformed) && !is_access_token(entry) {
+            let is_usable = is_access_token(entry, self.on) && can_be_sent(entry, "secret");
+            if self.has(Clause::K3Malformed) && !is_usable {
                 continue;
             }
-            let expires_on = entry.get("expires_on").and_then(int).ok_or(failed)?;
+            let expires_on = time(entry, "expires_on", self.on).ok_or(failed)?;
             if expires_on < self.now {
                 expired.push(entry);
                 continue;
             }
             // What stands under that key is asked for nothing else.
             let is_preferred = Some(place) == preferred.as_ref();
-            if entry.str("home_account_id") != Some(self.home_account_id)
-                || (entry.has("ext_cache_key") && !is_preferred)
+            let of_session = !self.has(Clause::K3Unbound) && entry.has("ext_cache_key");
+            let id = entry.str("home_account_id");
+            if !Id::Account.is_same(id, Some(self.home_account_id), self.on)
+                || (of_session && !is_preferred)
             {
                 continue;
             }
@@ -105,7 +109,8 @@ impl Query<'_> {
                 continue;
             }
             let client = entry.str("client_id");
-            let rank = clients.iter().position(|known| Some(&**known) == client);
+            let is_it = |known: &String| Id::Client.is_same(Some(known), client, self.on);
+            let rank = clients.iter().position(is_it);
             let rank = match rank {
                 Some(rank) => rank,
                 None if self.only_client.is_none() && !self.has(Clause::K3Client) => 0,
@@ -128,10 +133,7 @@ impl Query<'_> {
         }
         if let Some(hit) = best(&hits) {
             found.is_due = self.only_client.is_some()
-                && hit
-                    .get("refresh_on")
-                    .and_then(int)
-                    .is_some_and(|on| on < self.now);
+                && time(hit, "refresh_on", self.on).is_some_and(|on| on < self.now);
             found.hit = Some(self.token(hit, failed)?);
         } else {
             // In their order, wherever the look-up began.
@@ -167,28 +169,38 @@ impl Query<'_> {
         let own = self.authority.host();
         let cloud = match self.only_client {
             // The original asks for the very host of the authority.
-            Some(_) if !self.has(Clause::K3Cloud) => entry.str("environment") == Some(&*own),
+            Some(_) if !self.has(Clause::K3Cloud) => {
+                Id::Host.is_same(entry.str("environment"), Some(&own), self.on)
+            }
             None if !self.has(Clause::K3Cloud) => true,
             _ => self.authority.knows(entry.str("environment")),
         };
         let realm = entry.str("realm").unwrap_or_default();
         let tenant = match self.only_client {
-            Some(_) if !self.has(Clause::K3Tenant) => realm == self.tenant,
+            Some(_) if !self.has(Clause::K3Tenant) => {
+                Id::Tenant.is_same(Some(realm), Some(self.tenant), self.on)
+            }
             None if !self.has(Clause::K3Tenant) => true,
-            _ => self.realms().contains(&realm),
+            _ => self
+                .realms()
+                .into_iter()
+                .any(|own| Id::Tenant.is_same(Some(own), Some(realm), self.on)),
         };
         cloud
             && tenant
             && (!self.has(Clause::K3Bearer) || is_bearer(entry))
             && !(self.has(Clause::K3Unbound) && is_bound(entry))
-            && (!self.has(Clause::K3Times) || has_believable_times(entry, self.now))
+            && (!self.has(Clause::K3Times) || has_believable_times(entry, self.now, self.on))
     }
 
     fn realms(&self) -> Vec<&str> {
         let home = home_tenant(self.home_account_id);
         let is_personal = self.has(Clause::K3Personal) && is_personal(self.home_account_id);
         match self.tenant {
-            tenant if !(is_word_for_home(tenant) || is_personal && is_personal_tenant(tenant)) => {
+            tenant
+                if !(is_word_for_home(tenant, self.on)
+                    || is_personal && is_personal_tenant(tenant)) =>
+            {
                 vec![tenant]
             }
             _ if is_personal => vec![PERSONAL, PASSTHROUGH, "organizations"],
@@ -210,7 +222,9 @@ impl Query<'_> {
             .filter_map(|token| token.str("client_id"));
         let relatives = entries_or_none(cache, "AppMetadata")
             .filter(|app| {
-                self.authority.knows(app.str("environment")) && known(app, "family_id").is_some()
+                self.authority.knows(app.str("environment"))
+                    && known(app, "family_id").is_some()
+                    && can_be_sent(app, "client_id")
             })
             .filter_map(|app| app.str("client_id"));
         let clients = holders.chain([OWN_CLIENT]).chain(relatives);
@@ -218,17 +232,17 @@ impl Query<'_> {
     }
 
     fn token(&self, entry: &Json, failed: Failure) -> Result<Token, Failure> {
-        let expires_on = entry.get("expires_on").and_then(int).ok_or(failed)?;
+        let expires_on = time(entry, "expires_on", self.on).ok_or(failed)?;
         let refresh_on = match entry.get("refresh_on") {
             None => None,
-            Some(time) => match int(time) {
+            Some(_) => match time(entry, "refresh_on", self.on) {
                 Some(time) => Some(time),
                 // What is optional and unreadable is as absent.
                 None if self.has(Clause::K3Malformed) => None,
                 None => return Err(failed),
             },
         };
-        let lived_from = entry.get("cached_at").and_then(int);
+        let lived_from = time(entry, "cached_at", self.on);
         let half_life = || {
             let life = expires_on - lived_from?;
             (self.has(Clause::K7HalfLife) && life >= 7200)

@@ -2,11 +2,13 @@
 
 use super::answer::{Granted, claims, decode, is_guid, is_usable, tid};
 use super::authority::Authority;
+use super::clause::Rules;
 use super::entry::{
-    has_believable_times, holds, home_tenant, int, is_access_token, is_bearer, is_bound,
-    is_not_anyones, is_refresh_token, key, known,
+    can_be_sent, has_believable_times, holds, home_tenant, is_access_token, is_bearer, is_bound,
+    key, known, time,
 };
 use super::find::{PASSTHROUGH, is_personal, is_word_for_home};
+use super::identifier::Id;
 use crate::json::{Json, texts};
 
 /// What was redeemed, and how.
@@ -20,6 +22,7 @@ pub(super) struct Redeemed<'r> {
     /// The scopes of the caller.
     pub(super) scopes: &'r [String],
     pub(super) now: i64,
+    pub(super) on: Rules,
 }
 
 impl Redeemed<'_> {
@@ -27,18 +30,37 @@ impl Redeemed<'_> {
         self.entry.str(name).unwrap_or_default()
     }
 
-    /// Members that an entry of this account at this very host has.
-    fn owner(&self) -> [(&str, Option<&str>); 2] {
-        ["home_account_id", "environment"].map(|name| (name, Some(self.part(name))))
+    fn is_owner(&self, entry: &Json) -> bool {
+        let own = Some(self.part("home_account_id"));
+        Id::Account.is_same(entry.str("home_account_id"), own, self.on)
     }
 
     fn is_account(&self, entry: &Json) -> bool {
-        entry.str("home_account_id") == Some(self.part("home_account_id"))
-            && self.authority.knows(entry.str("environment"))
+        self.is_owner(entry) && self.authority.knows(entry.str("environment"))
     }
 
     fn is_host(&self, entry: &Json) -> bool {
-        entry.str("environment") == Some(self.part("environment"))
+        let own = Some(self.part("environment"));
+        Id::Host.is_same(entry.str("environment"), own, self.on)
+    }
+
+    fn is_client(&self, entry: &Json) -> bool {
+        Id::Client.is_same(entry.str("client_id"), Some(self.client), self.on)
+    }
+
+    fn is_realm(&self, entry: &Json, realm: &str) -> bool {
+        Id::Tenant.is_same(entry.str("realm"), Some(realm), self.on)
+    }
+
+    /// The identifiers of a new entry.
+    fn ids(&self, realm: &str) -> [(&'static str, String); 4] {
+        [
+            ("home_account_id", Id::Account, self.part("home_account_id")),
+            ("environment", Id::Host, self.part("environment")),
+            ("client_id", Id::Client, self.client),
+            ("realm", Id::Tenant, realm),
+        ]
+        .map(|(name, id, text)| (name, id.plain(text, self.on)))
     }
 }
 
@@ -56,14 +78,14 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
     let realm = match (around.tenant, home) {
         (tenant, _) if is_guid(tenant) => tenant,
         // A realm at home is one that is looked for there.
-        (tenant, Some(home)) if is_word_for_home(tenant) => match tid {
+        (tenant, Some(home)) if is_word_for_home(tenant, around.on) => match tid {
             Some(tid) if is_personal(id) && tid.eq_ignore_ascii_case(PASSTHROUGH) => PASSTHROUGH,
             Some(_) => home,
             None if utid.is_some() => home,
             None if is_personal(id) => "organizations",
             None => tenant,
         },
-        (tenant, None) if is_word_for_home(tenant) => tenant,
+        (tenant, None) if is_word_for_home(tenant, around.on) => tenant,
         (tenant, _) => tid.filter(|tid| is_guid(tid)).unwrap_or(tenant),
     };
     let mut target: Vec<&str> = known(body, "scope")
@@ -86,32 +108,55 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
     put_access_token(&mut cache, granted, realm, &target, around)?;
     if let Some((id_token, claims)) = identity.as_ref().filter(|(text, _)| is_usable(text)) {
         put_account(&mut cache, claims, realm, around)?;
-        let [id, environment] = around.owner();
+        let ids = around.ids(realm);
         let members = [
             ("credential_type", Some("IdToken")),
             ("secret", Some(*id_token)),
-            id,
-            environment,
-            ("realm", Some(realm)),
-            ("client_id", Some(around.client)),
         ];
         let is_it = |entry: &Json| {
-            entry.str("home_account_id") == Some(around.part("home_account_id"))
+            around.is_owner(entry)
                 && around.is_host(entry)
-                && entry.str("realm") == Some(realm)
-                && entry.str("client_id") == Some(around.client)
+                && around.is_realm(entry, realm)
+                && around.is_client(entry)
         };
-        put(&mut cache, "IdToken", is_it, &members)?;
+        put(&mut cache, "IdToken", is_it, &ids, &members)?;
     }
-    let members = [
-        ("client_id", Some(around.client)),
-        ("environment", Some(around.part("environment"))),
-        ("family_id", known(body, "foci")),
-    ];
-    let is_it =
-        |entry: &Json| around.is_host(entry) && entry.str("client_id") == Some(around.client);
-    put(&mut cache, "AppMetadata", is_it, &members)?;
+    put_app(&mut cache, known(body, "foci"), around)?;
     Some(cache)
+}
+
+/// One entry of an application in a cloud is left, with what all of them know.
+fn put_app(cache: &mut Json, family: Option<&str>, around: &Redeemed<'_>) -> Option<()> {
+    let is_it =
+        |entry: &Json| around.authority.knows(entry.str("environment")) && around.is_client(entry);
+    let [_, environment, client, _] = around.ids("");
+    let entries = section(cache, "AppMetadata")?;
+    let mut all: Vec<(String, Json)> = entries.clone();
+    all.retain(|(_, entry)| is_it(entry));
+    // The best first: of the host, then of a family.
+    all.sort_by_key(|(_, app)| (!around.is_host(app), known(app, "family_id").is_none()));
+    let Some((kept, others)) = all.split_first() else {
+        let members = [("family_id", family)];
+        return put(
+            cache,
+            "AppMetadata",
+            |_| false,
+            &[client, environment],
+            &members,
+        );
+    };
+    entries.retain(|(key, _)| !others.iter().any(|(other, _)| other == key));
+    let (_, entry) = entries.iter_mut().find(|(key, _)| *key == kept.0)?;
+    let known_family = all.iter().find_map(|(_, app)| known(app, "family_id"));
+    if let Some(family) = family.or(known_family) {
+        entry.set("family_id", Json::text(family));
+    }
+    for (name, value) in others.iter().flat_map(|(_, other)| other.members()) {
+        if !entry.has(name) {
+            entry.set(name, value.clone());
+        }
+    }
+    Some(())
 }
 
 /// The section to write, made if it is not there.
@@ -125,11 +170,12 @@ fn section<'c>(cache: &'c mut Json, name: &str) -> Option<&'c mut Vec<(String, J
     }
 }
 
-/// Sets the members of an entry where it stands, or adds one.
+/// Sets the members of an entry where it stands, or adds one with these identifiers.
 fn put(
     cache: &mut Json,
     name: &str,
     is_it: impl Fn(&Json) -> bool,
+    ids: &[(&'static str, String)],
     members: &[(&str, Option<&str>)],
 ) -> Option<()> {
     let entries = section(cache, name)?;
@@ -141,7 +187,8 @@ fn put(
         }
         return Some(());
     }
-    let entry = texts(members.iter().copied());
+    let ids = ids.iter().map(|(name, id)| (*name, Some(&**id)));
+    let entry = texts(ids.chain(members.iter().copied()));
     let mut key = key(name, &entry);
     // Nothing of others is overwritten, whatever it stands under.
     while entries.iter().any(|(taken, _)| *taken == key) {
@@ -158,31 +205,28 @@ fn rotate(
     body: &Json,
     around: &Redeemed<'_>,
 ) -> Option<()> {
-    let [id, environment] = around.owner();
     let now = around.now.to_string();
     let members = [
         ("credential_type", Some("RefreshToken")),
-        id,
-        environment,
-        ("client_id", Some(around.client)),
         ("target", Some(target)),
         ("secret", Some(secret)),
         ("last_modification_time", Some(&*now)),
         ("family_id", known(body, "foci")),
     ];
     let entries = section(cache, "RefreshToken")?;
+    let has = |entry: &Json, name| known(entry, name).is_some();
     let mut of_client = entries.iter_mut().map(|(_, entry)| entry).filter(|entry| {
-        is_refresh_token(entry)
-            && !is_not_anyones(entry, i64::MIN)
-            && entry.str("home_account_id") == Some(around.part("home_account_id"))
+        has(entry, "secret")
+            && !is_bound(entry)
+            && around.is_owner(entry)
             && around.is_host(entry)
-            && entry.str("client_id") == Some(around.client)
+            && around.is_client(entry)
     });
     let mut is_first = true;
     for entry in &mut of_client {
         is_first = false;
         if entry.str("secret") == Some(around.part("secret")) {
-            for (member, text) in &members[5..] {
+            for (member, text) in &members[2..] {
                 if let Some(text) = text {
                     entry.set(member, Json::text(*text));
                 }
@@ -192,7 +236,9 @@ fn rotate(
     }
     // Another application of the family redeemed it: the new token is that one's.
     if is_first {
-        put(cache, "RefreshToken", |_| false, &members)?;
+        let [id, environment, client, _] = around.ids("");
+        let ids = [id, environment, client];
+        put(cache, "RefreshToken", |_| false, &ids, &members)?;
     }
     Some(())
 }
@@ -222,20 +268,21 @@ fn put_access_token(
             })
             .any(|scope| holds(theirs, [scope], false))
     };
-    let is_ours = |entry: &Json| is_access_token(entry) && around.is_account(entry);
+    let is_ours = |entry: &Json| is_access_token(entry, around.on) && around.is_account(entry);
     let is_rival = |entry: &Json| {
         is_ours(entry)
             && is_bearer(entry)
             && !is_bound(entry)
-            && entry.str("client_id") == Some(around.client)
-            && entry.str("realm") == Some(realm)
+            && around.is_client(entry)
+            && around.is_realm(entry, realm)
             && (same_scopes(entry) || intersects(entry))
     };
-    let time = |entry: &Json, name: &str| entry.get(name).and_then(int);
+    let time = |entry: &Json, name: &str| time(entry, name, around.on);
     // Somebody asked later, and got all of that.
     let outdoes = |entry: &Json| {
         is_rival(entry)
-            && has_believable_times(entry, now)
+            && can_be_sent(entry, "secret")
+            && has_believable_times(entry, now, around.on)
             && time(entry, "cached_at").is_some_and(|at| at > now)
             && time(entry, "expires_on").is_some_and(|end| end > now)
             && holds(entry.str("target").unwrap_or_default(), own.clone(), false)
@@ -262,15 +309,10 @@ fn put_access_token(
     let extended = granted.extended.map(whole);
     // Only what the server said.
     let refresh_on = granted.said_refresh_on.map(whole);
-    let [id, environment] = around.owner();
     let members = [
         ("credential_type", Some("AccessToken")),
         ("secret", granted.access_token.as_str()),
-        id,
-        environment,
-        ("client_id", Some(around.client)),
         ("target", Some(target)),
-        ("realm", Some(realm)),
         ("token_type", Some("Bearer")),
         ("cached_at", Some(&*cached_at)),
         ("expires_on", Some(&*expires_on)),
@@ -294,7 +336,8 @@ fn put_access_token(
         }
         return Some(());
     }
-    put(cache, "AccessToken", |_| false, &members)
+    let ids = around.ids(realm);
+    put(cache, "AccessToken", |_| false, &ids, &members)
 }
 
 fn put_account(cache: &mut Json, claims: &Json, realm: &str, around: &Redeemed<'_>) -> Option<()> {
@@ -310,7 +353,7 @@ fn put_account(cache: &mut Json, claims: &Json, realm: &str, around: &Redeemed<'
         })
     };
     let is_it = |entry: &Json| {
-        around.is_account(entry) && around.is_host(entry) && entry.str("realm") == Some(realm)
+        around.is_account(entry) && around.is_host(entry) && around.is_realm(entry, realm)
     };
     let entries = section(cache, "Account")?;
     let own = entries.iter().find(|(_, entry)| is_it(entry));
@@ -320,15 +363,12 @@ fn put_account(cache: &mut Json, claims: &Json, realm: &str, around: &Redeemed<'
     let known_name = known_of_account(cache, "username");
     let name = name.or(own_name.as_deref()).or(known_name.as_deref());
     let source = known_of_account(cache, "account_source").filter(|_| is_new);
-    let [id, environment] = around.owner();
+    let [id, environment, _, realm] = around.ids(realm);
     let members = [
-        id,
-        environment,
-        ("realm", Some(realm)),
         ("local_account_id", local),
         ("username", if is_new { name.or(Some("")) } else { name }),
         ("authority_type", Some("MSSTS").filter(|_| is_new)),
         ("account_source", source.as_deref()),
     ];
-    put(cache, "Account", is_it, &members)
+    put(cache, "Account", is_it, &[id, environment, realm], &members)
 }

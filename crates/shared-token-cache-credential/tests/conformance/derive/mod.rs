@@ -13,6 +13,7 @@ mod entry;
 mod exchange;
 mod find;
 mod form;
+mod identifier;
 mod lifetime;
 mod merge;
 mod original;

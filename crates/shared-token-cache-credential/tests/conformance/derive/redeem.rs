@@ -143,7 +143,8 @@ impl Player<'_> {
         let tenant = path.split('/').nth(1).unwrap_or_default().to_owned();
         let granted = granted(body, status, self.now, of_record, self.on).map_err(failed)?;
         if self.has(Clause::K7Answer) {
-            check_account(&granted.body, &matter.home_account_id, &tenant).map_err(failed)?;
+            check_account(&granted.body, &matter.home_account_id, &tenant, self.on)
+                .map_err(failed)?;
         }
         let is_spent = granted.is_spent;
         if self.has(Clause::K7Merge) {
@@ -157,6 +158,7 @@ impl Player<'_> {
                     tenant: &tenant,
                     scopes: &self.vector.call.scopes,
                     now: self.now,
+                    on: self.on,
                 },
             );
             // Where a section cannot be written, memory keeps it.

@@ -3,6 +3,7 @@
 use super::call::{Matter, Player};
 use super::clause::Clause;
 use super::find::{is_personal, is_personal_tenant};
+use super::identifier::Id;
 use super::whose::Record;
 use crate::vector::{Failure, Method};
 
@@ -21,7 +22,8 @@ impl Player<'_> {
 
     pub(super) fn is_allowed(&self, tenant: &str) -> bool {
         let allowed = &self.vector.constructor.additionally_allowed_tenants;
-        allowed.iter().any(|known| known == tenant || known == "*")
+        let is_same = |known: &str| Id::Tenant.is_same(Some(known), Some(tenant), self.on);
+        allowed.iter().any(|known| is_same(known) || known == "*")
     }
 
     /// The tenant of a call with a record.
@@ -32,13 +34,15 @@ impl Player<'_> {
             .clone()
             .filter(|text| !text.is_empty());
         let default = default.unwrap_or_else(|| record.tenant_id.clone());
-        let Some(asked) = self.asked_tenant().filter(|asked| *asked != default) else {
+        let is_default = |asked: &&str| Id::Tenant.is_same(Some(asked), Some(&default), self.on);
+        let Some(asked) = self.asked_tenant().filter(|asked| !is_default(asked)) else {
             return Ok(Some(default));
         };
         if self.is_multitenant_disabled() || default == "adfs" {
             return Ok(Some(default));
         }
-        let any = default == "organizations" && constructor.additionally_allowed_tenants.is_empty();
+        let any = Id::Tenant.plain(&default, self.on) == "organizations"
+            && constructor.additionally_allowed_tenants.is_empty();
         if any || self.is_allowed(asked) {
             return Ok(Some(asked.to_owned()));
         }

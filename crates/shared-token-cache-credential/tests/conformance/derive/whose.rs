@@ -3,8 +3,10 @@
 use super::authority::Authority;
 use super::clause::{Clause, Rules};
 use super::entry::{
-    NoObject, entries, entries_or_none, home_tenant, is_not_anyones, is_refresh_token, known,
+    NoObject, can_be_sent, entries, entries_or_none, home_tenant, is_not_anyones, is_refresh_token,
+    known,
 };
+use super::identifier::Id;
 use crate::json::Json;
 use crate::vector::Failure;
 
@@ -55,7 +57,7 @@ pub(super) fn choose(
                 && known(token, "home_account_id").is_some()
                 && (on.has(Clause::K2AnyToken) || token.has("family_id"))
                 && (!on.has(Clause::K3Malformed) || is_refresh_token(token))
-                && (!on.has(Clause::K2NotAnyones) || !is_not_anyones(token, now))
+                && (!on.has(Clause::K2NotAnyones) || !is_not_anyones(token, now, on))
         })
         .collect();
     let mut candidates: Vec<Candidate> = Vec::new();
@@ -69,11 +71,14 @@ pub(super) fn choose(
         let name = account.str("username").map(str::to_owned);
         let mut tokens = refresh_tokens
             .iter()
-            .filter(|token| token.str("home_account_id") == Some(id))
+            .filter(|token| Id::Account.is_same(token.str("home_account_id"), Some(id), on))
             .peekable();
         let has_token = tokens.peek().is_some();
         let of_broker = on.has(Clause::K3Broker) && account.str("account_source") == Some("broker");
-        if let Some(same) = candidates.iter_mut().find(|other| other.id == id) {
+        if let Some(same) = candidates
+            .iter_mut()
+            .find(|other| Id::Account.is_same(Some(&other.id), Some(id), on))
+        {
             if !on.has(Clause::K2OneAccount) {
                 same.names.clear();
             }
@@ -88,7 +93,8 @@ pub(super) fn choose(
         }
     }
     let same_name = |name: &str, asked: &str| {
-        name == asked || (on.has(Clause::K2NameCase) && name.to_lowercase() == asked.to_lowercase())
+        name == asked
+            || (on.has(Clause::K2NameCase) && lower_name(name, on) == lower_name(asked, on))
     };
     candidates.retain(|candidate| {
         let named = |asked: &str| {
@@ -98,7 +104,7 @@ pub(super) fn choose(
         filter.username.is_none_or(named)
             && filter
                 .tenant_id
-                .is_none_or(|asked| home_tenant(&candidate.id) == Some(asked))
+                .is_none_or(|asked| Id::Tenant.is_same(home_tenant(&candidate.id), Some(asked), on))
     });
     // A broker's account is meant where nobody else is.
     if candidates.iter().any(|candidate| candidate.has_token) {
@@ -124,7 +130,7 @@ pub(super) fn recorded(
     let accounts = seen(cache, "Account", on)?;
     // The original looks at one host after the other; ours at all of the cloud's.
     let own = authority.host();
-    let at_own = |account: &&&Json| account.str("environment") == Some(&*own);
+    let at_own = |account: &&&Json| Id::Host.is_same(account.str("environment"), Some(&own), on);
     let counts = |account: &&&Json| {
         at_own(account) && matches!(account.str("authority_type"), None | Some("MSSTS" | "ADFS"))
     };
@@ -156,18 +162,27 @@ pub(super) fn recorded(
     if !on.has(Clause::K3Malformed) && names.iter().any(|(_, name)| name.is_none()) {
         return Err(Failure::AuthenticationFailed);
     }
-    let asked = record.username.to_lowercase();
+    let asked = lower_name(&record.username, on);
     let is_it = |(id, name): &(String, Option<String>)| {
-        *id == record.home_account_id
+        Id::Account.is_same(Some(id), Some(&record.home_account_id), on)
             && (asked.is_empty()
                 || name
                     .as_ref()
-                    .is_some_and(|name| name.to_lowercase() == asked))
+                    .is_some_and(|name| lower_name(name, on) == asked))
     };
     if names.iter().any(is_it) {
         Ok(record.home_account_id.clone())
     } else {
         Err(Failure::Unavailable)
+    }
+}
+
+/// A name as it compares without case.
+fn lower_name(name: &str, on: Rules) -> String {
+    if on.has(Clause::K16Identifiers) {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_lowercase()
     }
 }
 
@@ -185,10 +200,13 @@ pub(super) fn families<'c>(
     cache: &'c Json,
     authority: &Authority,
     client_id: &str,
+    on: Rules,
 ) -> Option<Vec<&'c str>> {
     let of_client: Vec<_> = entries_or_none(cache, "AppMetadata")
         .filter(|app| {
-            authority.knows(app.str("environment")) && app.str("client_id") == Some(client_id)
+            authority.knows(app.str("environment"))
+                && Id::Client.is_same(app.str("client_id"), Some(client_id), on)
+                && can_be_sent(app, "client_id")
         })
         .collect();
     if of_client.is_empty() {

@@ -371,6 +371,19 @@ fn no_account() -> Vec<Row> {
             },
         ),
         unavailable(
+            "no account in the token cache memory matches tenant contoso.example, and no ID token \
+             in it tells the tenant's ID: give the builder's tenant_id the ID, a GUID, or sign in \
+             with that account",
+            "the token cache memory matches tenant contoso.example",
+            "give the builder's tenant_id the ID, a GUID, or sign in with that account",
+            |stage| {
+                let builder = stage.builder().tenant_id("contoso.example");
+                let cache = TokenCache::new(holding(&stage.cache()));
+                let credential = builder.token_cache(cache).build().unwrap();
+                run(ask(&credential)).unwrap_err()
+            },
+        ),
+        unavailable(
             "several accounts in the token cache memory match: ada@contoso.example (tenant \
              {tenant}), an account without a name (tenant unknown); say which with the builder's \
              username and tenant_id",

@@ -1,0 +1,53 @@
+//! Which tenants have a domain name, as far as the cache knows. Pure.
+
+use msal_token_cache::identifier::{
+    is_guid, is_host, is_same_home_account_id, is_same_tenant, lower_tenant,
+};
+
+use crate::account::home_tenant;
+use crate::answer::IdClaims;
+use crate::reading::Reading;
+use crate::tenant::PERSONAL_TENANT;
+
+/// Whether a tenant is given by a domain name.
+pub(crate) fn is_domain(tenant: &str) -> bool {
+    tenant.contains('.') && is_host(tenant)
+}
+
+/// The ids of the tenants that have this domain name. An account's name ends in a domain of its
+/// home tenant, so only ID tokens of the home tenant tell; a personal account may be named anything.
+pub(crate) fn tenants_of(reading: &Reading<'_>, domain: &str) -> Vec<String> {
+    let mut tenants: Vec<String> = Vec::new();
+    let of_cloud = |environment: &str| reading.authority.knows(environment);
+    for token in reading.snapshot.id_tokens() {
+        let id = token.home_account_id();
+        let (Some(home), true) = (home_tenant(id), of_cloud(token.environment())) else {
+            continue;
+        };
+        let is_known = tenants.iter().any(|known| is_same_tenant(known, home));
+        if is_known || !is_guid(home) || is_same_tenant(home, PERSONAL_TENANT) {
+            continue;
+        }
+        let claims = IdClaims::decode(token.secret());
+        let of_home = |claims: &IdClaims| claims.tid().is_some_and(|tid| is_same_tenant(tid, home));
+        let Some(claims) = claims.filter(of_home) else {
+            continue;
+        };
+        let ends_in_it = |name: &str| {
+            let end = name.rsplit_once('@').map(|(_, end)| end);
+            end.is_some_and(|end| is_same_tenant(end, domain))
+        };
+        let names = ["upn", "preferred_username"].map(|name| claims.text(name));
+        let mut accounts = reading.snapshot.accounts().filter(|account| {
+            is_same_home_account_id(account.home_account_id(), id)
+                && of_cloud(account.environment())
+                && is_same_tenant(&account.realm(), home)
+        });
+        if names.into_iter().flatten().any(|name| ends_in_it(name))
+            || accounts.any(|account| account.username().is_some_and(|name| ends_in_it(&name)))
+        {
+            tenants.push(lower_tenant(home).into_owned());
+        }
+    }
+    tenants
+}
