@@ -114,8 +114,8 @@ impl Refusal {
 
     /// Whether the same request would be refused again.
     pub(crate) fn stands(&self) -> bool {
-        matches!(self.oauth.error(), "invalid_grant" | "interaction_required")
-            && !self.is_transient()
+        let is_final = matches!(self.oauth.error(), "invalid_grant" | "interaction_required");
+        (is_final || self.has_one_of(&GO_ON_CODES)) && !self.is_transient()
     }
 
     /// Whether the refresh token is refused, whatever it is redeemed for.

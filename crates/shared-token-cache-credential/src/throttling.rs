@@ -204,10 +204,16 @@ mod tests {
 
     #[test]
     fn a_refusal_stands_for_two_minutes_for_the_same_request() {
-        for error in ["invalid_grant", "interaction_required"] {
+        for (error, code) in [
+            ("invalid_grant", 50173),
+            ("interaction_required", 50076),
+            // What the code says of the application stays so.
+            ("invalid_request", 65002),
+            ("unauthorized_client", 700_016),
+        ] {
             let throttling = Throttling::default();
             let refused = key(&throttling, "r", "s");
-            let no_token = refusal(&json!({ "error": error }));
+            let no_token = refusal(&json!({ "error": error, "error_codes": [code] }));
             throttling.remember(refused.clone(), &no_token, None, at(NOW));
             for (seconds, stands) in [(0, true), (119, true), (120, false)] {
                 let answer = throttling.answer(&refused, at(NOW + seconds));

@@ -20,6 +20,7 @@ mod refreshing;
 mod refusals;
 mod rerun;
 mod secrets;
+mod short_lived;
 mod single_flight;
 mod tenants;
 mod throttling;

@@ -112,6 +112,85 @@ async fn three_tokens_are_tried_at_most() {
     assert_eq!(content(&store), before);
 }
 
+/// A refusal that is remembered costs no request, and takes no other token's place.
+#[tokio::test]
+async fn k4_requests_count_and_not_tokens_whose_refusal_is_remembered() {
+    let stage = Stage::new();
+    let store = holding(&signed_in_with(&stage, &["a", "b", "c", "d"]));
+    let credential = stage.credential(store.clone());
+    for _ in 0..3 {
+        stage.entra.push(Reply::error(EntraError::Revoked));
+    }
+    ask(&credential).await.unwrap_err();
+    ask(&credential).await.unwrap();
+    assert_eq!(asked(&stage), ["a", "b", "c", "d"]);
+    assert_eq!(entries(&store, "AccessToken")[0]["client_id"], "d");
+
+    // Of many, three at a call, until all are known to be refused.
+    let stage = Stage::new();
+    let clients: Vec<_> = (0..8).map(|n| n.to_string()).collect();
+    let clients: Vec<_> = clients.iter().map(String::as_str).collect();
+    let credential = stage.credential(holding(&signed_in_with(&stage, &clients)));
+    for _ in 0..8 {
+        stage.entra.push(Reply::error(EntraError::Revoked));
+    }
+    for requests in [3, 6, 8, 8] {
+        let error = ask(&credential).await.unwrap_err();
+        assert!(assert_failed(&error).contains("AADSTS50173"), "{error}");
+        assert_eq!(stage.entra.request_count(), requests);
+    }
+    assert_eq!(asked(&stage), clients);
+}
+
+/// What the code says about the application and the resource holds whatever the error is called.
+#[tokio::test]
+async fn k4_a_code_goes_before_the_error() {
+    for (error, code, next) in [
+        (
+            "invalid_request",
+            65002,
+            "must preauthorize the application newest",
+        ),
+        (
+            "invalid_request",
+            65001,
+            "must consent to the application newest",
+        ),
+        (
+            "invalid_resource",
+            65001,
+            "must consent to the application newest",
+        ),
+        (
+            "invalid_grant",
+            65001,
+            "must consent to the application newest",
+        ),
+        (
+            "access_denied",
+            65002,
+            "must preauthorize the application newest",
+        ),
+    ] {
+        let stage = Stage::new();
+        let refusal = || Reply::error(EntraError::Other(error, code));
+        stage.entra.push(refusal());
+        let cache = signed_in_with(&stage, &["newest", "older"]);
+        ask(&stage.credential(holding(&cache))).await.unwrap();
+        assert_eq!(asked(&stage), ["newest", "older"], "{error} {code}");
+
+        for _ in 0..2 {
+            stage.entra.push(refusal());
+        }
+        let error = ask(&stage.credential(holding(&cache))).await.unwrap_err();
+        let text = assert_failed(&error);
+        assert!(
+            text.contains(next) && !text.contains("sign in again"),
+            "{text}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_family_token_is_retried_under_two_relatives() {
     let stage = Stage::new();

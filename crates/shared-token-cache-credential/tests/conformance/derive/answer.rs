@@ -32,6 +32,8 @@ pub(super) struct Granted {
 pub(super) struct Refusal {
     pub(super) error: String,
     pub(super) lets_others_try: bool,
+    /// The same would be refused again.
+    pub(super) stands: bool,
     /// The refresh token itself is of no use any more.
     pub(super) is_of_token: bool,
 }
@@ -121,6 +123,7 @@ pub(super) fn refusal(body: &Json, status: u16, on: Rules) -> Option<Refusal> {
     Some(Refusal {
         error: error.to_owned(),
         lets_others_try,
+        stands: matches!(error, "invalid_grant" | "interaction_required") || has(&GO_ON_CODES),
         is_of_token: matches!(suberror, "bad_token" | "token_expired"),
     })
 }

@@ -89,9 +89,7 @@ impl Player<'_> {
     fn remember(&mut self, attempt: &Attempt, client: &str, refusal: &Refusal) {
         let secret = attempt.entry.str("secret").unwrap_or_default().to_owned();
         let client = (!refusal.is_of_token).then(|| client.to_owned());
-        if refusal.is_of_token
-            || matches!(&*refusal.error, "invalid_grant" | "interaction_required")
-        {
+        if refusal.is_of_token || refusal.stands {
             self.memory.push((secret, client, refusal.clone()));
         }
     }

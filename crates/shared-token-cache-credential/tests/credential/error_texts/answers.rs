@@ -316,7 +316,8 @@ fn refused(stage: &Stage, cache: &CacheBuilder, status: u16, body: &Value) -> Er
     let second = run(ask(&credential)).unwrap_err();
     assert_eq!(first.to_string(), second.to_string());
     let error = body["error"].as_str().unwrap();
-    let stands = status == 429 || matches!(error, "invalid_grant" | "interaction_required");
+    let is_final = matches!(error, "invalid_grant" | "interaction_required");
+    let stands = status == 429 || is_final || body["error_codes"] == json!([65002]);
     let expected = if stands { 1 } else { 2 };
     assert_eq!(requests.load(Ordering::Relaxed), expected, "{error}");
     second
