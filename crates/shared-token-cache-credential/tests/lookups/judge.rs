@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::cache::Cache;
 use crate::maker::{CLI, PERSONAL, PERSONAL_PASSTHROUGH};
 use crate::query::{Query, Record};
-use crate::reading::{Cloud, Millis, given, home_tenant, is_tenant, text, time};
+use crate::reading::{Cloud, Id, Millis, can_be_sent, given, home_tenant, is_tenant, text, time};
 
 /// A token with no more than this left is not handed out,
 const MARGIN: Millis = 300_000;
@@ -17,14 +17,35 @@ const LONGEST_LIFE: Millis = 7 * 24 * 3600 * 1000;
 /// No writer's clock is further ahead.
 const CLOCK_SKEW: Millis = 300_000;
 
-/// Members that say that an access token is not a bearer's alone, whatever their value.
-const BINDING: [&str; 6] = [
+/// Members that say that a token is somebody's alone, however they are spelled.
+const BINDING: [&str; 10] = [
     "key_id",
     "kid",
-    "keyid",
     "ext_cache_key",
     "ext",
     "user_assertion_hash",
+    "additional_cache_key_components",
+    "requested_claims",
+    "requested_claims_hash",
+    "resource",
+    "persisted_cache_parameters",
+];
+/// Members that a plain token may have.
+const ORDINARY: [&str; 14] = [
+    "cached_at",
+    "client_id",
+    "credential_type",
+    "environment",
+    "expires_on",
+    "extended_expires_on",
+    "family_id",
+    "home_account_id",
+    "last_modification_time",
+    "realm",
+    "refresh_on",
+    "secret",
+    "target",
+    "token_type",
 ];
 
 /// What a look-up must come to.
@@ -133,7 +154,8 @@ pub(crate) fn judge(cache: &Cache, query: &Query, now: Millis) -> Judgement {
 fn of_filters(cache: &Cache, query: &Query, cloud: &Cloud, now: Millis) -> Result<Terms, Verdict> {
     let asked = given(query.call_tenant.as_deref());
     let governed = asked.filter(|_| !query.allowed.is_empty());
-    if governed.is_some_and(|tenant| tenant != "organizations" && !query.allows(tenant)) {
+    let is_home = |tenant: &str| Id::Tenant.is_same(tenant, "organizations");
+    if governed.is_some_and(|tenant| !is_home(tenant) && !query.allows(tenant)) {
         return Err(Verdict::Refused);
     }
     let refresh_tokens: Vec<&Value> = cache
@@ -146,9 +168,10 @@ fn of_filters(cache: &Cache, query: &Query, cloud: &Cloud, now: Millis) -> Resul
             text(account, "home_account_id").is_some() && cloud.knows(account, "environment")
         })
         .collect();
-    let mut ids: Vec<&str> = accounts
+    let mut ids: Vec<String> = accounts
         .iter()
         .filter_map(|account| text(account, "home_account_id"))
+        .map(|id| Id::Account.plain(id))
         .collect();
     ids.sort_unstable();
     ids.dedup();
@@ -156,12 +179,12 @@ fn of_filters(cache: &Cache, query: &Query, cloud: &Cloud, now: Millis) -> Resul
     let of = |id: &str| -> Vec<&Value> {
         let theirs = refresh_tokens.iter().copied();
         theirs
-            .filter(|token| text(token, "home_account_id") == Some(id))
+            .filter(|token| Id::Account.is(token, "home_account_id", id))
             .collect()
     };
     let signed_in: Vec<&str> = ids
         .iter()
-        .copied()
+        .map(|id| &**id)
         .filter(|id| !of(id).is_empty())
         .collect();
     let in_family: Vec<&str> = signed_in
@@ -171,10 +194,10 @@ fn of_filters(cache: &Cache, query: &Query, cloud: &Cloud, now: Millis) -> Resul
         .collect();
     let by_broker: Vec<&str> = ids
         .iter()
-        .copied()
+        .map(|id| &**id)
         .filter(|id| {
             accounts.iter().any(|account| {
-                text(account, "home_account_id") == Some(id)
+                Id::Account.is(account, "home_account_id", id)
                     && text(account, "account_source") == Some("broker")
             })
         })
@@ -199,18 +222,18 @@ fn of_record(
 ) -> Result<Terms, Verdict> {
     let default = given(query.tenant_id.as_deref()).unwrap_or(&record.tenant_id);
     let tenant = given(query.call_tenant.as_deref()).unwrap_or(default);
-    let allowed = tenant == default
+    let allowed = Id::Tenant.is_same(tenant, default)
         || query.allows(tenant)
-        || (query.allowed.is_empty() && default == "organizations");
+        || (query.allowed.is_empty() && Id::Tenant.is_same(default, "organizations"));
     if !allowed {
         return Err(Verdict::Refused);
     }
     let is_there = cache.accounts().any(|account| {
-        text(account, "home_account_id") == Some(&record.home_account_id)
+        Id::Account.is(account, "home_account_id", &record.home_account_id)
             && cloud.knows(account, "environment")
             && matches!(text(account, "authority_type"), Some("MSSTS" | "ADFS"))
             && text(account, "username")
-                .is_some_and(|name| name.to_lowercase() == record.username.to_lowercase())
+                .is_some_and(|name| name.eq_ignore_ascii_case(&record.username))
     });
     if !is_there {
         return Err(Verdict::Unavailable);
@@ -225,7 +248,7 @@ fn of_record(
 /// K3: the realms of tokens that are good where this tenant was asked for.
 fn realms(tenant: &str, home_account_id: &str) -> Vec<String> {
     let home = home_tenant(home_account_id);
-    let is_word = tenant == "organizations" || tenant == "common";
+    let is_word = matches!(&*Id::Tenant.plain(tenant), "organizations" | "common");
     let realms = match home {
         Some(home) if home.eq_ignore_ascii_case(PERSONAL) => {
             if is_word || tenant.eq_ignore_ascii_case(PERSONAL) {
@@ -245,31 +268,51 @@ fn realms(tenant: &str, home_account_id: &str) -> Vec<String> {
 fn passes(id: &str, accounts: &[&Value], query: &Query) -> bool {
     let named = given(query.username.as_deref()).is_none_or(|asked| {
         accounts.iter().any(|account| {
-            text(account, "home_account_id") == Some(id)
-                && text(account, "username")
-                    .is_some_and(|name| name.to_lowercase() == asked.to_lowercase())
+            Id::Account.is(account, "home_account_id", id)
+                && text(account, "username").is_some_and(|name| name.eq_ignore_ascii_case(asked))
         })
     });
     let at_home = given(query.tenant_id.as_deref())
-        .is_none_or(|asked| home_tenant(id).is_some_and(|home| home == asked));
+        .is_none_or(|asked| home_tenant(id).is_some_and(|home| Id::Tenant.is_same(home, asked)));
     named && at_home
 }
 
 /// K2: a refresh token that anybody may redeem who asks at this cloud.
 fn is_redeemable(token: &Value, cloud: &Cloud, now: Millis) -> bool {
-    let is_partitioned = ["user_assertion_hash", "ext", "ext_cache_key"]
-        .iter()
-        .any(|name| {
-            token
-                .get(name)
-                .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
-        });
-    ["secret", "home_account_id", "client_id"]
-        .iter()
-        .all(|name| text(token, name).is_some())
+    let sent = |name: &str| text(token, name).is_some_and(can_be_sent);
+    sent("secret")
+        && sent("client_id")
+        && text(token, "home_account_id").is_some()
         && cloud.knows(token, "environment")
-        && !is_partitioned
+        && !is_bound(token)
         && time(token, "expires_on").is_none_or(|end| end > now)
+}
+
+/// Whether a token is somebody's alone: a member of one of the names that say so, or an object or a
+/// list under a name that nobody here knows, holds something.
+fn is_bound(token: &Value) -> bool {
+    let letters = |name: &str| -> Vec<u8> {
+        let letters = name.bytes().filter(|byte| *byte != b'_');
+        letters.map(|byte| byte.to_ascii_lowercase()).collect()
+    };
+    token
+        .as_object()
+        .into_iter()
+        .flatten()
+        .any(|(name, value)| {
+            let holds_something = match value {
+                Value::Null => false,
+                Value::String(text) => !text.is_empty(),
+                Value::Array(list) => !list.is_empty(),
+                Value::Object(members) => !members.is_empty(),
+                _ => true,
+            };
+            if !holds_something || ORDINARY.contains(&&**name) {
+                return false;
+            }
+            let says_so = BINDING.iter().any(|known| letters(known) == letters(name));
+            says_so || value.is_array() || value.is_object()
+        })
 }
 
 /// K3 and K4: the applications that the account's refresh tokens were issued to, the newest token
@@ -286,8 +329,8 @@ fn known_clients(cache: &Cache, cloud: &Cloud, refresh_tokens: Vec<&Value>) -> V
                 .access_tokens()
                 .filter(|access| {
                     is_whole(access)
-                        && text(access, "home_account_id") == Some(id)
-                        && text(access, "client_id").is_some_and(|c| c == client)
+                        && Id::Account.is(access, "home_account_id", id)
+                        && Id::Client.is(access, "client_id", client)
                 })
                 .filter_map(|access| time(access, "cached_at"))
                 .max()
@@ -302,7 +345,8 @@ fn known_clients(cache: &Cache, cloud: &Cloud, refresh_tokens: Vec<&Value>) -> V
     }
     let family = cache
         .apps()
-        .filter(|app| cloud.knows(app, "environment") && text(app, "family_id").is_some());
+        .filter(|app| cloud.knows(app, "environment") && text(app, "family_id").is_some())
+        .filter(|app| text(app, "client_id").is_some_and(can_be_sent));
     let mut clients: Vec<String> = Vec::new();
     for client in dated
         .into_iter()
@@ -310,7 +354,10 @@ fn known_clients(cache: &Cache, cloud: &Cloud, refresh_tokens: Vec<&Value>) -> V
         .chain([CLI])
         .chain(family.filter_map(|app| text(app, "client_id")))
     {
-        if !clients.iter().any(|known| known == client) {
+        if !clients
+            .iter()
+            .any(|known| Id::Client.is_same(known, client))
+        {
             clients.push(client.to_owned());
         }
     }
@@ -328,6 +375,7 @@ fn is_whole(token: &Value) -> bool {
     ]
     .iter()
     .all(|name| text(token, name).is_some())
+        && text(token, "secret").is_some_and(can_be_sent)
         && token.get("target").is_some_and(Value::is_string)
         && time(token, "expires_on").is_some()
 }
@@ -388,7 +436,7 @@ fn faults(
     let rank = terms
         .client_ids
         .iter()
-        .position(|client| client == own("client_id"));
+        .position(|client| Id::Client.is(token, "client_id", client));
     let scopes: Vec<String> = own("target")
         .split_whitespace()
         .map(str::to_ascii_lowercase)
@@ -402,13 +450,16 @@ fn faults(
         Some(_) => false,
     };
     let checks: [bool; FAULTS.len()] = [
-        own("home_account_id") == terms.home_account_id,
+        Id::Account.is(token, "home_account_id", &terms.home_account_id),
         cloud.knows(token, "environment"),
         rank.is_some(),
-        terms.realms.iter().any(|realm| realm == own("realm")),
+        terms
+            .realms
+            .iter()
+            .any(|realm| Id::Tenant.is(token, "realm", realm)),
         own("credential_type") == "AccessToken",
         is_bearer,
-        !BINDING.iter().any(|name| token.get(name).is_some()),
+        !is_bound(token),
         query
             .scopes
             .iter()

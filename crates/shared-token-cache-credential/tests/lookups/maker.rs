@@ -26,19 +26,21 @@ pub(crate) const TENANTS: [&str; 4] = [
     "cccc3333-0000-4000-8000-00000000cccc",
     PERSONAL,
 ];
-const UIDS: [&str; 3] = [
+const UIDS: [&str; 4] = [
+    "SubjectOfAdfs",
     "0d0d0d0d-0000-4000-8000-0000000000d1",
     "0d0d0d0d-0000-4000-8000-0000000000d2",
     "00000000-0000-0000-8899-aabbccddeeff",
 ];
-pub(crate) const NAMES: [&str; 5] = [
+pub(crate) const NAMES: [&str; 6] = [
+    "\u{212a}im@contoso.example",
     "ada@contoso.example",
     "Bob@Contoso.example",
-    "j\u{f6}rg@fabrikam.example",
+    "J\u{f6}rg@fabrikam.example",
     "ada@fabrikam.example",
     "eve",
 ];
-/// Hosts of one cloud each, with a host of one's own at the end.
+/// Hosts of one cloud each, with another host at the end.
 pub(crate) const CLOUDS: [&[&str]; 7] = [
     &[
         "login.microsoftonline.com",
@@ -60,14 +62,24 @@ const SCOPES: [&str; 5] = [
     "openid",
     "api://app/Read",
 ];
-const BINDING: [&str; 6] = [
+const BINDING: [&str; 14] = [
     "key_id",
     "kid",
     "keyid",
     "ext_cache_key",
     "ext",
     "user_assertion_hash",
+    "userAssertionHash",
+    "additionalCacheKeyComponents",
+    "requestedClaims",
+    "requestedClaimsHash",
+    "resource",
+    "persisted_cache_parameters",
+    "x_unknown",
+    "exp_unknown",
 ];
+/// What ends a secret that cannot be sent.
+const UNSENDABLE: [&str; 6] = ["\r\n", "\0", "\u{7f}", " ", "\u{202e}", "\u{e9}"];
 
 /// Somebody whom a cache knows.
 pub(crate) struct Person {
@@ -190,6 +202,7 @@ impl Maker {
         match self.rng.u8(..20) {
             0 => format!("{}.{}", self.one_of(&UIDS), self.one_of(&TENANTS)),
             1 => own.to_uppercase(),
+            2 => own.to_lowercase(),
             _ => own,
         }
     }
@@ -204,9 +217,8 @@ impl Maker {
         self.seldom_in_capitals(host)
     }
 
-    /// What compares as it is written.
     fn seldom_in_capitals(&mut self, text: &str) -> String {
-        if self.once_in(30) {
+        if self.once_in(15) {
             text.to_uppercase()
         } else {
             text.to_owned()
@@ -297,8 +309,17 @@ impl Maker {
         }
     }
 
-    fn access_token(&mut self) -> Value {
+    fn secret(&mut self, kind: &str) -> String {
         self.secrets += 1;
+        let bad = if self.once_in(40) {
+            self.one_of(&UNSENDABLE)
+        } else {
+            ""
+        };
+        format!("{kind}-{}{bad}", self.secrets)
+    }
+
+    fn access_token(&mut self) -> Value {
         let (id, end) = (self.home_account_id(), self.end());
         let scopes = self.scopes(3);
         let separator = self.one_of(&[" ", " ", " ", "  ", "\t"]);
@@ -311,7 +332,7 @@ impl Maker {
         };
         let mut entry = json!({
             "credential_type": "AccessToken",
-            "secret": format!("access token {}", self.secrets),
+            "secret": self.secret("access-token"),
             "home_account_id": id,
             "environment": self.environment(),
             "client_id": self.client(),
@@ -346,11 +367,10 @@ impl Maker {
     }
 
     fn refresh_token(&mut self) -> Value {
-        self.secrets += 1;
         let changed = self.now - self.one_of(&[10, 10, 20, 30, 4000]);
         let mut entry = json!({
             "credential_type": "RefreshToken",
-            "secret": format!("refresh token {}", self.secrets),
+            "secret": self.secret("refresh-token"),
             "home_account_id": self.home_account_id(),
             "environment": self.environment(),
             "client_id": self.client(),
@@ -377,10 +397,13 @@ impl Maker {
     fn bind(&mut self, entry: &mut Value, n: u32) {
         if self.once_in(n) {
             let name = self.one_of(&BINDING);
-            entry[name] = match self.rng.u8(..5) {
+            entry[name] = match self.rng.u8(..8) {
                 0 => Value::Null,
                 1 => json!(""),
                 2 => self.odd_value(),
+                3 => json!({}),
+                4 => json!({"part": "of a key"}),
+                5 => json!([]),
                 _ => json!("bound to this"),
             };
         }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::maker::{CLOUDS, Maker, NAMES, PERSONAL_PASSTHROUGH, Person, TENANTS};
+use crate::reading::Id;
 
 /// The members of a record that say which account and application it is about.
 #[derive(Clone, Debug)]
@@ -44,7 +45,9 @@ pub(crate) struct Query {
 impl Query {
     /// Whether the program allows this tenant besides the account's own.
     pub(crate) fn allows(&self, tenant: &str) -> bool {
-        self.allowed.iter().any(|own| own == tenant || own == "*")
+        self.allowed
+            .iter()
+            .any(|own| Id::Tenant.is_same(own, tenant) || own == "*")
     }
 }
 
@@ -73,7 +76,10 @@ impl Maker {
             1 | 2 => {
                 let count = self.rng.usize(1..=3);
                 (0..count)
-                    .map(|_| self.one_of(&TENANTS).to_owned())
+                    .map(|_| {
+                        let tenant = self.one_of(&TENANTS);
+                        self.cased(tenant)
+                    })
                     .collect()
             }
             _ => Vec::new(),
@@ -134,10 +140,10 @@ impl Maker {
             0 => "..".to_owned(),
             1 => "a/b".to_owned(),
             2 => String::new(),
-            3..=6 => "organizations".to_owned(),
-            7 | 8 => "common".to_owned(),
+            3..=6 => self.cased("organizations"),
+            7 | 8 => self.cased("common"),
             9 | 10 => PERSONAL_PASSTHROUGH.to_owned(),
-            11 => "contoso.example".to_owned(),
+            11 => self.cased("contoso.example"),
             12 => self.one_of(&TENANTS).to_uppercase(),
             13..=20 => self.one_of(&TENANTS).to_owned(),
             _ => {
@@ -155,10 +161,10 @@ impl Maker {
         } = &self.people[person];
         let (home_account_id, home, name) = (home_account_id.clone(), tenant.clone(), *name);
         let tenant_id = match self.rng.u8(..6) {
-            0 => "organizations".to_owned(),
+            0 => self.cased("organizations"),
             1 => "common".to_owned(),
             2 => self.one_of(&TENANTS).to_owned(),
-            _ => home,
+            _ => self.cased(&home),
         };
         let authority = if self.once_in(12) {
             let cloud = self.one_of(&CLOUDS);
@@ -172,7 +178,7 @@ impl Maker {
             home_account_id: if self.once_in(12) {
                 self.home_account_id()
             } else {
-                home_account_id
+                self.cased(&home_account_id)
             },
             tenant_id,
             username: if self.once_in(12) {

@@ -68,8 +68,79 @@ impl Cloud {
     }
 
     pub(crate) fn knows(&self, entry: &Value, name: &str) -> bool {
-        text(entry, name).is_some_and(|host| self.0.iter().any(|known| known == host))
+        text(entry, name)
+            .is_some_and(|host| self.0.iter().any(|known| Id::Host.is_same(known, host)))
     }
+}
+
+/// K16: what an identifier names, which says whether its case counts.
+#[derive(Clone, Copy)]
+pub(crate) enum Id {
+    Account,
+    Client,
+    Host,
+    Tenant,
+}
+
+impl Id {
+    /// The identifier with its letters in lower case, if their case does not count.
+    pub(crate) fn plain(self, text: &str) -> String {
+        let lower = text.to_ascii_lowercase();
+        let hex = |group: &str| group.chars().all(|c| c.is_ascii_hexdigit());
+        let is_guid = |text: &str| {
+            let groups: Vec<&str> = text.split('-').collect();
+            let sizes: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+            sizes == [8, 4, 4, 4, 12] && groups.into_iter().all(hex)
+        };
+        let is_host = |text: &str| {
+            let mut labels = text.split('.');
+            let good = |c: char| c == '-' || c.is_ascii_alphanumeric();
+            labels.all(|label| {
+                !label.is_empty() && !label.starts_with('-') && label.chars().all(good)
+            })
+        };
+        let is_domain = |text: &str| text.contains('.') && is_host(text);
+        let counts = match self {
+            Self::Account => {
+                let parts = text.split('.').map(|part| {
+                    if is_guid(part) {
+                        part.to_ascii_lowercase()
+                    } else {
+                        part.to_owned()
+                    }
+                });
+                return parts.collect::<Vec<_>>().join(".");
+            }
+            Self::Client => !is_guid(text) && !is_domain(text),
+            Self::Host => match text.split_once(':') {
+                Some((host, port)) => {
+                    !is_host(host) || port.contains(|c: char| !c.is_ascii_digit())
+                }
+                None => !is_host(text),
+            },
+            Self::Tenant => {
+                let is_word = matches!(&*lower, "organizations" | "common" | "consumers");
+                !is_word && !is_guid(text) && !is_domain(text)
+            }
+        };
+        if counts { text.to_owned() } else { lower }
+    }
+
+    /// Whether a member names the same.
+    pub(crate) fn is(self, entry: &Value, name: &str, wanted: &str) -> bool {
+        text(entry, name).is_some_and(|own| self.is_same(own, wanted))
+    }
+
+    /// Whether both name the same.
+    pub(crate) fn is_same(self, one: &str, other: &str) -> bool {
+        // Most differ, and that is soon seen.
+        one.eq_ignore_ascii_case(other) && self.plain(one) == self.plain(other)
+    }
+}
+
+/// Whether something can be sent: printable ASCII without blanks, of 64 KiB at most.
+pub(crate) fn can_be_sent(text: &str) -> bool {
+    (1..=65_536).contains(&text.len()) && text.chars().all(|c| ('!'..='~').contains(&c))
 }
 
 /// The text of a member that is a string and not empty.
@@ -77,8 +148,8 @@ pub(crate) fn text<'e>(entry: &'e Value, name: &str) -> Option<&'e str> {
     entry.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// A time in seconds, as a number or as a text with blanks, a sign and underscores; no earlier
-/// than 1970 and no later than 9999.
+/// A time in seconds, as a number or as a text with blanks, a sign, underscores and a fraction that
+/// does not count; no earlier than 1970 and no later than 9999.
 pub(crate) fn time(entry: &Value, name: &str) -> Option<Millis> {
     let seconds = match entry.get(name)? {
         Value::Number(number) => match number.as_i64() {
@@ -92,6 +163,10 @@ pub(crate) fn time(entry: &Value, name: &str) -> Option<Millis> {
                 Some(digits) => (-1, digits),
                 None => (1, text.strip_prefix('+').unwrap_or(text)),
             };
+            let (digits, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+            if fraction.contains(|c: char| !c.is_ascii_digit()) {
+                return None;
+            }
             let is_number = digits
                 .split('_')
                 .all(|group| !group.is_empty() && group.chars().all(|c| c.is_ascii_digit()));
