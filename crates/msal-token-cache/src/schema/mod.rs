@@ -11,6 +11,7 @@ mod members;
 mod refresh_token;
 mod target;
 mod time;
+mod usable;
 
 pub use access_token::AccessToken;
 pub use account::Account;
@@ -20,3 +21,4 @@ pub(crate) use members::{EntrySecret, Members, new_entry};
 pub use refresh_token::RefreshToken;
 pub use target::Target;
 pub(crate) use time::seconds_text;
+pub use usable::is_usable_secret;
