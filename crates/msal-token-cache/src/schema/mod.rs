@@ -9,6 +9,7 @@ mod app_metadata;
 mod id_token;
 mod members;
 mod refresh_token;
+mod resource;
 mod target;
 mod time;
 mod usable;

@@ -3,6 +3,7 @@
 mod accounts;
 mod entries;
 mod fates;
+mod properties;
 mod refresh_tokens;
 
 use msal_token_cache::{ErrorKind, Identity, Merged, Persistence as _};
