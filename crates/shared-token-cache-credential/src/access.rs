@@ -1,15 +1,15 @@
 //! Which cached access token may be handed out. Pure: it reads a snapshot and decides.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use msal_token_cache::{AccessToken, Redemption, Snapshot, Target};
+use msal_token_cache::{Snapshot, Target};
 use token_credential::{AccessTokenInfo, Secret};
 
 use crate::account::Chosen;
 use crate::authority::Authority;
 use crate::candidates::newest_first;
+use crate::overlay::Kept;
 use crate::reading::Reading;
 use crate::tenant::{COMMON, ORGANIZATIONS, PERSONAL_TENANT, Tenant};
 
@@ -115,12 +115,12 @@ impl Terms {
         }
     }
 
-    /// Looks for a token that is good for all that is asked, in a snapshot and among what could not
-    /// be written yet.
+    /// Looks for a token that is good for all that is asked: in a snapshot, among the results that
+    /// are not in the store yet, and behind these among the tokens that had to go from there.
     pub(crate) fn find(
         &self,
         snapshot: &Snapshot,
-        kept: &[Arc<Redemption>],
+        kept: &Kept,
         query: &Query<'_>,
         now: SystemTime,
     ) -> Found {
@@ -129,7 +129,14 @@ impl Terms {
             hit: None,
             last_resort: None,
         };
-        let mut entries: Vec<_> = if kept.is_empty() {
+        let unsaved: Vec<_> = kept
+            .unsaved()
+            .iter()
+            .filter(|kept| kept.redemption.redeemed().home_account_id() == self.home_account_id)
+            .collect();
+        let displaced = kept.displaced().iter();
+        let displaced = displaced.filter(|kept| kept.home_account_id == self.home_account_id);
+        let mut entries: Vec<_> = if unsaved.is_empty() {
             let good_for_all = snapshot.access_tokens_for(&self.home_account_id, query.scopes);
             good_for_all.collect()
         } else {
@@ -137,21 +144,7 @@ impl Terms {
             snapshot.access_tokens_of(&self.home_account_id).collect()
         };
         entries.retain(|entry| entry.is_plain_bearer() && entry.has_believable_times(now));
-        let kept: Vec<_> = kept
-            .iter()
-            .filter(|kept| kept.redeemed().home_account_id() == self.home_account_id)
-            // Another program got a newer one meanwhile.
-            .filter(|kept| {
-                !entries
-                    .iter()
-                    .any(|entry| is_other_of(kept, entry) && !is_older(entry, kept))
-            })
-            .collect();
         for entry in &entries {
-            // After a claims challenge the resource has refused what a kept token replaces.
-            if kept.iter().any(|kept| is_other_of(kept, entry)) {
-                continue;
-            }
             let offer = Offer {
                 environment: entry.environment(),
                 client_id: entry.client_id(),
@@ -162,22 +155,72 @@ impl Terms {
                 refresh_on: entry.refresh_on(),
                 secret: &|| entry.secret(),
             };
-            best.consider(&offer, self.rank(&offer, query).map(Rank::Stored));
+            let Some(rank) = self.rank(&offer, query) else {
+                continue;
+            };
+            if kept.refuses(entry) {
+                continue;
+            }
+            // Another program got a newer one meanwhile, or we did.
+            let is_replaced = unsaved
+                .iter()
+                .any(|kept| kept.is_other_of(entry) && kept.is_newer_than(entry));
+            best.consider(
+                &offer,
+                if is_replaced {
+                    Rank::Displaced(rank)
+                } else {
+                    Rank::Stored(rank)
+                },
+            );
         }
         // They come oldest first.
-        for (age, kept) in kept.iter().rev().enumerate() {
+        for (age, kept) in unsaved.iter().rev().enumerate() {
+            let redemption = &kept.redemption;
             let offer = Offer {
-                environment: kept.redeemed().environment(),
-                client_id: kept.client_id(),
-                realm: kept.realm(),
-                target: &Target::from(kept.target()),
-                cached_at: Some(kept.cached_at()),
-                expires_on: kept.expires_on(),
-                refresh_on: kept.refresh_on(),
-                secret: &|| kept.access_token(),
+                environment: redemption.redeemed().environment(),
+                client_id: redemption.client_id(),
+                realm: redemption.realm(),
+                target: &Target::from(redemption.target()),
+                cached_at: Some(redemption.cached_at()),
+                expires_on: redemption.expires_on(),
+                refresh_on: redemption.refresh_on(),
+                secret: &|| redemption.access_token(),
             };
-            // Whatever application it is of: it is what was redeemed last.
-            best.consider(&offer, self.rank(&offer, query).map(|_| Rank::Kept(age)));
+            let Some(rank) = self.rank(&offer, query) else {
+                continue;
+            };
+            let is_replaced = entries
+                .iter()
+                .any(|entry| kept.is_other_of(entry) && !kept.is_newer_than(entry));
+            best.consider(
+                &offer,
+                if is_replaced {
+                    Rank::Displaced(rank)
+                } else {
+                    // Whatever application it is of: it is what was redeemed last.
+                    Rank::Kept(age)
+                },
+            );
+        }
+        if best.hit.is_none() {
+            for kept in displaced {
+                let offer = Offer {
+                    environment: &kept.environment,
+                    client_id: &kept.client_id,
+                    realm: &kept.realm,
+                    target: &kept.target(),
+                    cached_at: kept.cached_at,
+                    expires_on: kept.expires_on,
+                    refresh_on: kept.refresh_on,
+                    secret: &|| &kept.secret,
+                };
+                if let Some(rank) = self.rank(&offer, query)
+                    && kept.is_displaced_by(snapshot.access_tokens_of(&self.home_account_id))
+                {
+                    best.consider(&offer, Rank::Displaced(rank));
+                }
+            }
         }
         match best.hit {
             Some((_, hit)) => Found::Hit(hit),
@@ -194,7 +237,7 @@ impl Terms {
         };
         let will_do = is_good_in_tenant
             && self.authority.knows(offer.environment)
-            && offer.target.contains(query.scopes.iter().copied());
+            && offer.target.answers(query.scopes.iter().copied());
         if !will_do {
             return None;
         }
@@ -211,6 +254,8 @@ enum Rank {
     Kept(usize),
     /// In the snapshot, of the application at this place.
     Stored(usize),
+    /// Wherever it is, of the application at this place: in the store another one takes its turn.
+    Displaced(usize),
 }
 
 /// The best of what was considered, with its rank.
@@ -221,8 +266,7 @@ struct Best {
 }
 
 impl Best {
-    fn consider(&mut self, offer: &Offer<'_>, rank: Option<Rank>) {
-        let Some(rank) = rank else { return };
+    fn consider(&mut self, offer: &Offer<'_>, rank: Rank) {
         let is_usable = offer.expires_on >= self.now + LAST_RESORT_MARGIN;
         let place = if is_fresh(offer.expires_on, self.now)
             || (is_usable && is_new(offer.cached_at, self.now))
@@ -278,17 +322,4 @@ fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime
     let life = expires_on.duration_since(cached_at).ok()?;
     // Whole seconds, as everything in the cache.
     (life >= HALF_LIFE_FROM).then(|| cached_at + Duration::from_secs(life.as_secs() / 2))
-}
-
-/// Whether only one of a token that could not be written yet and an entry would be in the store.
-fn is_other_of(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
-    entry.client_id() == kept.client_id()
-        && entry.realm() == kept.realm()
-        && entry.target().intersects(&Target::from(kept.target()))
-}
-
-fn is_older(entry: &AccessToken<'_>, kept: &Redemption) -> bool {
-    entry
-        .cached_at()
-        .is_none_or(|cached_at| cached_at <= kept.cached_at())
 }

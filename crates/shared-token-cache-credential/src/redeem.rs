@@ -62,7 +62,8 @@ impl Inner {
             Ok(Obtained::Stored(token)) => return Ok(token),
             // What was obtained in time is not lost while it is written.
             Ok(Obtained::Redeemed(redemption, lease)) => {
-                return Ok(self.keep(store, redemption, lease).await);
+                let refuses_rivals = !request.allows_cached();
+                return Ok(self.keep(store, redemption, refuses_rivals, lease).await);
             }
             Err(error) => error,
         };
@@ -143,6 +144,7 @@ impl Inner {
         self: &Arc<Self>,
         store: &Arc<Store>,
         redemption: Arc<Redemption>,
+        refuses_rivals: bool,
         lease: Option<Lease>,
     ) -> AccessTokenInfo {
         let token = info(
@@ -151,11 +153,11 @@ impl Inner {
             redemption.expires_on(),
             redemption.refresh_on(),
         );
-        store.overlay.keep(&redemption);
+        let result = store.overlay.keep(redemption, refuses_rivals);
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
         let continued = self.lifecycle.continued();
         let write = async move {
-            let persist = store.persist(redemption, lease);
+            let persist = store.persist(result, lease);
             inner.lifecycle.unless_cut(persist).await;
             drop(continued);
         };

@@ -1,9 +1,12 @@
-use msal_token_cache::RedeemedToken;
+use std::sync::Arc;
+
+use msal_token_cache::{RedeemedToken, Redemption};
 use serde_json::{Value, json};
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
 
 use super::*;
 use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, authority, redemption, refresh_tokens, snapshot};
+use crate::overlay::Overlay;
 
 fn ada() -> FakeAccount {
     FakeAccount::new("ada@contoso.example")
@@ -30,12 +33,7 @@ fn token<'a>(client_id: &'a str, secret: &'a str, left: u64) -> AccessTokenSpec<
     }
 }
 
-fn find_for(
-    account: &FakeAccount,
-    cache: &CacheBuilder,
-    kept: &[Arc<Redemption>],
-    scopes: &[&str],
-) -> Found {
+fn find_for(account: &FakeAccount, cache: &CacheBuilder, kept: &Overlay, scopes: &[&str]) -> Found {
     let chosen = Chosen {
         home_account_id: account.home_account_id(),
         username: None,
@@ -48,11 +46,20 @@ fn find_for(
         tenant: Tenant::Home(ORGANIZATIONS),
         tid: None,
     };
-    terms.find(&snapshot, kept, &query, at(NOW))
+    terms.find(&snapshot, &kept.kept(), &query, at(NOW))
+}
+
+/// What is kept of these redemptions, of which some refuse what they replace.
+fn keeping(redemptions: impl IntoIterator<Item = (Redemption, bool)>) -> Overlay {
+    let overlay = Overlay::default();
+    for (redemption, refuses_rivals) in redemptions {
+        overlay.keep(Arc::new(redemption), refuses_rivals);
+    }
+    overlay
 }
 
 fn find(cache: &CacheBuilder) -> Found {
-    find_for(&ada(), cache, &[], &[ARM])
+    find_for(&ada(), cache, &Overlay::default(), &[ARM])
 }
 
 #[track_caller]
@@ -132,7 +139,7 @@ fn a_short_token_that_could_not_be_written_is_a_hit_while_it_is_new() {
             at(NOW - age),
             at(NOW + 200),
         );
-        let found = find_for(&ada(), &cache(), &[Arc::new(kept)], &[ARM]);
+        let found = find_for(&ada(), &cache(), &keeping([(kept, false)]), &[ARM]);
         assert_eq!(matches!(found, Found::Hit(_)), hit, "{age}: {found:?}");
     }
 }
@@ -223,7 +230,7 @@ fn scopes_compare_as_sets_without_case() {
         (false, &["x"]),
         (false, &["x/rea"]),
     ] {
-        let found = find_for(&ada(), &cache, &[], scopes);
+        let found = find_for(&ada(), &cache, &Overlay::default(), scopes);
         assert_eq!(matches!(found, Found::Hit(_)), hit, "{scopes:?}");
     }
 }
@@ -292,7 +299,7 @@ fn a_personal_account_is_at_home_in_three_tenants() {
             ..token(CLI, "a", 3600)
         };
         let cache = CacheBuilder::new().access_token(&eve, spec);
-        let found = find_for(&eve, &cache, &[], &[ARM]);
+        let found = find_for(&eve, &cache, &Overlay::default(), &[ARM]);
         assert_eq!(matches!(found, Found::Hit(_)), hit, "{realm}");
     }
 }
@@ -300,11 +307,8 @@ fn a_personal_account_is_at_home_in_three_tenants() {
 #[test]
 fn what_is_kept_in_memory_answers_in_place_of_what_it_replaces() {
     let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
-    let kept = [Arc::new(redemption(
-        &old,
-        &format!("{ARM} x/.default"),
-        "kept",
-    ))];
+    let target = format!("{ARM} x/.default");
+    let kept = keeping([(redemption(&old, &target, "kept"), true)]);
     let find = |cache: &CacheBuilder| find_for(&ada(), cache, &kept, &[ARM]);
     assert_hit(find(&cache()), "kept");
     // It lives longer, and its resource has refused it.
@@ -337,15 +341,11 @@ fn of_what_is_kept_in_memory_the_newest_is_handed_out() {
     let kept = |token: RedeemedToken, secret: &str, left: u64| {
         let (secret, expires_on) = (Secret::new(secret), at(NOW + left));
         let home = ada().utid;
-        Arc::new(Redemption::new(
-            token,
-            home,
-            ARM,
-            secret,
-            at(NOW),
-            expires_on,
-        ))
+        Redemption::new(token, home, ARM, secret, at(NOW), expires_on)
     };
-    let kept = [kept(old, "refused", 80_000), kept(new, "newest", 3_600)];
+    let kept = keeping([
+        (kept(old, "refused", 80_000), false),
+        (kept(new, "newest", 3_600), true),
+    ]);
     assert_hit(find_for(&ada(), &cache(), &kept, &[ARM]), "newest");
 }

@@ -17,6 +17,7 @@ mod redemption;
 mod refreshing;
 mod refusals;
 mod rerun;
+mod resources;
 mod secrets;
 mod single_flight;
 mod tenants;
