@@ -9,7 +9,7 @@ use token_credential::{AccessTokenInfo, Secret};
 use crate::account::Chosen;
 use crate::authority::Authority;
 use crate::candidates::newest_first;
-use crate::overlay::Kept;
+use crate::overlay::{Kept, Unsaved};
 use crate::reading::Reading;
 use crate::tenant::{COMMON, ORGANIZATIONS, PERSONAL_TENANT, Tenant};
 
@@ -129,13 +129,12 @@ impl Terms {
             hit: None,
             last_resort: None,
         };
-        let unsaved: Vec<_> = kept
+        let unsaved: Vec<&Unsaved> = kept
             .unsaved()
             .iter()
+            .map(AsRef::as_ref)
             .filter(|kept| kept.redemption.redeemed().home_account_id() == self.home_account_id)
             .collect();
-        let displaced = kept.displaced().iter();
-        let displaced = displaced.filter(|kept| kept.home_account_id == self.home_account_id);
         let mut entries: Vec<_> = if unsaved.is_empty() {
             let good_for_all = snapshot.access_tokens_for(&self.home_account_id, query.scopes);
             good_for_all.collect()
@@ -144,7 +143,7 @@ impl Terms {
             snapshot.access_tokens_of(&self.home_account_id).collect()
         };
         entries.retain(|entry| entry.is_plain_bearer() && entry.has_believable_times(now));
-        for entry in &entries {
+        for entry in entries.iter().filter(|entry| !kept.refuses(entry)) {
             let offer = Offer {
                 environment: entry.environment(),
                 client_id: entry.client_id(),
@@ -155,24 +154,14 @@ impl Terms {
                 refresh_on: entry.refresh_on(),
                 secret: &|| entry.secret(),
             };
-            let Some(rank) = self.rank(&offer, query) else {
-                continue;
-            };
-            if kept.refuses(entry) {
-                continue;
-            }
-            // Another program got a newer one meanwhile, or we did.
-            let is_replaced = unsaved
-                .iter()
-                .any(|kept| kept.is_other_of(entry) && kept.is_newer_than(entry));
-            best.consider(
-                &offer,
-                if is_replaced {
-                    Rank::Displaced(rank)
+            let is_displaced = unsaved.iter().any(|kept| kept.displaces(entry));
+            best.consider(&offer, self.rank(&offer, query), |place| {
+                if is_displaced {
+                    Rank::Displaced(place)
                 } else {
-                    Rank::Stored(rank)
-                },
-            );
+                    Rank::Stored(place)
+                }
+            });
         }
         // They come oldest first.
         for (age, kept) in unsaved.iter().rev().enumerate() {
@@ -187,44 +176,51 @@ impl Terms {
                 refresh_on: redemption.refresh_on(),
                 secret: &|| redemption.access_token(),
             };
-            let Some(rank) = self.rank(&offer, query) else {
-                continue;
-            };
-            let is_replaced = entries
-                .iter()
-                .any(|entry| kept.is_other_of(entry) && !kept.is_newer_than(entry));
-            best.consider(
-                &offer,
-                if is_replaced {
-                    Rank::Displaced(rank)
+            // Another program got a newer one meanwhile.
+            let is_displaced = entries.iter().any(|entry| kept.is_displaced_by(entry));
+            best.consider(&offer, self.rank(&offer, query), |place| {
+                if is_displaced {
+                    Rank::Displaced(place)
                 } else {
                     // Whatever application it is of: it is what was redeemed last.
                     Rank::Kept(age)
-                },
-            );
+                }
+            });
         }
         if best.hit.is_none() {
-            for kept in displaced {
-                let offer = Offer {
-                    environment: &kept.environment,
-                    client_id: &kept.client_id,
-                    realm: &kept.realm,
-                    target: &kept.target(),
-                    cached_at: kept.cached_at,
-                    expires_on: kept.expires_on,
-                    refresh_on: kept.refresh_on,
-                    secret: &|| &kept.secret,
-                };
-                if let Some(rank) = self.rank(&offer, query)
-                    && kept.is_displaced_by(snapshot.access_tokens_of(&self.home_account_id))
-                {
-                    best.consider(&offer, Rank::Displaced(rank));
-                }
-            }
+            self.consider_displaced(snapshot, kept, query, &mut best);
         }
         match best.hit {
             Some((_, hit)) => Found::Hit(hit),
             None => Found::Miss(best.last_resort.map(|(_, token)| token)),
+        }
+    }
+
+    /// Looks among the tokens that had to go from the store.
+    fn consider_displaced(
+        &self,
+        snapshot: &Snapshot,
+        kept: &Kept,
+        query: &Query<'_>,
+        best: &mut Best,
+    ) {
+        let displaced = kept.displaced().iter();
+        for kept in displaced.filter(|kept| kept.home_account_id == self.home_account_id) {
+            let offer = Offer {
+                environment: &kept.environment,
+                client_id: &kept.client_id,
+                realm: &kept.realm,
+                target: &kept.target(),
+                cached_at: kept.cached_at,
+                expires_on: kept.expires_on,
+                refresh_on: kept.refresh_on,
+                secret: &|| &kept.secret,
+            };
+            let rank = self.rank(&offer, query);
+            // Few get as far as to have the account's entries read.
+            let rank = rank
+                .filter(|_| kept.is_displaced_by(snapshot.access_tokens_of(&self.home_account_id)));
+            best.consider(&offer, rank, Rank::Displaced);
         }
     }
 
@@ -266,7 +262,15 @@ struct Best {
 }
 
 impl Best {
-    fn consider(&mut self, offer: &Offer<'_>, rank: Rank) {
+    /// Takes what is offered if it is better than what there is. `place` is the one of its
+    /// application, if the token will do.
+    fn consider(
+        &mut self,
+        offer: &Offer<'_>,
+        place: Option<usize>,
+        rank: impl FnOnce(usize) -> Rank,
+    ) {
+        let Some(rank) = place.map(rank) else { return };
         let is_usable = offer.expires_on >= self.now + LAST_RESORT_MARGIN;
         let place = if is_fresh(offer.expires_on, self.now)
             || (is_usable && is_new(offer.cached_at, self.now))

@@ -24,7 +24,7 @@ pub(crate) struct Displaced {
     pub(crate) refuses_until: Option<SystemTime>,
     /// Whether a redemption of ours displaces it. Otherwise the store holds it until another
     /// program's does.
-    is_by_us: bool,
+    pub(crate) is_by_us: bool,
 }
 
 impl Displaced {
@@ -102,14 +102,15 @@ impl Displaced {
         &self,
         mut entries: impl Iterator<Item = AccessToken<'e>>,
     ) -> bool {
-        self.is_by_us || entries.any(|entry| entry.is_plain_bearer() && self.is_other_of(&entry))
+        self.is_by_us
+            || entries.any(|entry| entry.is_plain_bearer() && self.is_rival_of_entry(&entry))
     }
 
     pub(crate) fn refuses(&self, entry: &AccessToken<'_>) -> bool {
-        refuses(self.refuses_until, entry.cached_at()) && self.is_other_of(entry)
+        refuses(self.refuses_until, entry.cached_at()) && self.is_rival_of_entry(entry)
     }
 
-    fn is_other_of(&self, entry: &AccessToken<'_>) -> bool {
+    fn is_rival_of_entry(&self, entry: &AccessToken<'_>) -> bool {
         entry.client_id() == self.client_id
             && entry.realm() == self.realm
             && entry.target().is_rival_of(&self.target())

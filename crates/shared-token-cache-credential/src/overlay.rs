@@ -45,24 +45,30 @@ pub(crate) struct Unsaved {
 }
 
 impl Unsaved {
-    /// Whether only one of this and an entry of its account would be in the store.
-    pub(crate) fn is_other_of(&self, entry: &AccessToken<'_>) -> bool {
-        entry.client_id() == self.redemption.client_id()
-            && entry.realm() == self.redemption.realm()
-            && entry
-                .target()
-                .is_rival_of(&Target::from(self.redemption.target()))
+    /// Whether it will go where an entry of its account is in the store, which was there first.
+    pub(crate) fn displaces(&self, entry: &AccessToken<'_>) -> bool {
+        self.is_rival_of(entry) && !self.is_older_than(entry)
     }
 
-    /// Whether an entry was there first.
-    pub(crate) fn is_newer_than(&self, entry: &AccessToken<'_>) -> bool {
-        entry
-            .cached_at()
-            .is_none_or(|cached_at| cached_at <= self.redemption.cached_at())
+    /// Whether an entry of its account is in the store where this would go, and came later.
+    pub(crate) fn is_displaced_by(&self, entry: &AccessToken<'_>) -> bool {
+        self.is_rival_of(entry) && self.is_older_than(entry)
     }
 
     fn refuses(&self, entry: &AccessToken<'_>) -> bool {
-        refuses(self.refuses_until, entry.cached_at()) && self.is_other_of(entry)
+        refuses(self.refuses_until, entry.cached_at()) && self.is_rival_of(entry)
+    }
+
+    fn is_rival_of(&self, entry: &AccessToken<'_>) -> bool {
+        let target = Target::from(self.redemption.target());
+        entry.client_id() == self.redemption.client_id()
+            && entry.realm() == self.redemption.realm()
+            && entry.target().is_rival_of(&target)
+    }
+
+    fn is_older_than(&self, entry: &AccessToken<'_>) -> bool {
+        let cached_at = entry.cached_at();
+        cached_at.is_some_and(|cached_at| cached_at > self.redemption.cached_at())
     }
 }
 
@@ -144,51 +150,54 @@ impl Overlay {
 
     /// Keeps the result of a redemption, in place of those that the store would not hold beside it.
     /// They are displaced, unless its call would have none of them.
-    pub(crate) fn keep(&self, redemption: Arc<Redemption>, refuses_rivals: bool) -> Arc<Unsaved> {
+    pub(crate) fn keep(&self, redemption: &Arc<Redemption>, refuses_rivals: bool) -> Arc<Unsaved> {
         let now = redemption.cached_at();
-        let mut new = Arc::new(Unsaved {
-            redemption: Arc::clone(&redemption),
-            refuses_rivals,
-            refuses_until: None,
-        });
+        let unsaved = |refuses_until| {
+            Arc::new(Unsaved {
+                redemption: Arc::clone(redemption),
+                refuses_rivals,
+                refuses_until,
+            })
+        };
+        let mut new = unsaved(None);
         self.change(|held| {
             let is_good = |old: &&Arc<Unsaved>| old.redemption.expires_on() > now;
-            let (replaced, mut unsaved): (Vec<_>, Vec<_>) = held
+            let (replaced, mut kept): (Vec<_>, Vec<_>) = held
                 .unsaved
                 .iter()
                 .filter(is_good)
                 .cloned()
-                .partition(|old| replaces(&redemption, &old.redemption));
+                .partition(|old| replaces(redemption, &old.redemption));
             let mut displaced = held.displaced.clone();
-            let replaced = replaced.iter().map(|old| Displaced::by_us(old));
-            add(&mut displaced, replaced.map(Arc::new));
             displaced.retain(|old| old.expires_on > now);
+            add(
+                &mut displaced,
+                replaced.iter().map(|old| Displaced::by_us(old)),
+            );
             // It stands for those that it covers, also in what they refuse.
             let (covered, mut displaced): (Vec<_>, Vec<_>) = displaced
                 .into_iter()
-                .partition(|old| old.is_covered_by(&redemption));
-            displaced.retain(|old| !(refuses_rivals && old.is_rival_of(&redemption)));
-            let refused = covered.iter().map(|old| old.refuses_until).max().flatten();
-            new = Arc::new(Unsaved {
-                redemption: Arc::clone(&redemption),
-                refuses_rivals,
-                refuses_until: if refuses_rivals { Some(now) } else { refused },
-            });
-            if unsaved.len() >= CAPACITY {
-                unsaved.remove(0);
+                .partition(|old| old.is_covered_by(redemption));
+            let until = covered.iter().map(|old| old.refuses_until).max().flatten();
+            new = unsaved(if refuses_rivals { Some(now) } else { until });
+            displaced.retain(|old| !(refuses_rivals && old.is_rival_of(redemption)));
+            if kept.len() >= CAPACITY {
+                kept.remove(0);
             }
-            unsaved.push(Arc::clone(&new));
-            Held { unsaved, displaced }
+            kept.push(Arc::clone(&new));
+            Held {
+                unsaved: kept,
+                displaced,
+            }
         });
         new
     }
 
     /// Keeps tokens that are about to go from the store, but for those that a result refuses.
-    pub(crate) fn displace(&self, going: Vec<Displaced>) {
+    pub(crate) fn displace(&self, going: &[Displaced]) {
         if going.is_empty() {
             return;
         }
-        let going: Vec<_> = going.into_iter().map(Arc::new).collect();
         self.change(|held| {
             let is_refused = |token: &Displaced| {
                 held.unsaved.iter().any(|new| {
@@ -199,9 +208,8 @@ impl Overlay {
             // A result of ours that was refused is not kept any more.
             let is_kept = |token: &Displaced| held.displaced.iter().any(|old| old.is(token));
             let mut displaced = held.displaced.clone();
-            let wanted = going.iter();
-            let wanted = wanted.filter(|token| is_kept(token) || !is_refused(token));
-            add(&mut displaced, wanted.cloned());
+            let comes = |token: &&Displaced| is_kept(token) || !is_refused(token);
+            add(&mut displaced, going.iter().filter(comes).cloned());
             Held {
                 displaced,
                 unsaved: held.unsaved.clone(),
@@ -211,13 +219,12 @@ impl Overlay {
 
     /// Moves a result behind the store, which holds it now, and from where others may displace it.
     pub(crate) fn stored(&self, stored: &Arc<Unsaved>) {
-        let token = Arc::new(Displaced::by_others(stored));
         self.change(|held| {
             let is_it = |old: &Arc<Unsaved>| Arc::ptr_eq(old, stored);
             let mut displaced = held.displaced.clone();
             // One that was replaced meanwhile has found its place, or was refused.
             if held.unsaved.iter().any(is_it) {
-                add(&mut displaced, [Arc::clone(&token)]);
+                add(&mut displaced, [Displaced::by_others(stored)]);
             }
             Held {
                 displaced,
@@ -308,9 +315,8 @@ pub(crate) fn refuses(until: Option<SystemTime>, cached_at: Option<SystemTime>) 
 }
 
 /// Adds tokens behind the others. What is known of the same ones goes with them.
-fn add(displaced: &mut Vec<Arc<Displaced>>, new: impl IntoIterator<Item = Arc<Displaced>>) {
-    for token in new {
-        let mut token = Arc::unwrap_or_clone(token);
+fn add(displaced: &mut Vec<Arc<Displaced>>, new: impl IntoIterator<Item = Displaced>) {
+    for mut token in new {
         displaced.retain(|old| !token.absorb(old));
         displaced.push(Arc::new(token));
     }

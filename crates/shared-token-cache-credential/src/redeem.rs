@@ -153,7 +153,7 @@ impl Inner {
             redemption.expires_on(),
             redemption.refresh_on(),
         );
-        let result = store.overlay.keep(redemption, refuses_rivals);
+        let result = store.overlay.keep(&redemption, refuses_rivals);
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
         let continued = self.lifecycle.continued();
         let write = async move {

@@ -181,7 +181,7 @@ impl Store {
                     })?;
                     if !result.refuses_rivals {
                         // Before they go, so that no reader finds them in neither place.
-                        overlay.displace(going);
+                        overlay.displace(&going);
                     }
                     Ok(merged)
                 })

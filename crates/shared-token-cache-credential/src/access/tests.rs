@@ -53,7 +53,7 @@ fn find_for(account: &FakeAccount, cache: &CacheBuilder, kept: &Overlay, scopes:
 fn keeping(redemptions: impl IntoIterator<Item = (Redemption, bool)>) -> Overlay {
     let overlay = Overlay::default();
     for (redemption, refuses_rivals) in redemptions {
-        overlay.keep(Arc::new(redemption), refuses_rivals);
+        overlay.keep(&Arc::new(redemption), refuses_rivals);
     }
     overlay
 }
@@ -348,4 +348,75 @@ fn of_what_is_kept_in_memory_the_newest_is_handed_out() {
         (kept(new, "newest", 3_600), true),
     ]);
     assert_hit(find_for(&ada(), &cache(), &kept, &[ARM]), "newest");
+}
+
+#[test]
+fn k14_a_bare_scope_alone_is_for_no_token_that_names_a_resource() {
+    let stored = cache()
+        .access_token(&ada(), token(CLI, "stored", 3600))
+        .with("target", json!("user_impersonation x/.default"));
+    let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
+    let kept = keeping([
+        (
+            redemption(&old, "user_impersonation x/a y/b", "displaced"),
+            false,
+        ),
+        (
+            redemption(&old, "user_impersonation y/b y/c", "kept"),
+            false,
+        ),
+    ]);
+    let none = Overlay::default();
+    for kept in [&none, &kept] {
+        let found = find_for(&ada(), &stored, kept, &["user_impersonation"]);
+        assert_nothing(&found, "another resource's");
+    }
+    for (scopes, secret) in [
+        (&["x/.default"][..], "stored"),
+        (&["x/.default", "user_impersonation"], "stored"),
+        (&["x/a", "user_impersonation"], "displaced"),
+        (&["user_impersonation", "y/c"], "kept"),
+    ] {
+        assert_hit(find_for(&ada(), &stored, &kept, scopes), secret);
+    }
+}
+
+#[test]
+fn k14_a_displaced_token_stands_behind_all_others() {
+    let [old, new] = refresh_tokens(&cache()).try_into().unwrap();
+    let kept = keeping([
+        (redemption(&old, "a b", "displaced"), false),
+        (redemption(&old, "b c", "kept"), false),
+        (redemption(&new, "d", "of another client"), false),
+    ]);
+    let find = |cache: &CacheBuilder, scopes: &[&str]| find_for(&ada(), cache, &kept, scopes);
+    let with = |target: &str, cached_at: u64, left: u64| {
+        let spec = AccessTokenSpec {
+            target,
+            cached_at: Some(cached_at),
+            ..token("old", "stored", left)
+        };
+        cache().access_token(&ada(), spec)
+    };
+    for (target, cached_at, scopes, secret) in [
+        ("x/y", NOW, &["a"][..], "displaced"),
+        ("x/y", NOW, &["b"], "kept"),
+        ("a", NOW, &["a"], "stored"),
+        // The kept one will go there in its place.
+        ("a b", NOW, &["b"], "kept"),
+        ("a b d", NOW, &["a", "d"], "stored"),
+        // It came later, and the kept one answers where it does not.
+        ("a b", NOW + 1, &["b"], "stored"),
+        ("a b", NOW + 1, &["c"], "kept"),
+    ] {
+        let cache = with(target, cached_at, 3600);
+        assert_hit(find(&cache, scopes), secret);
+    }
+    // One that is good for longer is better than one that is about to end, wherever they are.
+    let cache = with("a", NOW - 60, 200);
+    assert_hit(find(&cache, &["a"]), "displaced");
+    // And nobody else's.
+    let bob = FakeAccount::new("bob@contoso.example");
+    let cache = cache.refresh_token(&bob, CLOUD, "old", "r", None);
+    assert_nothing(&find_for(&bob, &cache, &kept, &["a"]), "Bob");
 }

@@ -217,19 +217,17 @@ prop_compose! {
     }
 }
 
-/// The resources of a scope in a list; of one of the default resource it is the empty one.
-fn resources(scope: &str, list: &[String]) -> BTreeSet<String> {
+/// The resources of a scope in a list: its own, else those that the list names, else the default
+/// one, which has no name.
+fn resources(scope: &str, list: &[String]) -> BTreeSet<Option<String>> {
     let of = |scope: &str| scope.rfind('/').map(|slash| scope[..slash].to_owned());
-    match of(scope) {
-        Some(resource) => BTreeSet::from([resource]),
-        None => {
-            let named: BTreeSet<_> = list.iter().filter_map(|scope| of(scope)).collect();
-            if named.is_empty() {
-                BTreeSet::from(["no resource at all".to_owned()])
-            } else {
-                named
-            }
-        }
+    let own = of(scope);
+    let mut named: BTreeSet<_> = list.iter().map(|scope| of(scope)).collect();
+    named.retain(Option::is_some);
+    if own.is_some() || named.is_empty() {
+        BTreeSet::from([own])
+    } else {
+        named
     }
 }
 
