@@ -1,3 +1,4 @@
+mod limit;
 #[cfg(feature = "tokio")]
 mod off_executor;
 mod reading;
@@ -229,7 +230,8 @@ impl TokenCache {
     /// # Errors
     ///
     /// What `edit` returned; or the store could not be locked, read or written. Content that does
-    /// not parse is never written over.
+    /// not parse is never written over. [`ErrorKind::TooLarge`] if the content would grow to more
+    /// than fifteen sixteenths of what [readers take](Persistence::max_bytes).
     pub fn modify<T>(&self, mut edit: impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
         // Nothing that a panic could leave half done is behind this lock.
         let _one_at_a_time = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -262,6 +264,7 @@ impl TokenCache {
         for _ in 0..ATTEMPTS {
             let guard = self.0.persistence.lock()?;
             let (snapshot, look) = self.read_for_writing()?;
+            let before = snapshot.document().text().len();
             let mut transaction = Transaction::on(snapshot);
             let answer = edit(&mut transaction)?;
             let edited = transaction.snapshot();
@@ -272,6 +275,8 @@ impl TokenCache {
             // The last look: a peer may have written without the lock, or deleted our lock file.
             let is_current = || guard.is_held() && self.look().is_ok_and(|now| now == look);
             let text = edited.document().text();
+            let max_bytes = self.0.persistence.max_bytes();
+            limit::check(before, text.len(), max_bytes, || self.location())?;
             let saved = self.0.persistence.save_if(text.as_bytes(), &is_current)?;
             if let Some(stamp) = saved {
                 let saved = Look::At(Some(stamp));

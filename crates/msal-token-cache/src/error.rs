@@ -17,7 +17,8 @@ pub enum ErrorKind {
     Foreign,
     /// Who owns the file, or who may write near it, makes it unsafe to use.
     Insecure,
-    /// The content is larger than allowed. It was not read.
+    /// The content is larger than allowed, and was not read; or it would become so, and was not
+    /// written.
     TooLarge,
     /// Somebody else held the lock, or on Windows the file itself, for as long as we were ready to
     /// wait.

@@ -29,15 +29,32 @@ pub enum Merged {
 }
 
 impl Transaction {
-    /// Puts the result of a redemption into the cache: the access token in place of those of the
-    /// same account, client and tenant whose scopes it shares, the rotated refresh token in its
-    /// entry, and what the ID token says. Expired access tokens of the account go.
+    /// Puts the result of a redemption into the cache: the access token in place of its
+    /// [rivals](Target::is_rival_of) of the same account, client and tenant, the rotated refresh
+    /// token in its entry, and what the ID token says. Expired access tokens of the account go.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if a section that has to be written is
     /// not an object.
     pub fn merge(&mut self, redemption: &Redemption) -> Result<Merged> {
+        self.merge_displacing(redemption, |_| {})
+    }
+
+    /// [Merges](Self::merge) the result of a redemption, and calls `displaced` with each rival that
+    /// is removed. Rivals had only some of its scopes, or others as well, so a program that keeps
+    /// them in memory does not have to redeem for those again.
+    ///
+    /// `displaced` is called before anything is written, and again where the merge is repeated.
+    ///
+    /// # Errors
+    ///
+    /// As [`merge`](Self::merge).
+    pub fn merge_displacing(
+        &mut self,
+        redemption: &Redemption,
+        displaced: impl FnMut(&AccessToken<'_>),
+    ) -> Result<Merged> {
         let snapshot = std::sync::Arc::clone(self.snapshot());
         let document = snapshot.document();
         let mut edits = Edits::default();
@@ -48,7 +65,7 @@ impl Transaction {
             self.apply(&edits)?;
             return Ok(Merged::Stored);
         }
-        merge_access_token(document, redemption, &mut edits);
+        merge_access_token(document, redemption, &mut edits, displaced);
         if let Some(identity) = &redemption.identity {
             merge_account(document, redemption, identity, &mut edits);
             merge_id_token(document, redemption, identity, &mut edits);
@@ -111,15 +128,19 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
             .as_deref()
             .map(|family| ("family_id", Some(family))),
     );
-    // An entry that holds another secret by now was rotated by somebody else: both are good.
-    let is_redeemed = |(_, entry): &&(usize, RefreshToken<'_>)| {
-        let redeemed = new.redeemed.secret.expose_secret();
-        entry.members().is("secret", redeemed)
-    };
-    if let Some((position, entry)) = of_client(&new.client_id).find(is_redeemed) {
-        let members = entry.members();
-        change(Section::RefreshToken, *position, members, &rotation, edits);
-    } else if of_client(&new.client_id).next().is_none() {
+    if of_client(&new.client_id).next().is_some() {
+        // An entry that holds another secret by now was rotated by somebody else: both are good.
+        // Several may hold the redeemed one, and none must keep it: merged again, the redemption
+        // would go into the next of them.
+        let is_redeemed = |(_, entry): &&(usize, RefreshToken<'_>)| {
+            let redeemed = new.redeemed.secret.expose_secret();
+            entry.members().is("secret", redeemed)
+        };
+        for (position, entry) in of_client(&new.client_id).filter(is_redeemed) {
+            let members = entry.members();
+            change(Section::RefreshToken, *position, members, &rotation, edits);
+        }
+    } else {
         // Another application of the family redeemed it: the new token is that one's.
         let lower = Lower::of(new);
         let mut members = vec![
@@ -137,7 +158,12 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
     true
 }
 
-fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) {
+fn merge_access_token(
+    document: &Document,
+    new: &Redemption,
+    edits: &mut Edits,
+    mut displaced: impl FnMut(&AccessToken<'_>),
+) {
     if !is_usable_secret(new.access_token.expose_secret()) {
         return;
     }
@@ -173,7 +199,7 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
         is_same_client_id(entry.client_id(), &new.client_id)
             && is_same_tenant(entry.realm(), &new.realm)
             && entry.is_plain_bearer()
-            && (entry.target().intersects(&target) || has_same_scopes(entry))
+            && entry.target().is_rival_of(&target)
     };
     let (rivals, others): (Vec<_>, Vec<_>) = of_account
         .into_iter()
@@ -189,10 +215,14 @@ fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) 
             && has_same_scopes(entry)
     });
     let kept = place.map(|(position, _)| *position);
-    let expired = others.iter().chain(&newer);
-    let expired = expired.filter(|(_, entry)| entry.expires_on() < new.cached_at);
-    for (position, _) in rivals.iter().chain(expired) {
+    for (position, entry) in &rivals {
         if Some(*position) != kept {
+            displaced(entry);
+            edits.remove(Section::AccessToken, *position);
+        }
+    }
+    for (position, entry) in others.iter().chain(&newer) {
+        if entry.expires_on() < new.cached_at {
             edits.remove(Section::AccessToken, *position);
         }
     }
@@ -223,7 +253,7 @@ fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> b
             .cached_at()
             .is_some_and(|cached_at| cached_at > new.cached_at)
         && entry.expires_on() > new.cached_at
-        && entry.target().contains(target.scopes())
+        && entry.target().answers(target.scopes())
 }
 
 fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edits: &mut Edits) {

@@ -80,25 +80,26 @@ impl Snapshot {
             .filter(move |token| is_same_home_account_id(token.home_account_id(), home_account_id))
     }
 
-    /// Those of an account that are good for all of these scopes. Reads only their entries.
+    /// Those of an account that [answer](Target::answers) a call for these scopes. Reads only their
+    /// entries.
     pub fn access_tokens_for<'s>(
         &'s self,
         home_account_id: &str,
         scopes: &'s [&'s str],
     ) -> impl Iterator<Item = AccessToken<'s>> {
-        let are_in = move |target: &Target<'_>| target.contains(scopes.iter().copied());
+        let answers = move |target: &Target<'_>| target.answers(scopes.iter().copied());
         self.index()
             .near(home_account_id)
             .filter(move |position| {
                 let target = self.document.known_target(Section::AccessToken, *position);
-                target.is_none_or(|target| are_in(&target.into()))
+                target.is_none_or(|target| answers(&target.into()))
             })
             .filter_map(|position| self.document.entry(Section::AccessToken, position))
             .filter_map(AccessToken::parse)
             .filter(AccessToken::is_usable)
             .filter(move |token| {
                 is_same_home_account_id(token.home_account_id(), home_account_id)
-                    && are_in(token.target())
+                    && answers(token.target())
             })
     }
 

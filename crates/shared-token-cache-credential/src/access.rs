@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
-use msal_token_cache::{AccessToken, Redemption, Snapshot, Target, is_usable_secret};
+use msal_token_cache::{Snapshot, Target, is_usable_secret};
 use token_credential::{AccessTokenInfo, Secret};
 
 use crate::account::Chosen;
 use crate::authority::Authority;
 use crate::candidates::newest_first;
+use crate::displaced::Displaced;
+use crate::overlay::{Kept, Unsaved};
 use crate::reading::Reading;
 use crate::tenant::{COMMON, ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT, Tenant};
 
@@ -117,12 +119,12 @@ impl Terms {
         }
     }
 
-    /// Looks for a token that is good for all that is asked, in a snapshot and among what could not
-    /// be written yet.
+    /// Looks for a token that is good for all that is asked: in a snapshot, among the results that
+    /// are not in the store yet, and behind these among the tokens that had to go from there.
     pub(crate) fn find(
         &self,
         snapshot: &Snapshot,
-        kept: &[Arc<Redemption>],
+        kept: &Kept,
         query: &Query<'_>,
         now: SystemTime,
     ) -> Found {
@@ -131,7 +133,17 @@ impl Terms {
             hit: None,
             last_resort: None,
         };
-        let mut entries: Vec<_> = if kept.is_empty() {
+        let unsaved: Vec<&Unsaved> = kept
+            .unsaved()
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|kept| {
+                let id = kept.redemption.redeemed().home_account_id();
+                is_same_home_account_id(id, &self.home_account_id)
+                    && is_usable_secret(kept.redemption.access_token().expose_secret())
+            })
+            .collect();
+        let mut entries: Vec<_> = if unsaved.is_empty() {
             let good_for_all = snapshot.access_tokens_for(&self.home_account_id, query.scopes);
             good_for_all.collect()
         } else {
@@ -139,24 +151,7 @@ impl Terms {
             snapshot.access_tokens_of(&self.home_account_id).collect()
         };
         entries.retain(|entry| entry.is_plain_bearer() && entry.has_believable_times(now));
-        let kept: Vec<_> = kept
-            .iter()
-            .filter(|kept| {
-                is_same_home_account_id(kept.redeemed().home_account_id(), &self.home_account_id)
-                    && is_usable_secret(kept.access_token().expose_secret())
-            })
-            // Another program got a newer one meanwhile.
-            .filter(|kept| {
-                !entries
-                    .iter()
-                    .any(|entry| is_other_of(kept, entry) && !is_older(entry, kept))
-            })
-            .collect();
-        for entry in &entries {
-            // After a claims challenge the resource has refused what a kept token replaces.
-            if kept.iter().any(|kept| is_other_of(kept, entry)) {
-                continue;
-            }
+        for entry in entries.iter().filter(|entry| !kept.refuses(entry)) {
             let offer = Offer {
                 environment: entry.environment(),
                 client_id: entry.client_id(),
@@ -167,26 +162,76 @@ impl Terms {
                 refresh_on: entry.refresh_on(),
                 secret: &|| entry.secret(),
             };
-            best.consider(&offer, self.rank(&offer, query).map(Rank::Stored));
+            let is_displaced = unsaved.iter().any(|kept| kept.displaces(entry));
+            best.consider(&offer, self.rank(&offer, query), |place| {
+                if is_displaced {
+                    Rank::Displaced(place)
+                } else {
+                    Rank::Stored(place)
+                }
+            });
         }
         // They come oldest first.
-        for (age, kept) in kept.iter().rev().enumerate() {
+        for (age, kept) in unsaved.iter().rev().enumerate() {
+            let redemption = &kept.redemption;
             let offer = Offer {
-                environment: kept.redeemed().environment(),
-                client_id: kept.client_id(),
-                realm: kept.realm(),
-                target: &Target::from(kept.target()),
-                cached_at: Some(kept.cached_at()),
-                expires_on: kept.expires_on(),
-                refresh_on: kept.refresh_on(),
-                secret: &|| kept.access_token(),
+                environment: redemption.redeemed().environment(),
+                client_id: redemption.client_id(),
+                realm: redemption.realm(),
+                target: &Target::from(redemption.target()),
+                cached_at: Some(redemption.cached_at()),
+                expires_on: redemption.expires_on(),
+                refresh_on: redemption.refresh_on(),
+                secret: &|| redemption.access_token(),
             };
-            // Whatever application it is of: it is what was redeemed last.
-            best.consider(&offer, self.rank(&offer, query).map(|_| Rank::Kept(age)));
+            // Another program got a newer one meanwhile.
+            let is_displaced = entries.iter().any(|entry| kept.is_displaced_by(entry));
+            best.consider(&offer, self.rank(&offer, query), |place| {
+                if is_displaced {
+                    Rank::Displaced(place)
+                } else {
+                    // Whatever application it is of: it is what was redeemed last.
+                    Rank::Kept(age)
+                }
+            });
+        }
+        if best.hit.is_none() {
+            self.consider_displaced(snapshot, kept, query, &mut best);
         }
         match best.hit {
             Some((_, hit)) => Found::Hit(hit),
             None => Found::Miss(best.last_resort.map(|(_, token)| token)),
+        }
+    }
+
+    /// Looks among the tokens that had to go from the store.
+    fn consider_displaced(
+        &self,
+        snapshot: &Snapshot,
+        kept: &Kept,
+        query: &Query<'_>,
+        best: &mut Best,
+    ) {
+        let displaced = kept.displaced().iter();
+        let is_own = |kept: &&Arc<Displaced>| {
+            is_same_home_account_id(&kept.home_account_id, &self.home_account_id)
+        };
+        for kept in displaced.filter(is_own) {
+            let offer = Offer {
+                environment: &kept.environment,
+                client_id: &kept.client_id,
+                realm: &kept.realm,
+                target: &kept.target(),
+                cached_at: kept.cached_at,
+                expires_on: kept.expires_on,
+                refresh_on: kept.refresh_on,
+                secret: &|| &kept.secret,
+            };
+            let rank = self.rank(&offer, query);
+            // Few get as far as to have the account's entries read.
+            let rank = rank
+                .filter(|_| kept.is_displaced_by(snapshot.access_tokens_of(&self.home_account_id)));
+            best.consider(&offer, rank, Rank::Displaced);
         }
     }
 
@@ -199,7 +244,7 @@ impl Terms {
         };
         let will_do = is_good_in_tenant
             && self.authority.knows(offer.environment)
-            && offer.target.contains(query.scopes.iter().copied());
+            && offer.target.answers(query.scopes.iter().copied());
         if !will_do {
             return None;
         }
@@ -216,6 +261,8 @@ enum Rank {
     Kept(usize),
     /// In the snapshot, of the application at this place.
     Stored(usize),
+    /// Wherever it is, of the application at this place: in the store another one takes its turn.
+    Displaced(usize),
 }
 
 /// The best of what was considered, with its rank.
@@ -226,8 +273,15 @@ struct Best {
 }
 
 impl Best {
-    fn consider(&mut self, offer: &Offer<'_>, rank: Option<Rank>) {
-        let Some(rank) = rank else { return };
+    /// Takes what is offered if it is better than what there is. `place` is the one of its
+    /// application, if the token will do.
+    fn consider(
+        &mut self,
+        offer: &Offer<'_>,
+        place: Option<usize>,
+        rank: impl FnOnce(usize) -> Rank,
+    ) {
+        let Some(rank) = place.map(rank) else { return };
         let is_usable = time_left(offer.expires_on, self.now) >= Some(LAST_RESORT_MARGIN);
         let place = if is_fresh(offer.expires_on, self.now)
             || (is_usable && is_new(offer.cached_at, self.now))
@@ -291,17 +345,4 @@ fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime
     cached_at
         .checked_add(half)
         .filter(|_| life >= HALF_LIFE_FROM)
-}
-
-/// Whether only one of a token that could not be written yet and an entry would be in the store.
-fn is_other_of(kept: &Redemption, entry: &AccessToken<'_>) -> bool {
-    is_same_client_id(entry.client_id(), kept.client_id())
-        && is_same_tenant(entry.realm(), kept.realm())
-        && entry.target().intersects(&Target::from(kept.target()))
-}
-
-fn is_older(entry: &AccessToken<'_>, kept: &Redemption) -> bool {
-    entry
-        .cached_at()
-        .is_none_or(|cached_at| cached_at <= kept.cached_at())
 }

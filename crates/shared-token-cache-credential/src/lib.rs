@@ -45,6 +45,7 @@ mod builder;
 mod candidates;
 mod choice;
 mod credential;
+mod displaced;
 mod domain;
 mod environment;
 mod exchange;

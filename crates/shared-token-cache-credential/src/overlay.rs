@@ -1,3 +1,6 @@
+//! What is known beyond the store: results that are not there yet, and tokens that are not there
+//! any more.
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -7,27 +10,122 @@ use arc_swap::ArcSwap;
 use msal_token_cache::identifier::{
     is_same_client_id, is_same_environment, is_same_home_account_id, is_same_tenant,
 };
-use msal_token_cache::{Redemption, Target, is_usable_secret};
+use msal_token_cache::{AccessToken, Redemption, Target, is_usable_secret};
 use token_credential::Secret;
 
+use crate::displaced::Displaced;
+
+#[cfg(test)]
+mod tests;
+
 /// What was redeemed and is not in the store yet, or cannot be written there: it answers until it
-/// expires, so that a store that is read-only costs no second redemption.
+/// expires, so that a store that is read-only costs no second redemption. Apart from that, the
+/// tokens that such results displace in the store.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    kept: ArcSwap<Vec<Arc<Redemption>>>,
+    held: ArcSwap<Held>,
     /// Counts the changes, each after it was made.
     changes: AtomicU64,
+}
+
+/// Both lists, the oldest first.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    unsaved: Vec<Arc<Unsaved>>,
+    displaced: Vec<Arc<Displaced>>,
+}
+
+/// The result of a redemption that is not in the store yet.
+#[derive(Debug)]
+pub(crate) struct Unsaved {
+    pub(crate) redemption: Arc<Redemption>,
+    /// Whether its own call would have none of the tokens that it replaces: it had claims or
+    /// `force_refresh`.
+    pub(crate) refuses_rivals: bool,
+    /// Set by such a call, and passed on to the results that cover it. Tokens that this one replaces
+    /// and that are from up to this time must not come back.
+    pub(crate) refuses_until: Option<SystemTime>,
+}
+
+impl Unsaved {
+    /// Returns a result that only goes into the store: its token is not handed out.
+    pub(crate) fn not_kept(redemption: Arc<Redemption>) -> Self {
+        Self {
+            redemption,
+            refuses_rivals: false,
+            refuses_until: None,
+        }
+    }
+
+    /// Whether it will go where an entry of its account is in the store, which was there first.
+    pub(crate) fn displaces(&self, entry: &AccessToken<'_>) -> bool {
+        self.is_rival_of(entry) && !self.is_older_than(entry)
+    }
+
+    /// Whether an entry of its account is in the store where this would go, and came later.
+    pub(crate) fn is_displaced_by(&self, entry: &AccessToken<'_>) -> bool {
+        self.is_rival_of(entry) && self.is_older_than(entry)
+    }
+
+    fn refuses(&self, entry: &AccessToken<'_>) -> bool {
+        refuses(self.refuses_until, entry.cached_at()) && self.is_rival_of(entry)
+    }
+
+    fn is_rival_of(&self, entry: &AccessToken<'_>) -> bool {
+        let target = Target::from(self.redemption.target());
+        is_same_client_id(entry.client_id(), self.redemption.client_id())
+            && is_same_tenant(entry.realm(), self.redemption.realm())
+            && entry.target().is_rival_of(&target)
+    }
+
+    fn is_older_than(&self, entry: &AccessToken<'_>) -> bool {
+        let cached_at = entry.cached_at();
+        cached_at.is_some_and(|cached_at| cached_at > self.redemption.cached_at())
+    }
 }
 
 /// What an overlay held at some time.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    /// The oldest first.
-    pub(crate) redemptions: Arc<Vec<Arc<Redemption>>>,
+    held: Arc<Held>,
+    /// When the store had been read.
+    later: Arc<Held>,
     changes: u64,
 }
 
 impl Kept {
+    /// The results that are not in the store, the oldest first.
+    pub(crate) fn unsaved(&self) -> &[Arc<Unsaved>] {
+        &self.held.unsaved
+    }
+
+    /// The tokens that may have gone from the store.
+    pub(crate) fn displaced(&self) -> &[Arc<Displaced>] {
+        &self.later.displaced
+    }
+
+    /// Whether an entry must not come back. After a claims challenge the resource has refused what
+    /// the new token replaces; but a result that is still kept came later.
+    pub(crate) fn refuses(&self, entry: &AccessToken<'_>) -> bool {
+        let id = entry.home_account_id();
+        let unsaved = self.unsaved().iter();
+        let unsaved = unsaved.filter(|kept| {
+            is_same_home_account_id(kept.redemption.redeemed().home_account_id(), id)
+        });
+        let displaced = self.displaced().iter();
+        let displaced = displaced.filter(|kept| is_same_home_account_id(&kept.home_account_id, id));
+        let is_refused = unsaved.clone().any(|kept| kept.refuses(entry))
+            || displaced.clone().any(|kept| kept.refuses(entry));
+        let secret = || entry.secret().expose_secret();
+        is_refused
+            && !unsaved
+                .into_iter()
+                .any(|kept| kept.redemption.access_token().expose_secret() == secret())
+            && !displaced
+                .into_iter()
+                .any(|kept| kept.secret.expose_secret() == secret())
+    }
+
     /// Whether nothing has changed in between.
     pub(crate) fn is_of_same_time(&self, other: &Self) -> bool {
         self.changes == other.changes
@@ -38,13 +136,24 @@ impl Kept {
 const CAPACITY: usize = 1024;
 
 impl Overlay {
-    /// What is kept now.
+    /// What is kept now. To be asked before the store is read: a result that moves there meanwhile
+    /// is then in both.
     pub(crate) fn kept(&self) -> Kept {
         // The count first: a change in between then shows.
         let changes = self.changes.load(Ordering::Acquire);
+        let held = self.held.load_full();
         Kept {
-            redemptions: self.kept.load_full(),
+            later: Arc::clone(&held),
+            held,
             changes,
+        }
+    }
+
+    /// The same once the store was read: a token that moved from there meanwhile is then in both.
+    pub(crate) fn after_reading(&self, kept: Kept) -> Kept {
+        Kept {
+            later: self.held.load_full(),
+            ..kept
         }
     }
 
@@ -53,42 +162,154 @@ impl Overlay {
         self.changes.load(Ordering::Acquire) == kept.changes
     }
 
-    /// Keeps the result of a redemption, in place of what it replaces.
-    pub(crate) fn keep(&self, new: &Arc<Redemption>) {
-        self.change(|kept| {
-            let stays =
-                |old: &&Arc<Redemption>| old.expires_on() > new.cached_at() && !replaces(new, old);
-            let mut kept: Vec<_> = kept.iter().filter(stays).cloned().collect();
+    /// Keeps the result of a redemption, in place of those that the store would not hold beside it.
+    /// They are displaced, unless its call would have none of them.
+    pub(crate) fn keep(&self, redemption: &Arc<Redemption>, refuses_rivals: bool) -> Arc<Unsaved> {
+        let now = redemption.cached_at();
+        let unsaved = |refuses_until| {
+            Arc::new(Unsaved {
+                redemption: Arc::clone(redemption),
+                refuses_rivals,
+                refuses_until,
+            })
+        };
+        let mut new = unsaved(None);
+        self.change(|held| {
+            let is_good = |old: &&Arc<Unsaved>| old.redemption.expires_on() > now;
+            let (replaced, mut kept): (Vec<_>, Vec<_>) = held
+                .unsaved
+                .iter()
+                .filter(is_good)
+                .cloned()
+                .partition(|old| replaces(redemption, &old.redemption));
+            let mut displaced = held.displaced.clone();
+            displaced.retain(|old| old.expires_on > now);
+            add(
+                &mut displaced,
+                replaced.iter().map(|old| Displaced::by_us(old)),
+            );
+            // It stands for those that it covers, also in what they refuse.
+            let (covered, mut displaced): (Vec<_>, Vec<_>) = displaced
+                .into_iter()
+                .partition(|old| old.is_covered_by(redemption));
+            let until = covered.iter().map(|old| old.refuses_until).max().flatten();
+            new = unsaved(if refuses_rivals { Some(now) } else { until });
+            displaced.retain(|old| !(refuses_rivals && old.is_rival_of(redemption)));
             if kept.len() >= CAPACITY {
                 kept.remove(0);
             }
-            kept.push(Arc::clone(new));
-            kept
+            kept.push(Arc::clone(&new));
+            Held {
+                unsaved: kept,
+                displaced,
+            }
+        });
+        new
+    }
+
+    /// Keeps tokens that are about to go from the store, but for those that a result refuses.
+    pub(crate) fn displace(&self, going: &[Displaced]) {
+        if going.is_empty() {
+            return;
+        }
+        self.change(|held| {
+            let is_refused = |token: &Displaced| {
+                held.unsaved.iter().any(|new| {
+                    refuses(new.refuses_until, token.cached_at)
+                        && token.is_rival_of(&new.redemption)
+                })
+            };
+            // A result of ours that was refused is not kept any more.
+            let is_kept = |token: &Displaced| held.displaced.iter().any(|old| old.is(token));
+            let mut displaced = held.displaced.clone();
+            let comes = |token: &&Displaced| is_kept(token) || !is_refused(token);
+            add(&mut displaced, going.iter().filter(comes).cloned());
+            Held {
+                displaced,
+                unsaved: held.unsaved.clone(),
+            }
         });
     }
 
-    /// Lets go of what the store holds by now.
-    pub(crate) fn forget(&self, stored: &Arc<Redemption>) {
-        self.change(|kept| {
-            kept.iter()
-                .filter(|kept| !Arc::ptr_eq(kept, stored))
-                .cloned()
-                .collect()
+    /// Moves a result behind the store, which holds it now, and from where others may displace it.
+    pub(crate) fn stored(&self, stored: &Arc<Unsaved>) {
+        self.change(|held| {
+            let is_it = |old: &Arc<Unsaved>| Arc::ptr_eq(old, stored);
+            let mut displaced = held.displaced.clone();
+            // One that was replaced meanwhile has found its place, or was refused.
+            if held.unsaved.iter().any(is_it) {
+                add(&mut displaced, [Displaced::by_others(stored)]);
+            }
+            Held {
+                displaced,
+                unsaved: without(&held.unsaved, is_it),
+            }
         });
     }
 
-    fn change(&self, change: impl Fn(&[Arc<Redemption>]) -> Vec<Arc<Redemption>>) {
-        self.kept.rcu(|kept| change(kept));
+    /// Lets go of all tokens of the account and application of a result that found its refresh token
+    /// gone, and of all that the account's results displaced: it has signed out.
+    pub(crate) fn signed_out(&self, found: &Unsaved) {
+        let id = found.redemption.redeemed().home_account_id();
+        let client_id = found.redemption.client_id();
+        self.change(|held| Held {
+            unsaved: without(&held.unsaved, |old| {
+                is_same_home_account_id(old.redemption.redeemed().home_account_id(), id)
+                    && is_same_client_id(old.redemption.client_id(), client_id)
+            }),
+            displaced: without(&held.displaced, |old| {
+                is_same_home_account_id(&old.home_account_id, id)
+            }),
+        });
+    }
+
+    /// Lets go of what was kept at some time of accounts that are signed in no more, and returns
+    /// whether there was any.
+    pub(crate) fn forget_signed_out(
+        &self,
+        kept: &Kept,
+        is_signed_in: impl Fn(&str) -> bool,
+    ) -> bool {
+        let of_unsaved = kept.held.unsaved.iter();
+        let of_unsaved = of_unsaved.map(|old| old.redemption.redeemed().home_account_id());
+        let of_displaced = kept.held.displaced.iter();
+        let mut ids: Vec<_> = of_displaced
+            .map(|old| &*old.home_account_id)
+            .chain(of_unsaved)
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.retain(|id| !is_signed_in(id));
+        if ids.is_empty() {
+            return false;
+        }
+        // What came later may be of a later sign-in.
+        let was_kept = |old: &Arc<Unsaved>| is_in(old, &kept.held.unsaved);
+        let was_displaced = |old: &Arc<Displaced>| is_in(old, &kept.held.displaced);
+        self.change(|held| Held {
+            unsaved: without(&held.unsaved, |old| {
+                ids.contains(&old.redemption.redeemed().home_account_id()) && was_kept(old)
+            }),
+            displaced: without(&held.displaced, |old| {
+                ids.contains(&&*old.home_account_id) && was_displaced(old)
+            }),
+        });
+        true
+    }
+
+    fn change(&self, mut change: impl FnMut(&Held) -> Held) {
+        self.held.rcu(|held| change(held));
         self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// The refresh token that has replaced this one although the store does not show it.
     pub(crate) fn rotated(&self, redeemed: &Secret, now: SystemTime) -> Option<Secret> {
-        let kept = self.kept.load();
-        let newest_first = kept.iter().rev().filter(|kept| kept.expires_on() > now);
+        let held = self.held.load();
+        let newest_first = held.unsaved.iter().rev().map(|kept| &kept.redemption);
         newest_first
             .filter(|kept| {
-                kept.redeemed().secret().expose_secret() == redeemed.expose_secret()
+                kept.expires_on() > now
+                    && kept.redeemed().secret().expose_secret() == redeemed.expose_secret()
                     && is_same_client_id(kept.redeemed().client_id(), kept.client_id())
             })
             .filter_map(|kept| kept.refresh_token())
@@ -104,149 +325,28 @@ fn replaces(new: &Redemption, old: &Redemption) -> bool {
         && is_same_environment(one.environment(), other.environment())
         && is_same_client_id(new.client_id(), old.client_id())
         && is_same_tenant(new.realm(), old.realm())
-        && Target::from(new.target()).intersects(&Target::from(old.target()))
+        && Target::from(new.target()).is_rival_of(&Target::from(old.target()))
 }
 
-#[cfg(test)]
-mod tests {
-    use msal_token_cache::RedeemedToken;
-    use std::time::Duration;
-    use test_support::{CacheBuilder, FakeAccount};
+/// Whether a token that was cached then must not come back where rivals are refused up to this time.
+pub(crate) fn refuses(until: Option<SystemTime>, cached_at: Option<SystemTime>) -> bool {
+    until.is_some_and(|until| cached_at.is_none_or(|cached_at| cached_at <= until))
+}
 
-    use super::*;
-    use crate::fixtures::{ARM, CLOUD, NOW, at, redemption, refresh_tokens};
-
-    const VAULT: &str = "https://vault.azure.net/.default";
-
-    /// Refresh tokens of Ada under `a` and `b` and of Bob under `a`, each named so.
-    fn tokens() -> [RedeemedToken; 3] {
-        let [ada, bob] = ["ada@contoso.example", "bob@contoso.example"].map(FakeAccount::new);
-        let cache = CacheBuilder::new()
-            .refresh_token(&ada, CLOUD, "a", "ada-a", None)
-            .refresh_token(&ada, CLOUD, "b", "ada-b", None)
-            .refresh_token(&bob, CLOUD, "a", "bob-a", None);
-        refresh_tokens(&cache).try_into().unwrap()
+/// Adds tokens behind the others. What is known of the same ones goes with them.
+fn add(displaced: &mut Vec<Arc<Displaced>>, new: impl IntoIterator<Item = Displaced>) {
+    for mut token in new {
+        displaced.retain(|old| !token.absorb(old));
+        displaced.push(Arc::new(token));
     }
+    let surplus = displaced.len().saturating_sub(CAPACITY);
+    displaced.drain(..surplus);
+}
 
-    fn kept(overlay: &Overlay, token: &RedeemedToken) -> Vec<String> {
-        let kept = overlay.kept();
-        kept.redemptions
-            .iter()
-            .filter(|kept| kept.redeemed().home_account_id() == token.home_account_id())
-            .map(|kept| kept.access_token().expose_secret().to_owned())
-            .collect()
-    }
+fn without<T>(list: &[Arc<T>], goes: impl Fn(&Arc<T>) -> bool) -> Vec<Arc<T>> {
+    list.iter().filter(|item| !goes(item)).cloned().collect()
+}
 
-    #[test]
-    fn a_redemption_takes_the_place_of_those_that_it_replaces() {
-        let [ada_a, ada_b, bob_a] = tokens();
-        let overlay = Overlay::default();
-        for (token, target, secret) in [
-            (&ada_a, ARM, "1"),
-            (&ada_b, ARM, "2"),
-            (&bob_a, ARM, "3"),
-            (&ada_a, VAULT, "4"),
-            (&ada_a, ARM, "5"),
-        ] {
-            overlay.keep(&Arc::new(redemption(token, target, secret)));
-        }
-        assert_eq!(kept(&overlay, &ada_a), ["2", "4", "5"]);
-        assert_eq!(kept(&overlay, &bob_a), ["3"]);
-    }
-
-    #[test]
-    fn k16_what_differs_in_case_alone_is_replaced() {
-        let ada = FakeAccount::new("ada@contoso.example");
-        let upper = FakeAccount {
-            uid: ada.uid.to_uppercase(),
-            utid: ada.utid.to_uppercase(),
-            ..ada.clone()
-        };
-        let client = crate::fixtures::CLI;
-        let cache = CacheBuilder::new()
-            .refresh_token(&ada, CLOUD, client, "one", None)
-            .refresh_token(
-                &upper,
-                &CLOUD.to_uppercase(),
-                &client.to_uppercase(),
-                "two",
-                None,
-            )
-            .keyed("another key");
-        let [one, two] = refresh_tokens(&cache).try_into().unwrap();
-        let overlay = Overlay::default();
-        overlay.keep(&Arc::new(redemption(&one, ARM, "1")));
-        overlay.keep(&Arc::new(redemption(&two, ARM, "2")));
-        assert_eq!(kept(&overlay, &one), [""; 0]);
-        assert_eq!(kept(&overlay, &two), ["2"]);
-    }
-
-    #[test]
-    fn what_cannot_be_sent_is_no_rotated_refresh_token() {
-        let [ada_a, ..] = tokens();
-        let overlay = Overlay::default();
-        for (target, secret) in [(ARM, "good"), (VAULT, "bad\r\n")] {
-            let redemption =
-                redemption(&ada_a, target, "s").with_refresh_token(Secret::new(secret));
-            overlay.keep(&Arc::new(redemption));
-        }
-        let rotated = overlay.rotated(ada_a.secret(), at(NOW)).unwrap();
-        assert_eq!(rotated.expose_secret(), "good");
-    }
-
-    #[test]
-    fn what_is_stored_is_forgotten_and_nothing_else() {
-        let [ada_a, ..] = tokens();
-        let overlay = Overlay::default();
-        let [old, new] = ["old", "new"].map(|secret| Arc::new(redemption(&ada_a, ARM, secret)));
-        overlay.keep(&old);
-        overlay.keep(&new);
-        overlay.forget(&old);
-        assert_eq!(kept(&overlay, &ada_a), ["new"]);
-        overlay.forget(&new);
-        assert!(kept(&overlay, &ada_a).is_empty());
-    }
-
-    #[test]
-    fn a_rotated_refresh_token_stands_in_for_the_stored_one() {
-        let [ada_a, ada_b, _] = tokens();
-        let overlay = Overlay::default();
-        let rotated = |token: &RedeemedToken, now: u64| {
-            let secret = overlay.rotated(token.secret(), at(now));
-            secret.map(|secret| secret.expose_secret().to_owned())
-        };
-        assert_eq!(rotated(&ada_a, NOW), None);
-        for (target, secret) in [(ARM, "older"), (VAULT, "newer")] {
-            let redemption =
-                redemption(&ada_a, target, "s").with_refresh_token(Secret::new(secret));
-            overlay.keep(&Arc::new(redemption));
-        }
-        // Not rotated by this one.
-        overlay.keep(&Arc::new(redemption(&ada_a, "x/.default", "s")));
-        // A relative's rotated token is the relative's.
-        let relatives = redemption(&ada_b, ARM, "s").with_client_id("a");
-        overlay.keep(&Arc::new(
-            relatives.with_refresh_token(Secret::new("relative's")),
-        ));
-        assert_eq!(rotated(&ada_a, NOW).as_deref(), Some("newer"));
-        assert_eq!(rotated(&ada_b, NOW), None);
-        assert_eq!(rotated(&ada_a, NOW + 3600), None);
-    }
-
-    #[test]
-    fn neither_expired_nor_too_many_are_kept() {
-        let [ada_a, ..] = tokens();
-        let overlay = Overlay::default();
-        overlay.keep(&Arc::new(redemption(&ada_a, ARM, "expires")));
-        let (_, home) = ada_a.home_account_id().split_once('.').unwrap();
-        for n in 0..=CAPACITY {
-            let (start, target) = (at(NOW + 3600), format!("{n}/.default"));
-            let end = start + Duration::from_secs(3600);
-            let secret = Secret::new(n.to_string());
-            let later = Redemption::new(ada_a.clone(), home, target, secret, start, end);
-            overlay.keep(&Arc::new(later));
-        }
-        let kept = kept(&overlay, &ada_a);
-        assert_eq!((kept.len(), &*kept[0]), (CAPACITY, "1"));
-    }
+fn is_in<T>(item: &Arc<T>, list: &[Arc<T>]) -> bool {
+    list.iter().any(|other| Arc::ptr_eq(item, other))
 }

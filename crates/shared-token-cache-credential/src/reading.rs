@@ -39,4 +39,19 @@ impl<'s> Reading<'s> {
             tokens.filter(may_be_redeemed).collect()
         })
     }
+
+    /// Whether an account is there with a refresh token, of whatever application. Without either it
+    /// has signed out.
+    pub(crate) fn is_signed_in(&self, home_account_id: &str) -> bool {
+        let mut accounts = self.snapshot.accounts();
+        let mut tokens = self.snapshot.refresh_tokens();
+        accounts.any(|account| {
+            account.home_account_id() == home_account_id
+                && self.authority.knows(account.environment())
+        }) && tokens.any(|token| {
+            token.home_account_id() == home_account_id
+                && self.authority.knows(token.environment())
+                && !token.is_partitioned()
+        })
+    }
 }

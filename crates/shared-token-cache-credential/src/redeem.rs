@@ -10,6 +10,7 @@ use crate::access::{Found, info};
 use crate::answer::Granted;
 use crate::credential::Inner;
 use crate::exchange::Exchange;
+use crate::overlay::Unsaved;
 use crate::request::Request;
 use crate::store::{Freshness, Store};
 use crate::turn::Turn;
@@ -65,12 +66,14 @@ impl Inner {
             Ok(Obtained::Stored(token)) => return Ok(token),
             // What was obtained in time is not lost while it is written.
             Ok(Obtained::Redeemed(redemption, lease)) => {
-                return Ok(self.keep(store, redemption, lease).await);
+                let refuses_rivals = !request.allows_cached();
+                return Ok(self.keep(store, redemption, refuses_rivals, lease).await);
             }
             Ok(Obtained::Spent(redemption, lease, error)) => {
                 // The server may have revoked the old one.
                 if redemption.refresh_token().is_some() {
-                    self.persist(store, redemption, lease).await;
+                    let result = Arc::new(Unsaved::not_kept(redemption));
+                    self.persist(store, result, lease).await;
                 }
                 error
             }
@@ -156,6 +159,7 @@ impl Inner {
         self: &Arc<Self>,
         store: &Arc<Store>,
         redemption: Arc<Redemption>,
+        refuses_rivals: bool,
         lease: Option<Lease>,
     ) -> AccessTokenInfo {
         let token = info(
@@ -164,8 +168,8 @@ impl Inner {
             redemption.expires_on(),
             redemption.refresh_on(),
         );
-        store.overlay.keep(&redemption);
-        self.persist(store, redemption, lease).await;
+        let result = store.overlay.keep(&redemption, refuses_rivals);
+        self.persist(store, result, lease).await;
         token
     }
 
@@ -174,13 +178,13 @@ impl Inner {
     async fn persist(
         self: &Arc<Self>,
         store: &Arc<Store>,
-        redemption: Arc<Redemption>,
+        result: Arc<Unsaved>,
         lease: Option<Lease>,
     ) {
         let (inner, store) = (Arc::clone(self), Arc::clone(store));
         let continued = self.lifecycle.continued();
         let write = async move {
-            let persist = store.persist(redemption, lease);
+            let persist = store.persist(result, lease);
             inner.lifecycle.unless_cut(persist).await;
             drop(continued);
         };

@@ -1,5 +1,6 @@
 //! What a caller asked for, checked and put into the form that the rest works with.
 
+use msal_token_cache::Target;
 use msal_token_cache::identifier::lower_tenant;
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, Result, TokenRequestOptions};
@@ -130,16 +131,10 @@ impl Request {
         }
     }
 
-    /// The scopes that a token is good for which the server issued for `granted`: what it said,
-    /// and what it was asked for.
+    /// The scopes that a token is good for which the server issued for `granted`.
     pub(crate) fn target(&self, granted: Option<&str>) -> String {
-        let mut target: Vec<&str> = granted.unwrap_or_default().split_whitespace().collect();
-        for scope in self.scopes() {
-            if !target.iter().any(|known| known.eq_ignore_ascii_case(scope)) {
-                target.push(scope);
-            }
-        }
-        target.join(" ")
+        let scopes = self.scopes.iter().map(String::as_str);
+        Target::issued(scopes, granted).to_string()
     }
 }
 

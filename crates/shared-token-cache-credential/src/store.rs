@@ -2,15 +2,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use msal_token_cache::{
-    ErrorKind as CacheErrorKind, Lease, Leases, Merged, Redemption, TokenCache,
-};
+use msal_token_cache::{ErrorKind as CacheErrorKind, Lease, Leases, Merged, TokenCache};
 use token_credential::{AccessTokenInfo, Result};
 
 use crate::account::Whose;
 use crate::authority::Authority;
+use crate::displaced::Displaced;
 use crate::hot::Hot;
-use crate::overlay::Overlay;
+use crate::overlay::{Overlay, Unsaved};
+use crate::reading::Reading;
 use crate::unavailable::{self, NoCache};
 use crate::view::{ChosenAccount, View};
 use crate::wall_clock::WallClock;
@@ -20,7 +20,7 @@ use crate::wall_clock::WallClock;
 #[derive(Debug)]
 pub(crate) struct Store {
     cache: Result<TokenCache, NoCache>,
-    pub(crate) overlay: Overlay,
+    pub(crate) overlay: Arc<Overlay>,
     hot: ArcSwapOption<Hot>,
     /// Held by the write that is under way. The others wait here, where they can be cut off, and
     /// not each on a thread of its own.
@@ -41,7 +41,7 @@ impl Store {
     pub(crate) fn new(cache: Result<TokenCache, NoCache>) -> Self {
         Self {
             cache,
-            overlay: Overlay::default(),
+            overlay: Arc::default(),
             hot: ArcSwapOption::empty(),
             writing: Arc::default(),
             warned: Mutex::default(),
@@ -95,7 +95,15 @@ impl Store {
         {
             return Ok(Arc::clone(&hot.view));
         }
-        let view = Arc::new(View::new(snapshot, kept, authority, whose, clock.now()));
+        let reading = Reading::new(&snapshot, authority, clock.now());
+        let mut kept = self.overlay.after_reading(kept);
+        if self
+            .overlay
+            .forget_signed_out(&kept, |id| reading.is_signed_in(id))
+        {
+            kept = self.overlay.kept();
+        }
+        let view = Arc::new(View::new(&snapshot, kept, &reading, whose));
         self.hot.store(Some(Arc::new(Hot::new(Arc::clone(&view)))));
         Ok(view)
     }
@@ -152,30 +160,39 @@ impl Store {
             .map_err(|why| unavailable::no_account(why, &self.described_place(), authority, whose))
     }
 
-    /// Puts a redemption into the cache. Where that cannot be done the overlay answers instead,
-    /// and one warning per cause is given. The lease is held until it is done.
-    pub(crate) async fn persist(&self, redemption: Arc<Redemption>, lease: Option<Lease>) {
+    /// Puts a result into the cache, and what it displaces there into memory. Where that cannot be
+    /// done the overlay answers instead, and one warning per cause is given. The lease is held until
+    /// it is done.
+    pub(crate) async fn persist(&self, result: Arc<Unsaved>, lease: Option<Lease>) {
         let Ok(cache) = &self.cache else { return };
         let one_at_a_time = Arc::clone(&self.writing).lock_owned().await;
         let merged = {
-            let redemption = Arc::clone(&redemption);
+            let (result, overlay) = (Arc::clone(&result), Arc::clone(&self.overlay));
             // They go with the write, and not with this future: a runtime that nobody drives any
             // more must hold up neither the other ones' writes nor other processes.
             let held = (one_at_a_time, lease);
             cache
                 .modify_async(move |transaction| {
                     let _ = &held;
-                    transaction.merge(&redemption)
+                    let redemption = &result.redemption;
+                    let mut going = Vec::new();
+                    let merged = transaction.merge_displacing(redemption, |entry| {
+                        going.extend(Displaced::of_entry(entry, redemption.cached_at()));
+                    })?;
+                    if !result.refuses_rivals {
+                        // Before they go, so that no reader finds them in neither place.
+                        overlay.displace(&going);
+                    }
+                    Ok(merged)
                 })
                 .await
         };
         match merged {
-            Ok(merged) => {
-                if merged == Merged::SignedOut {
-                    tracing::debug!("the account was signed out meanwhile; nothing was stored");
-                }
-                self.overlay.forget(&redemption);
+            Ok(Merged::SignedOut) => {
+                tracing::debug!("the account was signed out meanwhile; nothing was stored");
+                self.overlay.signed_out(&result);
             }
+            Ok(_) => self.overlay.stored(&result),
             Err(error) => {
                 let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
                 if !warned.contains(&error.kind()) {

@@ -5,7 +5,6 @@ use msal_token_cache::Snapshot;
 
 use crate::access::{Found, Query, Terms};
 use crate::account::{Chosen, NotChosen, Whose, choose};
-use crate::authority::Authority;
 use crate::overlay::Kept;
 use crate::reading::Reading;
 
@@ -26,19 +25,17 @@ pub(crate) struct ChosenAccount {
 
 impl View {
     pub(crate) fn new(
-        snapshot: Arc<Snapshot>,
+        snapshot: &Arc<Snapshot>,
         kept: Kept,
-        authority: &Authority,
+        reading: &Reading<'_>,
         whose: &Whose,
-        now: SystemTime,
     ) -> Self {
-        let reading = Reading::new(&snapshot, authority, now);
-        let account = choose(&reading, whose).map(|chosen| {
-            let terms = Terms::new(&reading, &chosen);
+        let account = choose(reading, whose).map(|chosen| {
+            let terms = Terms::new(reading, &chosen);
             ChosenAccount { chosen, terms }
         });
         Self {
-            snapshot,
+            snapshot: Arc::clone(snapshot),
             kept,
             account,
         }
@@ -56,8 +53,6 @@ impl View {
         query: &Query<'_>,
         now: SystemTime,
     ) -> Found {
-        account
-            .terms
-            .find(&self.snapshot, &self.kept.redemptions, query, now)
+        account.terms.find(&self.snapshot, &self.kept, query, now)
     }
 }

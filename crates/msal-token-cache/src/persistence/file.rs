@@ -70,7 +70,8 @@ impl FilePersistence {
         }
     }
 
-    /// Sets the size in bytes beyond which the file is not read; 16 MiB by default.
+    /// Sets the size in bytes beyond which the file is not read, and up to fifteen sixteenths of
+    /// which a write lets it grow; 16 MiB by default.
     pub fn with_max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self
@@ -206,6 +207,10 @@ impl Persistence for FilePersistence {
             Ok(None) => Some(Ok(None)),
             Err(error) => Some(Err(error)),
         }
+    }
+
+    fn max_bytes(&self) -> Option<u64> {
+        Some(self.max_bytes)
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

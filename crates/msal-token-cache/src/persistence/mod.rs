@@ -150,6 +150,12 @@ pub trait Persistence: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns the length of the content, in bytes, beyond which [`load`](Self::load) refuses it.
+    /// A writer lets it grow up to a margin below that. `None`, the default, is no limit.
+    fn max_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Waits until no other program writes, and keeps others from writing until the lock goes.
     ///
     /// # Errors
@@ -262,6 +268,10 @@ macro_rules! stored_by {
                 self.0.load_quickly()
             }
 
+            fn max_bytes(&self) -> Option<u64> {
+                self.0.max_bytes()
+            }
+
             fn lock(&self) -> Result<Box<dyn StoreLock>> {
                 self.0.lock()
             }
@@ -321,6 +331,10 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
 
     fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
         (**self).load_quickly()
+    }
+
+    fn max_bytes(&self) -> Option<u64> {
+        (**self).max_bytes()
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

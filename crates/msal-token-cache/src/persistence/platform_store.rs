@@ -187,6 +187,14 @@ impl<I: Item> Persistence for PlatformStore<I> {
         Ok(Some(Loaded { bytes, stamp }))
     }
 
+    /// An item is read whatever its length; a platform that does not take so much says so.
+    fn max_bytes(&self) -> Option<u64> {
+        match **self.choice.load() {
+            Choice::PlainText(_) => self.file.max_bytes(),
+            Choice::Unknown | Choice::Platform { .. } => None,
+        }
+    }
+
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
         if !matches!(**self.choice.load(), Choice::PlainText(_)) {
             self.item.unlock()?;

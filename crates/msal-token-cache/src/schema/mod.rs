@@ -10,6 +10,7 @@ mod binding;
 mod id_token;
 mod members;
 mod refresh_token;
+mod resource;
 mod target;
 mod time;
 mod usable;

@@ -4,6 +4,7 @@ mod accounts;
 mod entries;
 mod fates;
 mod identifiers;
+mod properties;
 mod refresh_tokens;
 
 use msal_token_cache::{ErrorKind, Identity, Merged, Persistence as _};

@@ -1,5 +1,6 @@
 mod entries;
 mod freshness;
+mod limits;
 mod locking;
 mod merging;
 #[cfg(unix)]

@@ -1,9 +1,12 @@
-use msal_token_cache::RedeemedToken;
+use std::sync::Arc;
+
+use msal_token_cache::{RedeemedToken, Redemption};
 use serde_json::{Value, json};
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
 
 use super::*;
 use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, authority, redemption, refresh_tokens, snapshot};
+use crate::overlay::Overlay;
 
 fn ada() -> FakeAccount {
     FakeAccount::new("ada@contoso.example")
@@ -30,12 +33,7 @@ fn token<'a>(client_id: &'a str, secret: &'a str, left: u64) -> AccessTokenSpec<
     }
 }
 
-fn find_for(
-    account: &FakeAccount,
-    cache: &CacheBuilder,
-    kept: &[Arc<Redemption>],
-    scopes: &[&str],
-) -> Found {
+fn find_for(account: &FakeAccount, cache: &CacheBuilder, kept: &Overlay, scopes: &[&str]) -> Found {
     let chosen = Chosen {
         home_account_id: account.home_account_id(),
         username: None,
@@ -48,11 +46,20 @@ fn find_for(
         tenant: Tenant::Home(ORGANIZATIONS),
         tid: None,
     };
-    terms.find(&snapshot, kept, &query, at(NOW))
+    terms.find(&snapshot, &kept.kept(), &query, at(NOW))
+}
+
+/// What is kept of these redemptions, of which some refuse what they replace.
+fn keeping(redemptions: impl IntoIterator<Item = (Redemption, bool)>) -> Overlay {
+    let overlay = Overlay::default();
+    for (redemption, refuses_rivals) in redemptions {
+        overlay.keep(&Arc::new(redemption), refuses_rivals);
+    }
+    overlay
 }
 
 fn find(cache: &CacheBuilder) -> Found {
-    find_for(&ada(), cache, &[], &[ARM])
+    find_for(&ada(), cache, &Overlay::default(), &[ARM])
 }
 
 #[track_caller]
@@ -132,7 +139,7 @@ fn a_short_token_that_could_not_be_written_is_a_hit_while_it_is_new() {
             at(NOW - age),
             at(NOW + 200),
         );
-        let found = find_for(&ada(), &cache(), &[Arc::new(kept)], &[ARM]);
+        let found = find_for(&ada(), &cache(), &keeping([(kept, false)]), &[ARM]);
         assert_eq!(matches!(found, Found::Hit(_)), hit, "{age}: {found:?}");
     }
 }
@@ -239,7 +246,7 @@ fn a_kept_token_that_cannot_be_sent_is_no_hit_and_hides_nothing() {
     let cached = cache().access_token(&ada(), token(CLI, "cached", 3600));
     let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
     for bad in ["a b", "a\r\n", "a\0", "\u{202e}", ""] {
-        let kept = [Arc::new(redemption(&old, ARM, bad))];
+        let kept = keeping([(redemption(&old, ARM, bad), false)]);
         assert_nothing(&find_for(&ada(), &cache(), &kept, &[ARM]), bad);
         assert_hit(find_for(&ada(), &cached, &kept, &[ARM]), "cached");
     }
@@ -258,7 +265,7 @@ fn scopes_compare_as_sets_without_case() {
         (false, &["x"]),
         (false, &["x/rea"]),
     ] {
-        let found = find_for(&ada(), &cache, &[], scopes);
+        let found = find_for(&ada(), &cache, &Overlay::default(), scopes);
         assert_eq!(matches!(found, Found::Hit(_)), hit, "{scopes:?}");
     }
 }
@@ -327,7 +334,7 @@ fn a_personal_account_is_at_home_in_three_tenants() {
             ..token(CLI, "a", 3600)
         };
         let cache = CacheBuilder::new().access_token(&eve, spec);
-        let found = find_for(&eve, &cache, &[], &[ARM]);
+        let found = find_for(&eve, &cache, &Overlay::default(), &[ARM]);
         assert_eq!(matches!(found, Found::Hit(_)), hit, "{realm}");
     }
 }
@@ -335,11 +342,8 @@ fn a_personal_account_is_at_home_in_three_tenants() {
 #[test]
 fn what_is_kept_in_memory_answers_in_place_of_what_it_replaces() {
     let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
-    let kept = [Arc::new(redemption(
-        &old,
-        &format!("{ARM} x/.default"),
-        "kept",
-    ))];
+    let target = format!("{ARM} x/.default");
+    let kept = keeping([(redemption(&old, &target, "kept"), true)]);
     let find = |cache: &CacheBuilder| find_for(&ada(), cache, &kept, &[ARM]);
     assert_hit(find(&cache()), "kept");
     // It lives longer, and its resource has refused it.
@@ -372,15 +376,82 @@ fn of_what_is_kept_in_memory_the_newest_is_handed_out() {
     let kept = |token: RedeemedToken, secret: &str, left: u64| {
         let (secret, expires_on) = (Secret::new(secret), at(NOW + left));
         let home = ada().utid;
-        Arc::new(Redemption::new(
-            token,
-            home,
-            ARM,
-            secret,
-            at(NOW),
-            expires_on,
-        ))
+        Redemption::new(token, home, ARM, secret, at(NOW), expires_on)
     };
-    let kept = [kept(old, "refused", 80_000), kept(new, "newest", 3_600)];
+    let kept = keeping([
+        (kept(old, "refused", 80_000), false),
+        (kept(new, "newest", 3_600), true),
+    ]);
     assert_hit(find_for(&ada(), &cache(), &kept, &[ARM]), "newest");
+}
+
+#[test]
+fn k14_a_bare_scope_alone_is_for_no_token_that_names_a_resource() {
+    let stored = cache()
+        .access_token(&ada(), token(CLI, "stored", 3600))
+        .with("target", json!("user_impersonation x/.default"));
+    let [old, _] = refresh_tokens(&cache()).try_into().unwrap();
+    let kept = keeping([
+        (
+            redemption(&old, "user_impersonation x/a y/b", "displaced"),
+            false,
+        ),
+        (
+            redemption(&old, "user_impersonation y/b y/c", "kept"),
+            false,
+        ),
+    ]);
+    let none = Overlay::default();
+    for kept in [&none, &kept] {
+        let found = find_for(&ada(), &stored, kept, &["user_impersonation"]);
+        assert_nothing(&found, "another resource's");
+    }
+    for (scopes, secret) in [
+        (&["x/.default"][..], "stored"),
+        (&["x/.default", "user_impersonation"], "stored"),
+        (&["x/a", "user_impersonation"], "displaced"),
+        (&["user_impersonation", "y/c"], "kept"),
+    ] {
+        assert_hit(find_for(&ada(), &stored, &kept, scopes), secret);
+    }
+}
+
+#[test]
+fn k14_a_displaced_token_stands_behind_all_others() {
+    let [old, new] = refresh_tokens(&cache()).try_into().unwrap();
+    let kept = keeping([
+        (redemption(&old, "a b", "displaced"), false),
+        (redemption(&old, "b c", "kept"), false),
+        (redemption(&new, "d", "of another client"), false),
+    ]);
+    let find = |cache: &CacheBuilder, scopes: &[&str]| find_for(&ada(), cache, &kept, scopes);
+    let with = |target: &str, cached_at: u64, left: u64| {
+        let spec = AccessTokenSpec {
+            target,
+            cached_at: Some(cached_at),
+            ..token("old", "stored", left)
+        };
+        cache().access_token(&ada(), spec)
+    };
+    for (target, cached_at, scopes, secret) in [
+        ("x/y", NOW, &["a"][..], "displaced"),
+        ("x/y", NOW, &["b"], "kept"),
+        ("a", NOW, &["a"], "stored"),
+        // The kept one will go there in its place.
+        ("a b", NOW, &["b"], "kept"),
+        ("a b d", NOW, &["a", "d"], "stored"),
+        // It came later, and the kept one answers where it does not.
+        ("a b", NOW + 1, &["b"], "stored"),
+        ("a b", NOW + 1, &["c"], "kept"),
+    ] {
+        let cache = with(target, cached_at, 3600);
+        assert_hit(find(&cache, scopes), secret);
+    }
+    // One that is good for longer is better than one that is about to end, wherever they are.
+    let cache = with("a", NOW - 60, 200);
+    assert_hit(find(&cache, &["a"]), "displaced");
+    // And nobody else's.
+    let bob = FakeAccount::new("bob@contoso.example");
+    let cache = cache.refresh_token(&bob, CLOUD, "old", "r", None);
+    assert_nothing(&find_for(&bob, &cache, &kept, &["a"]), "Bob");
 }

@@ -19,6 +19,7 @@ mod redemption;
 mod refreshing;
 mod refusals;
 mod rerun;
+mod resources;
 mod secrets;
 mod short_lived;
 mod single_flight;

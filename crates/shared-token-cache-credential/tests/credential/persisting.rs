@@ -269,6 +269,24 @@ fn a_read_only_folder_costs_one_warning() {
     );
 }
 
+/// What later readers would refuse is not written.
+#[tokio::test]
+async fn a_cache_that_is_full_costs_one_warning_and_no_token() {
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    stage.cache().write_to(&path);
+    let before = std::fs::read(&path).unwrap();
+    let limit = before.len() as u64 + 1_000;
+    let store = || FilePersistence::new(&path).with_max_bytes(limit);
+    let credential = stage.credential(store());
+    ask_of_a_read_only_store(&stage, &credential).await;
+    assert_eq!(stage.warnings("FilePersistence::with_max_bytes"), 1);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let reader = TokenCache::new(store());
+    assert_eq!(reader.snapshot().unwrap().refresh_tokens().count(), 1);
+}
+
 /// A store that can be written again gets the next redemption, with the newest refresh token.
 #[tokio::test]
 async fn a_store_that_recovers_is_written_again() {

@@ -372,3 +372,20 @@ fn a_writer_does_not_carry_what_it_read_to_another_place() {
     assert_eq!(stage.file().as_deref(), Some(PLAIN));
     assert_eq!(stage.platform.content().as_deref(), Some(THEIRS));
 }
+
+/// What bounds a reader of the file bounds a writer, and the platform bounds itself.
+#[test]
+fn a_writer_has_the_limit_of_the_place_that_it_writes_to() {
+    for (platform, is_limited) in [
+        (Platform::holding("{}"), false),
+        (Platform::failing(ErrorKind::Unavailable), true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache");
+        fs::write(&path, "{}").unwrap();
+        let store = PlatformStore::new(platform, path).with_plain_text(true);
+        store.load().unwrap();
+        let expected = store.file.max_bytes().filter(|_| is_limited);
+        assert_eq!(store.max_bytes(), expected);
+    }
+}

@@ -40,6 +40,10 @@ pub struct DpapiPersistence {
     known: Mutex<Option<Stamp>>,
 }
 
+/// More than a blob is longer than its content: the header, the salts, the signature and the padding
+/// take about 250 bytes.
+const BLOB_OVERHEAD: u64 = 1024;
+
 impl DpapiPersistence {
     /// A cache at this path; nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -136,6 +140,11 @@ impl Persistence for DpapiPersistence {
         };
         self.learn(stamp);
         Ok(Some(Loaded { bytes, stamp }))
+    }
+
+    fn max_bytes(&self) -> Option<u64> {
+        let of_blob = self.file.max_bytes()?;
+        Some(of_blob.saturating_sub(BLOB_OVERHEAD))
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

@@ -59,7 +59,8 @@ impl FilePersistence {
         }
     }
 
-    /// Sets the size in bytes beyond which the file is not read; 16 MiB by default.
+    /// Sets the size in bytes beyond which the file is not read, and up to fifteen sixteenths of
+    /// which a write lets it grow; 16 MiB by default.
     pub fn with_max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self
@@ -157,6 +158,10 @@ impl Persistence for FilePersistence {
             Ok(Some(stamp)) if stamp.file_length() > QUICK_BYTES => None,
             _ => Some(self.load()),
         }
+    }
+
+    fn max_bytes(&self) -> Option<u64> {
+        Some(self.max_bytes)
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {

@@ -130,4 +130,8 @@ fn the_limits_are_those_of_the_file() {
     let file = FilePersistence::new(&place.path).with_max_bytes(10);
     let error = DpapiPersistence::in_file(file).load().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    // A blob is longer than what it holds.
+    let file = FilePersistence::new(&place.path).with_max_bytes(100_000);
+    let limit = DpapiPersistence::in_file(file).max_bytes().unwrap();
+    assert!((90_000..100_000).contains(&limit), "{limit}");
 }
