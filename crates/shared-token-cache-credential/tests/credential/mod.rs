@@ -11,6 +11,7 @@ mod error_texts;
 mod hits;
 mod home;
 mod leases;
+mod panics;
 mod persisting;
 mod records;
 mod redemption;
