@@ -34,6 +34,7 @@ impl Guarded {
         self.ask(|store| store.tick()).flatten()
     }
 
+    #[cfg(feature = "tokio")]
     pub(super) fn never_waits(&self) -> bool {
         self.ask(|store| store.never_waits()).unwrap_or(false)
     }

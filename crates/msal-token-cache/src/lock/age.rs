@@ -17,7 +17,11 @@ mod tests {
 
     #[test]
     fn an_age_counts_in_both_directions() {
-        let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap();
+        let at = |seconds| {
+            UNIX_EPOCH
+                .checked_add(Duration::from_secs(seconds))
+                .unwrap()
+        };
         for (changed, now, seconds) in [(5, 8, 3), (8, 5, 3), (5, 5, 0), (0, 1 << 60, 1 << 60)] {
             let expected = Duration::from_secs(seconds);
             assert_eq!(age(at(changed), at(now)), expected);

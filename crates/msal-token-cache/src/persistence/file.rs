@@ -123,8 +123,7 @@ impl FilePersistence {
         let bytes = self.read(&file, stat.st_size)?;
         let after = rustix::fs::fstat(&file);
         let after = after.map_err(|errno| Error::io("looking at", &path, errno))?;
-        if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length())
-        {
+        if stamp != Stamp::of(&after) || i128::try_from(bytes.len()) != Ok(stamp.file_length()) {
             return Err(bounded_read::changing(&self.location()));
         }
         if *path == *self.path {

@@ -69,18 +69,18 @@ pub(crate) use follow::split;
 pub use keychain::KeychainPersistence;
 pub use memory::MemoryPersistence;
 #[cfg(unix)]
-pub(crate) use owner::{is_own_sole_file, is_ours, is_writable_by_others};
+pub(crate) use owner::{is_ours, is_own_sole_file, is_writable_by_others};
 #[cfg(unix)]
 pub(crate) use safe_open::open_entry;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 pub use secret_service::SecretServicePersistence;
-pub use stamp::Stamp;
-#[cfg(all(windows, feature = "dpapi"))]
-pub use windows::DpapiPersistence;
 #[cfg(unix)]
 pub(crate) use size_limit::check as check_size_limit;
+pub use stamp::Stamp;
 #[cfg(unix)]
 pub(crate) use walk::{Missing, walk};
+#[cfg(all(windows, feature = "dpapi"))]
+pub use windows::DpapiPersistence;
 #[cfg(windows)]
 pub use windows::FilePersistence;
 #[cfg(windows)]

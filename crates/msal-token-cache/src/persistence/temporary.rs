@@ -36,7 +36,13 @@ mod tests {
         for other in ["msal", "msal.cache.nocae", "x.msal.cache"] {
             assert!(!is_of(other, &temporary), "{other}");
         }
-        for other in ["", "msal.cache", &temporary[..20], &format!("{temporary}x"), SHOUTED] {
+        for other in [
+            "",
+            "msal.cache",
+            &temporary[..20],
+            &format!("{temporary}x"),
+            SHOUTED,
+        ] {
             assert!(!is_of("msal.cache", other), "{other}");
         }
     }

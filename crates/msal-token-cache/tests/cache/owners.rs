@@ -188,7 +188,13 @@ fn root_writes_nothing_below_a_folder_of_a_user() {
     std::os::unix::fs::lchown(place.folder().join("his"), Some(NOBODY), None).unwrap();
     chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
     let others_can = "others can write to a folder on the way";
-    for name in ["cache", "roots/cache", "link/cache", "missing/cache", "roots/../roots/cache"] {
+    for name in [
+        "cache",
+        "roots/cache",
+        "link/cache",
+        "missing/cache",
+        "roots/../roots/cache",
+    ] {
         nothing_is_written(&home.join(name), others_can);
     }
     let his = "a link on the way belongs to another user";

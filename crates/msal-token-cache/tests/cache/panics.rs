@@ -92,7 +92,11 @@ fn a_store_that_panics_in_any_function_fails_the_call_and_not_the_caller() {
         assert_eq!(failed, needs(function), "{function}: {called:?}");
         for text in called.into_iter().filter_map(|(_, error)| error) {
             // The one calls the other.
-            let function = if function == "save" { "save_if" } else { function };
+            let function = if function == "save" {
+                "save_if"
+            } else {
+                function
+            };
             let expected = format!("the store of a test panicked in `{function}`");
             // A lock that does not tell is not held.
             let is_told = text.starts_with(&expected) || function == "is_held";

@@ -27,9 +27,17 @@ fn a_store_that_panics_does_not_panic_a_caller_whose_token_is_cached() {
         let credential = stage.credential(store.clone());
         let options = TokenRequestOptions::default();
         let ask = || at_once(credential.get_token_info(&[ARM], &options));
-        check(ask(), function, ["load", "load_quickly"].contains(&function));
+        check(
+            ask(),
+            function,
+            ["load", "load_quickly"].contains(&function),
+        );
         // With a look at what was read.
-        check(ask(), function, ["load", "load_quickly", "glance"].contains(&function));
+        check(
+            ask(),
+            function,
+            ["load", "load_quickly", "glance"].contains(&function),
+        );
         store.calm_down();
         let (one, another) = (ask().unwrap(), ask().unwrap());
         assert_eq!(one.token().expose_secret(), another.token().expose_secret());

@@ -152,7 +152,10 @@ async fn redeem_where_files_may_not_grow() {
     let lines = watch.lines();
     let lines = lines.iter().map(|line| &line.text);
     let warnings: Vec<_> = lines.filter(|text| text.contains("RLIMIT_FSIZE")).collect();
-    assert!(matches!(*warnings, [it] if it.contains("kept in memory")), "{warnings:?}");
+    assert!(
+        matches!(*warnings, [it] if it.contains("kept in memory")),
+        "{warnings:?}"
+    );
 }
 
 /// Reads what strace wrote.
