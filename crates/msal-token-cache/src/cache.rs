@@ -1,3 +1,4 @@
+mod guarded;
 mod limit;
 #[cfg(feature = "tokio")]
 mod off_executor;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use self::guarded::Guarded;
 use self::reading::Read;
 use crate::persistence::{Persistence, Stamp};
 use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
@@ -43,7 +45,7 @@ use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 pub struct TokenCache(Arc<Shared>);
 
 struct Shared {
-    persistence: Box<dyn Persistence>,
+    persistence: Guarded,
     state: ArcSwap<State>,
     /// The address of the state's snapshot. Whoever holds a snapshot of this address holds that
     /// one, and knows so without a look at the state.
@@ -123,7 +125,7 @@ impl TokenCache {
             seen: Look::Unsure,
         };
         Self(Arc::new(Shared {
-            persistence: Box::new(persistence),
+            persistence: Guarded::new(persistence),
             state: ArcSwap::from_pointee(state),
             published: AtomicUsize::new(0),
             looked: AtomicU64::new(NEVER),

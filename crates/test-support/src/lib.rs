@@ -17,6 +17,7 @@ mod clock;
 mod fake_entra;
 mod guid;
 pub mod logs;
+mod panicking_store;
 #[cfg(target_os = "linux")]
 mod peer_server;
 pub mod python_peer;
@@ -27,6 +28,7 @@ pub use account::FakeAccount;
 pub use cache_builder::{AccessTokenSpec, CacheBuilder};
 pub use clock::TestClock;
 pub use fake_entra::{EntraError, FakeEntra, Reply, SeenRequest};
+pub use panicking_store::PanickingStore;
 #[cfg(target_os = "linux")]
 pub use peer_server::PeerServer;
 pub use tls_identity::TlsIdentity;

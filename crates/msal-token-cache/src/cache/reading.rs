@@ -37,7 +37,9 @@ impl TokenCache {
                 }
                 None
             }
-            turn => turn.ok(),
+            // Nothing that a panic could leave half done is behind this lock.
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Ok(turn) => Some(turn),
         };
         self.reload()
     }
@@ -175,5 +177,63 @@ impl TokenCache {
                 Read::Torn(Error::new(ErrorKind::Corrupt, text), look)
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::persistence::{MemoryPersistence, Persistence, Stamp, StoreLock};
+
+    /// A store that takes its time, and counts.
+    #[derive(Debug, Default)]
+    struct Slow(MemoryPersistence, Arc<AtomicUsize>);
+
+    impl Persistence for Slow {
+        fn location(&self) -> String {
+            self.0.location()
+        }
+
+        fn stamp(&self) -> Result<Option<Stamp>> {
+            self.0.stamp()
+        }
+
+        #[expect(clippy::disallowed_methods, reason = "a slow store takes its time")]
+        fn load(&self) -> Result<Option<Loaded>> {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(200));
+            self.0.load()
+        }
+
+        fn lock(&self) -> Result<Box<dyn StoreLock>> {
+            self.0.lock()
+        }
+
+        fn save(&self, content: &[u8]) -> Result<Stamp> {
+            self.0.save(content)
+        }
+    }
+
+    /// With a poisoned lock that was taken for a busy one, each reader read for itself.
+    #[test]
+    fn a_poisoned_lock_makes_no_difference_to_readers() {
+        let store = Slow(MemoryPersistence::holding("{}"), Arc::default());
+        let loads = Arc::clone(&store.1);
+        let cache = TokenCache::new(store);
+        std::thread::scope(|scope| {
+            let poisoning = scope.spawn(|| {
+                let _turn = cache.0.reader.lock();
+                panic!("on purpose");
+            });
+            assert!(poisoning.join().is_err());
+        });
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| cache.snapshot().unwrap());
+            }
+        });
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
     }
 }

@@ -33,6 +33,12 @@ use crate::{Error, ErrorKind, Result};
 /// The file that was read last is kept open, so that it can be asked cheaply; a file system that
 /// holds it cannot be unmounted meanwhile.
 ///
+/// # Who may write
+///
+/// It writes only a file of its own, in a folder to which nobody else can write. As root it writes
+/// only where each folder on the way is root's, too. Reading has no such conditions, but a file of
+/// another user is for root only.
+///
 /// # Limitations
 ///
 /// Where changes within one tick bear the same time, as on Linux before 6.13, content that was

@@ -92,7 +92,9 @@ use crate::Result;
 
 /// A store for the bytes of one cache.
 ///
-/// Object-safe and open: a program may keep its cache where it likes. Every function may block.
+/// Object-safe and open: a program may keep its cache where it likes. Every function may block. If
+/// one panics, [`TokenCache`](crate::TokenCache) returns an error of the kind
+/// [`Io`](crate::ErrorKind::Io), or goes on as with the default where there can be no error.
 pub trait Persistence: fmt::Debug + Send + Sync {
     /// Where the store is, for messages: a path, or a name that the user can find it by.
     fn location(&self) -> String;

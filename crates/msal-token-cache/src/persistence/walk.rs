@@ -169,3 +169,76 @@ fn stray(at: PathBuf, why: Why) -> Stray {
 fn failed(at: PathBuf, errno: Errno) -> Stray {
     stray(at, Why::Failed(errno))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::persistence::is_same_file;
+
+    /// A folder with the folder `a/b` and with links.
+    fn place() -> tempfile::TempDir {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir_all(place.path().join("a/b")).unwrap();
+        for (target, link) in [
+            ("a", "to a"),
+            ("to a/b", "to b by a link"),
+            ("../a/b", "a/round"),
+            ("loop", "loop"),
+            ("missing", "dangling"),
+        ] {
+            symlink(target, place.path().join(link)).unwrap();
+        }
+        symlink(place.path().join("a"), place.path().join("absolute")).unwrap();
+        place
+    }
+
+    fn is_led_to(path: &Path, folder: &Path) -> bool {
+        let [led, there] = [walk(path, Missing::Fail), walk(folder, Missing::Fail)]
+            .map(|walked| walked.unwrap().stat().unwrap());
+        is_same_file(&led, &there)
+    }
+
+    #[test]
+    fn a_way_leads_where_the_system_goes() {
+        let place = place();
+        let at = |name: &str| place.path().join(name);
+        for way in [
+            "a/b",
+            "a/./b/",
+            "to a/b",
+            "absolute/b",
+            "to b by a link",
+            "a/round",
+            "a/b/../b",
+            "to a/../a/b",
+        ] {
+            assert!(is_led_to(&at(way), &at("a/b")), "{way}");
+        }
+        assert!(is_led_to(Path::new("src/../src/."), Path::new("src")));
+        assert!(is_led_to(Path::new(""), Path::new(".")));
+    }
+
+    #[test]
+    fn a_way_that_leads_nowhere_is_told_and_no_part_of_it_is_created() {
+        let place = place();
+        let at = |name: &str| place.path().join(name);
+        fs::copy("Cargo.toml", at("file")).unwrap();
+        for (way, errno) in [
+            ("missing", Errno::NOENT),
+            ("a/missing/b", Errno::NOENT),
+            ("dangling/b", Errno::NOENT),
+            ("file", Errno::NOTDIR),
+            ("file/a", Errno::NOTDIR),
+            ("loop/a", Errno::LOOP),
+        ] {
+            let why = walk(&at(way), Missing::Fail).unwrap_err().why;
+            assert_eq!(why, Why::Failed(errno), "{way}");
+        }
+        assert!(!at("missing").exists() && !at("a/missing").exists());
+        walk(&at("a/missing/b"), Missing::Create).unwrap();
+        assert!(at("a/missing/b").is_dir());
+    }
+}

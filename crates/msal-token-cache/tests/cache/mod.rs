@@ -5,6 +5,8 @@ mod locking;
 mod merging;
 #[cfg(unix)]
 mod owners;
+#[cfg(feature = "tokio")]
+mod panics;
 #[cfg(unix)]
 mod peers;
 mod reading;

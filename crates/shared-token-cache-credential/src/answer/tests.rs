@@ -39,7 +39,7 @@ pub(super) fn read_of(
     let request = Call::new(&[ARM], &TokenRequestOptions::default(), &tenants)
         .unwrap()
         .to_request();
-    let cache = CacheBuilder::new().signed_in(account, CLOUD, CLI, "refresh token");
+    let cache = CacheBuilder::new().signed_in(account, CLOUD, CLI, "refresh-token");
     let [token] = refresh_tokens(&cache).try_into().unwrap();
     let authority = authority();
     let asked = Asked {

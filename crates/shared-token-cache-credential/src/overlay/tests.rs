@@ -11,9 +11,9 @@ const VAULT: &str = "https://vault.azure.net/.default";
 fn tokens() -> [RedeemedToken; 3] {
     let [ada, bob] = ["ada@contoso.example", "bob@contoso.example"].map(FakeAccount::new);
     let cache = CacheBuilder::new()
-        .refresh_token(&ada, CLOUD, "a", "ada a", None)
-        .refresh_token(&ada, CLOUD, "b", "ada b", None)
-        .refresh_token(&bob, CLOUD, "a", "bob a", None);
+        .refresh_token(&ada, CLOUD, "a", "ada-a", None)
+        .refresh_token(&ada, CLOUD, "b", "ada-b", None)
+        .refresh_token(&bob, CLOUD, "a", "bob-a", None);
     refresh_tokens(&cache).try_into().unwrap()
 }
 

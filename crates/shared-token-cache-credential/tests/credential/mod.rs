@@ -13,6 +13,7 @@ mod hits;
 mod home;
 mod identifiers;
 mod leases;
+mod panics;
 mod persisting;
 mod records;
 mod redemption;

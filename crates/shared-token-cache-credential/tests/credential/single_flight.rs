@@ -15,7 +15,7 @@ use shared_token_cache_credential::{
     AccessTokenInfo, ErrorKind, Result, SharedTokenCacheCredential, TokenEndpoint, TokenReply,
     TokenRequest, TokenRequestOptions, TransportError,
 };
-use test_support::{FakeAccount, Reply};
+use test_support::{FakeAccount, PanickingStore, Reply};
 use tokio::runtime::Runtime;
 use tokio::sync::Barrier;
 
@@ -390,44 +390,13 @@ async fn a_panicking_endpoint_fails_all_who_wait_and_nobody_later() {
     credential.close().await.unwrap();
 }
 
-/// A store whose writes panic while this says so.
-#[derive(Debug)]
-struct PanickingStore(MemoryPersistence, Arc<std::sync::atomic::AtomicBool>);
-
-impl Persistence for PanickingStore {
-    fn location(&self) -> String {
-        self.0.location()
-    }
-
-    fn stamp(&self) -> msal_token_cache::Result<Option<msal_token_cache::Stamp>> {
-        self.0.stamp()
-    }
-
-    fn load(&self) -> msal_token_cache::Result<Option<msal_token_cache::Loaded>> {
-        self.0.load()
-    }
-
-    fn load_quickly(&self) -> Option<msal_token_cache::Result<Option<msal_token_cache::Loaded>>> {
-        self.0.load_quickly()
-    }
-
-    fn lock(&self) -> msal_token_cache::Result<Box<dyn msal_token_cache::StoreLock>> {
-        self.0.lock()
-    }
-
-    fn save(&self, content: &[u8]) -> msal_token_cache::Result<msal_token_cache::Stamp> {
-        assert!(!self.1.load(Ordering::Relaxed), "on purpose");
-        self.0.save(content)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panicking_store_costs_a_write_and_nothing_else() {
     let stage = Stage::new();
     let store = holding(&stage.cache());
     let before = content(&store);
-    let panics = Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let credential = stage.credential(PanickingStore(store.clone(), Arc::clone(&panics)));
+    let panicking = PanickingStore::new(store.clone(), "save");
+    let credential = stage.credential(panicking.clone());
     let token: Result<AccessTokenInfo> = ask(&credential).await;
     let again = ask(&credential).await.unwrap();
     assert_eq!(
@@ -435,7 +404,7 @@ async fn a_panicking_store_costs_a_write_and_nothing_else() {
         again.token().expose_secret()
     );
     assert_eq!(content(&store), before);
-    panics.store(false, Ordering::Relaxed);
+    panicking.calm_down();
     super::ask_with(&credential, &challenge()).await.unwrap();
     assert_eq!(entries(&store, "AccessToken").len(), 1);
     credential.close().await.unwrap();

@@ -183,8 +183,8 @@ fn k15_of_a_token_that_is_not_handed_out_the_refresh_token_is_stored() {
         (json!(0), "rotated"),
         (json!(-1e300), "rotated"),
         // Nothing of an answer that lacks what it must say.
-        (json!(null), "refresh token"),
-        (json!("soon"), "refresh token"),
+        (json!(null), "refresh-token"),
+        (json!("soon"), "refresh-token"),
     ] {
         let info = ada().client_info();
         let id_token = id_token(&json!({ "tid": ada().utid, "preferred_username": "other" }));
@@ -198,7 +198,7 @@ fn k15_of_a_token_that_is_not_handed_out_the_refresh_token_is_stored() {
         let spec = test_support::AccessTokenSpec {
             client_id: CLI,
             target: ARM,
-            secret: "still good",
+            secret: "still-good",
             expires_on: NOW + 200,
             ..Default::default()
         };

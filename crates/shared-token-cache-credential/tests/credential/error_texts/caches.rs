@@ -14,7 +14,7 @@ use shared_token_cache_credential::{
     AuthenticationRecord, Error, SharedTokenCacheCredential, TokenCachePersistenceOptions,
     TokenRequestOptions,
 };
-use test_support::{CacheBuilder, FakeAccount, logs};
+use test_support::{CacheBuilder, FakeAccount, PanickingStore, logs};
 
 use super::super::rerun::set_mode;
 use super::super::{ARM, CLI, HOST, Stage, ask, at_once, holding};
@@ -219,6 +219,16 @@ fn unreadable() -> Vec<Row> {
                 let error = handle.block_on(credential.get_token(&[ARM], &options));
                 let path = file.path().to_str().unwrap();
                 Provoked::from(error.unwrap_err()).with("path", path)
+            },
+        ),
+        unavailable(
+            "the token cache cannot be used: the store of a test panicked in `load`: correct this \
+             implementation of Persistence, or use another store",
+            "the store of a test",
+            "correct this implementation of Persistence, or use another store",
+            |stage| {
+                let store = PanickingStore::new(holding(&stage.cache()), "load");
+                run(ask(&stage.credential(store))).unwrap_err()
             },
         ),
     ]
