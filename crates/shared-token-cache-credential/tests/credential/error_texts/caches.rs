@@ -431,6 +431,20 @@ fn no_account() -> Vec<Row> {
             |stage| of_record(stage, "u.t", "bob@fabrikam.example", &stage.cache()),
         ),
         unavailable(
+            "ada@contoso.example in the token cache memory is of AD FS, which is not supported: \
+             sign in with an account of Microsoft Entra",
+            "ada@contoso.example in the token cache memory",
+            "sign in with an account of Microsoft Entra",
+            |stage| {
+                let secret = logs::canary("refresh token");
+                let cache = CacheBuilder::new()
+                    .account(&stage.ada, HOST, "adfs")
+                    .with("authority_type", json!("ADFS"))
+                    .refresh_token(&stage.ada, HOST, CLI, &secret, None);
+                run(ask(&stage.credential(holding(&cache)))).unwrap_err()
+            },
+        ),
+        unavailable(
             "the token cache memory holds no refresh token of ada@contoso.example for {host}: sign \
              in again with a developer tool that keeps its token cache there",
             "the token cache memory holds no refresh token of ada@contoso.example for {host}",
