@@ -58,8 +58,10 @@ pub(super) fn realm<'a>(
     }
     if !is_word_for_home(tenant) {
         // What a domain name led to is remembered as an id.
-        let tid = tid.filter(|tid| is_guid(tid));
-        return Ok(tid.map_or(tenant.into(), |tid| tid.to_ascii_lowercase().into()));
+        return Ok(match tid {
+            Some(tid) if is_guid(tid) => tid.to_ascii_lowercase().into(),
+            _ => tenant.into(),
+        });
     }
     let Some(home) = home_tenant(asked.token.home_account_id()) else {
         return Ok(tenant.into());

@@ -33,6 +33,7 @@ pub(super) fn rows() -> Vec<Row> {
         #[cfg(unix)]
         no_files(),
         no_account(),
+        no_refresh_token(),
     ]
     .into_iter()
     .flatten()
@@ -430,6 +431,12 @@ fn no_account() -> Vec<Row> {
             "correct it, or sign in with that account",
             |stage| of_record(stage, "u.t", "bob@fabrikam.example", &stage.cache()),
         ),
+    ]
+}
+
+/// Accounts without a refresh token that may be redeemed.
+fn no_refresh_token() -> Vec<Row> {
+    vec![
         unavailable(
             "ada@contoso.example in the token cache memory is of AD FS, which is not supported: \
              sign in with an account of Microsoft Entra",
