@@ -8,6 +8,7 @@ use msal_token_cache::identifier::{
 use token_credential::sanitize;
 
 use crate::authentication_record::AuthenticationRecord;
+use crate::authority::is_adfs;
 use crate::domain::{is_domain, tenants_of};
 use crate::reading::Reading;
 use crate::tenant::PERSONAL_TENANT;
@@ -181,6 +182,15 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
         username: usernames.last().map(|newest| sanitize(newest)),
         client_id: Some(record.client_id().to_owned()),
     })
+}
+
+/// Whether the cache says that an account is one of AD FS.
+pub(crate) fn is_of_adfs(reading: &Reading<'_>, home_account_id: &str) -> bool {
+    let mut entries = reading.snapshot.accounts().filter(|account| {
+        account.home_account_id() == home_account_id
+            && reading.authority.knows(account.environment())
+    });
+    entries.any(|account| account.authority_type().as_deref().is_some_and(is_adfs))
 }
 
 impl Candidate<'_> {

@@ -181,7 +181,7 @@ fn granted(
     )
     .with_client_id(asked.client_id);
     if let Some(lifetime) = lifetime {
-        if let Some(extended) = lifetime.extended_expires_on {
+        if let Some(extended) = lifetime.extended {
             redemption = redemption.with_extended_expires_on(extended);
         }
         if let Some(refresh_on) = lifetime.refresh_on {

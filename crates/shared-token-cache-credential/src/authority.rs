@@ -42,6 +42,10 @@ impl Authority {
             None => text,
         };
         let address = address.trim_end_matches('/');
+        let mut path = address.split('/').skip(1);
+        if path.next().is_some_and(is_adfs) {
+            return invalid("is one of AD FS, which is not supported");
+        }
         let (host, port) = match address.split_once(':') {
             None => (address, None),
             Some((host, "443")) => (host, None),
@@ -66,12 +70,23 @@ impl Authority {
         format!("https://{self}/{tenant}/oauth2/v2.0/token")
     }
 
+    /// Whether it is one of Microsoft's clouds, and so none of AD FS.
+    pub(crate) fn is_known_cloud(&self) -> bool {
+        is_known_cloud(&self.host)
+    }
+
     /// Whether an entry's `environment` names this authority's cloud. Some writers add the port of
     /// a host of one's own.
     pub(crate) fn knows(&self, environment: &str) -> bool {
         same_cloud(&self.host, environment)
             || (self.port.is_some() && is_same_environment(&self.to_string(), environment))
     }
+}
+
+/// Whether a path's first part, or what stands for a tenant, says that this is AD FS: its token
+/// endpoint is elsewhere.
+pub(crate) fn is_adfs(text: &str) -> bool {
+    text.eq_ignore_ascii_case("adfs")
 }
 
 /// The host, with the port where there is one.
@@ -143,6 +158,26 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text:?}");
             assert!(!error.to_string().contains('\n'));
         }
+    }
+
+    #[test]
+    fn an_authority_of_adfs_is_refused_as_one() {
+        for text in [
+            "https://adfs.contoso.example/adfs",
+            "https://adfs.contoso.example/adfs/",
+            "https://adfs.contoso.example:8443/ADFS/oauth2/token",
+            "adfs.contoso.example/adfs",
+        ] {
+            let error = Authority::parse(text).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text}");
+            assert!(error.to_string().contains("is one of AD FS"), "{error}");
+        }
+        // The name of a host says nothing.
+        for text in ["adfs.contoso.example", "https://adfs"] {
+            assert!(Authority::parse(text).is_ok(), "{text}");
+        }
+        let other = Authority::parse("https://login.microsoftonline.com/adfsx");
+        assert!(!other.unwrap_err().to_string().contains("AD FS"));
     }
 
     #[test]

@@ -100,7 +100,8 @@ impl SharedTokenCacheCredential {
     /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
     /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
     /// again for two minutes, and while it throttles it is left alone
-    /// ([`Error::retry_after`](crate::Error::retry_after)).
+    /// ([`Error::retry_after`](crate::Error::retry_after)). A new token with less than 30 seconds
+    /// left is not handed out; the endpoint is then asked for the same after 30 seconds.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use token_credential::{Error, ErrorKind, Result, Secret, sanitize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::account::Chosen;
+use crate::account::{Chosen, is_of_adfs};
 use crate::answer::{self, Asked, Granted, NoToken, PAUSE, is_pause_due, short_lived};
 use crate::authority::Authority;
 use crate::candidates::{Attempt, candidates};
@@ -62,6 +62,19 @@ impl<'a> Exchange<'a> {
     /// Tries the refresh tokens of the view's account.
     pub(crate) async fn run(mut self, view: &View) -> Result<Granted> {
         let chosen = &self.inner.account(self.store, view)?.chosen;
+        let authority = &self.inner.authority;
+        let username = chosen.username.as_deref();
+        let now = self.inner.clock.now();
+        // A known cloud has the endpoint, whatever a writer says of the account.
+        let is_asked = authority.is_known_cloud()
+            || !is_of_adfs(
+                &Reading::new(&view.snapshot, authority, now),
+                &chosen.home_account_id,
+            );
+        if !is_asked {
+            let place = self.store.described_place();
+            return Err(unavailable::of_adfs(username, &place));
+        }
         let attempts = self.attempts(view, chosen);
         for attempt in &attempts {
             if self.asked_for == MAX_ASKED_FOR {
@@ -76,12 +89,10 @@ impl<'a> Exchange<'a> {
         {
             return Ok(granted);
         }
-        let username = chosen.username.as_deref();
         if let Some(refusal) = self.reported {
-            return Err(refusal.into_error(&self.inner.authority, username));
+            return Err(refusal.into_error(authority, username));
         }
         let place = self.store.described_place();
-        let authority = &self.inner.authority;
         Err(unavailable::no_refresh_token(username, &place, authority))
     }
 

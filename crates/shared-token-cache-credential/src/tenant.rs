@@ -8,6 +8,7 @@ use msal_token_cache::identifier::is_same_tenant;
 use token_credential::{Error, ErrorKind, Result};
 
 use crate::account::Chosen;
+use crate::authority::is_adfs;
 
 /// The word that stands for the home tenant of whoever the refresh token belongs to.
 pub(crate) const ORGANIZATIONS: &str = "organizations";
@@ -113,6 +114,13 @@ impl From<Vec<String>> for OfCalls {
 
 /// Checks the tenant of this place: a GUID, a domain name, or a word like `organizations`.
 pub(crate) fn check_tenant(tenant: &str, place: &str) -> Result<()> {
+    if is_adfs(tenant) {
+        let text = format!(
+            "{place}, \"{tenant}\", stands for AD FS, which is not supported: give the id of a tenant \
+             of Microsoft Entra"
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, text));
+    }
     if is_tenant(tenant) {
         return Ok(());
     }
@@ -129,7 +137,10 @@ pub(crate) fn check_tenant(tenant: &str, place: &str) -> Result<()> {
 /// Whether a text can stand for a tenant, in an address as well.
 pub(crate) fn is_tenant(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    (1..=255).contains(&text.len()) && text.bytes().all(allowed) && !matches!(text, "." | "..")
+    (1..=255).contains(&text.len())
+        && text.bytes().all(allowed)
+        && !matches!(text, "." | "..")
+        && !is_adfs(text)
 }
 
 /// Checks a tenant of the list of allowed ones, which may also be `*`.
@@ -319,6 +330,8 @@ mod tests {
             "a\r\n",
             "t\u{e9}nant",
             "*",
+            "adfs",
+            "ADFS",
             &"a".repeat(256),
         ] {
             let error = check_tenant(tenant, "the tenant").expect_err(tenant);

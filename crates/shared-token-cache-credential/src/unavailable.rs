@@ -172,6 +172,15 @@ pub(crate) fn no_refresh_token(
     ))
 }
 
+/// There is the account that is meant, and its token endpoint is of a kind that is not asked.
+pub(crate) fn of_adfs(username: Option<&str>, place: &str) -> Error {
+    unavailable(format!(
+        "{} in the token cache {place} is of AD FS, which is not supported: sign in with an account \
+         of Microsoft Entra",
+        username.unwrap_or("the account"),
+    ))
+}
+
 fn unavailable(text: impl Into<String>) -> Error {
     Error::new(ErrorKind::CredentialUnavailable, text)
 }

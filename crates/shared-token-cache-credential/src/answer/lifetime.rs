@@ -21,7 +21,8 @@ const OUTLASTS_PAUSE: Duration = PAUSE.saturating_add(LAST_RESORT_MARGIN);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lifetime {
     pub(super) expires_on: SystemTime,
-    pub(super) extended_expires_on: Option<SystemTime>,
+    /// Until when it may be used while the server cannot be reached.
+    pub(super) extended: Option<SystemTime>,
     pub(super) refresh_on: Option<SystemTime>,
 }
 
@@ -70,7 +71,7 @@ impl Lifetime {
         }
         Ok(Self {
             expires_on,
-            extended_expires_on: after("ext_expires_in"),
+            extended: after("ext_expires_in"),
             // With nothing left then it would be due for ever.
             refresh_on: after("refresh_in").filter(|refresh_on| *refresh_on < expires_on),
         })

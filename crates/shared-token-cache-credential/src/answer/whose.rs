@@ -1,5 +1,7 @@
 //! Whose token an answer holds, and in which tenant it is good.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -43,46 +45,52 @@ pub(super) fn check_account(
 /// The tenant that the token is good in, as the look-up for the same call will look for it.
 pub(super) fn realm<'a>(
     asked: &Asked<'a>,
-    tid: Option<&'a str>,
+    tid: Option<&str>,
     account_is_named: bool,
-) -> Result<&'a str, Unusable> {
+) -> Result<Cow<'a, str>, Unusable> {
     let tenant = asked.tenant;
     if is_guid(tenant) {
         return match tid {
             Some(tid) if !is_same_tenant(tid, tenant) => {
                 Err("is for another tenant, and nothing was stored".into())
             }
-            _ => Ok(tenant),
+            _ => Ok(tenant.into()),
         };
     }
     if !is_word_for_home(tenant) {
         // What a domain name led to is remembered as an id.
-        return Ok(tid.filter(|tid| is_guid(tid)).unwrap_or(tenant));
+        return Ok(match tid {
+            Some(tid) if is_guid(tid) => tid.to_ascii_lowercase().into(),
+            _ => tenant.into(),
+        });
     }
     let Some(home) = home_tenant(asked.token.home_account_id()) else {
-        return Ok(tenant);
+        return Ok(tenant.into());
     };
     let is_personal = is_same_tenant(home, PERSONAL_TENANT);
-    match tid {
+    let known = match tid {
         // As the account writes it.
-        Some(tid) if is_same_tenant(tid, home) => Ok(home),
+        Some(tid) if is_same_tenant(tid, home) => home,
         Some(tid) if is_personal && is_same_tenant(tid, PERSONAL_PASSTHROUGH_TENANT) => {
-            Ok(PERSONAL_PASSTHROUGH_TENANT)
+            PERSONAL_PASSTHROUGH_TENANT
         }
-        Some(tid) => Err(Unusable {
-            why: format!(
+        Some(tid) => {
+            let why = format!(
                 "is for the tenant {tid} instead of the account's own, and nothing was stored"
-            )
-            .into(),
-            next: Some(
-                "name that tenant in the call, and in the builder's additionally_allowed_tenants",
-            ),
-        }),
-        None if account_is_named => Ok(home),
+            );
+            return Err(Unusable {
+                why: why.into(),
+                next: Some(
+                    "name that tenant in the call, and in the builder's additionally_allowed_tenants",
+                ),
+            });
+        }
+        None if account_is_named => home,
         // The one word that personal accounts are asked for by.
-        None if is_personal => Ok(ORGANIZATIONS),
-        None => Ok(tenant),
-    }
+        None if is_personal => ORGANIZATIONS,
+        None => tenant,
+    };
+    Ok(known.into())
 }
 
 /// The account that an answer is for, as far as it says so.

@@ -1,6 +1,7 @@
 //! Which account's token comes back.
 
 use msal_token_cache::TokenCache;
+use serde_json::json;
 use shared_token_cache_credential::ErrorKind;
 use test_support::{CacheBuilder, FakeAccount, logs};
 
@@ -86,4 +87,30 @@ async fn a_guests_token_is_not_handed_out() {
     assert_ne!(token.token().expose_secret(), secret);
     assert_eq!(stage.entra.requests()[0].tenant, "organizations");
     assert!(stage.entra.requests()[0].scopes().contains(&ARM));
+}
+
+/// Its refresh token would go to an address that AD FS does not have; what is cached needs none.
+#[tokio::test]
+async fn nothing_is_asked_for_an_account_of_adfs() {
+    let stage = Stage::new();
+    let of_adfs = |cache: CacheBuilder| {
+        cache
+            .account(&stage.ada, HOST, "another")
+            .with("authority_type", json!("ADFS"))
+    };
+    let credential = stage.credential(holding(&of_adfs(stage.cache())));
+    let error = ask(&credential).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CredentialUnavailable);
+    assert!(text(&error).contains("is of AD FS"), "{error}");
+    let credential = stage.credential(holding(&of_adfs(stage.cache_with_token(3600))));
+    ask(&credential).await.unwrap();
+    assert_eq!(stage.entra.connections(), 0);
+    // Beside an account of AD FS, another is as good.
+    let bob = FakeAccount::new("bob@fabrikam.example");
+    let refresh_token = stage.entra.issue_refresh_token(&bob, CLI, false);
+    let both = of_adfs(stage.cache()).signed_in(&bob, HOST, CLI, &refresh_token);
+    let builder = stage.builder().username(&bob.username);
+    let cache = TokenCache::new(holding(&both));
+    let credential = builder.token_cache(cache).build().unwrap();
+    ask(&credential).await.unwrap();
 }

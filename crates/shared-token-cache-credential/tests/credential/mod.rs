@@ -9,6 +9,7 @@ mod closing;
 mod connections;
 mod error_texts;
 mod foreign_texts;
+mod granted;
 mod hits;
 mod home;
 mod identifiers;

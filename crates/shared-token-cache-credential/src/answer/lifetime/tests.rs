@@ -169,7 +169,7 @@ fn k15_other_times_of_an_answer_have_the_same_bounds() {
         let body = body_with(&json!({ "ext_expires_in": value, "refresh_in": value }));
         let lifetime = Lifetime::of(&Members::parse(&body).unwrap(), at(NOW), at(NOW)).unwrap();
         let after = |seconds: Option<u64>| seconds.map(|seconds| at(NOW + seconds));
-        assert_eq!(lifetime.extended_expires_on, after(extended), "{value}");
+        assert_eq!(lifetime.extended, after(extended), "{value}");
         assert_eq!(lifetime.refresh_on, after(refresh), "{value}");
     }
 }

@@ -98,6 +98,8 @@ fn the_realm_is_the_best_that_is_known() {
         ("common", info.clone(), utid),
         ("contoso.example", info.clone(), "contoso.example"),
         ("contoso.example", tid(TENANT), TENANT),
+        // A new one is written in lower case.
+        ("contoso.example", tid(&utid.to_uppercase()), utid),
         (
             "contoso.example",
             tid("fabrikam.example"),

@@ -160,4 +160,5 @@ pub(super) fn is_tenant(text: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
         && !matches!(text, "." | "..")
+        && !text.eq_ignore_ascii_case("adfs")
 }

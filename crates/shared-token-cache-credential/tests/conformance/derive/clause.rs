@@ -80,7 +80,7 @@ pub(crate) enum Clause {
     /// Every failure is one of ours.
     K8Error,
     /// An answer is judged by what it holds: whatever its content type, and odd types where they can be
-    /// read. An error that says nothing is none beside a token, and a secret is of graphic ASCII.
+    /// read. An error that says nothing does not count beside a token, and a secret is of graphic ASCII.
     K8Answer,
     /// Two retries after failed connects, 408 and 5xx, one after a lost connection, and after 429 only
     /// where a short wait is asked for.

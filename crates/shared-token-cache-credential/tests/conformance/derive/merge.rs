@@ -74,6 +74,7 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
     let info = body.str("client_info").and_then(decode);
     let utid = info.as_ref().and_then(|info| info.str("utid"));
     let id = around.part("home_account_id");
+    let lower = tid.filter(|tid| is_guid(tid)).map(str::to_ascii_lowercase);
     let home = home_tenant(id).filter(|home| !home.is_empty());
     let realm = match (around.tenant, home) {
         (tenant, _) if is_guid(tenant) => tenant,
@@ -86,7 +87,7 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
             None => tenant,
         },
         (tenant, None) if is_word_for_home(tenant, around.on) => tenant,
-        (tenant, _) => tid.filter(|tid| is_guid(tid)).unwrap_or(tenant),
+        (tenant, _) => lower.as_deref().unwrap_or(tenant),
     };
     let mut target: Vec<&str> = known(body, "scope")
         .unwrap_or_default()

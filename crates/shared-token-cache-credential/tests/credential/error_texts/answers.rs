@@ -13,83 +13,108 @@ use super::Row;
 use super::requests::{Scripted, asking, failed, run};
 
 pub(super) fn rows() -> Vec<Row> {
-    [unusable(), refusals()].into_iter().flatten().collect()
+    [
+        unusable(),
+        limits(),
+        lifetimes(),
+        of_others(),
+        refusals(),
+        refusals_of_applications(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-/// Answers that are none.
+const NEXT: &str = "check the builder's authority, and for a proxy in between";
+
+/// The error for an answer with this status and body.
+fn answer(status: u16, text: &'static str, next: &'static str, body: fn(&Stage) -> Value) -> Row {
+    failed(text, "the answer of {host} (HTTP", next, move |stage| {
+        let reply = TokenReply::new(status, body(stage).to_string());
+        let endpoint = Scripted(move || Some(Ok(reply.clone())));
+        run(ask(&asking(stage, endpoint))).unwrap_err()
+    })
+}
+
+/// Answers that cannot be used.
 fn unusable() -> Vec<Row> {
-    let next = "check the builder's authority, and for a proxy in between";
-    let unusable = |status: u16, text, next, body: fn(&Stage) -> Value| {
-        failed(text, "the answer of {host} (HTTP", next, move |stage| {
-            let reply = TokenReply::new(status, body(stage).to_string());
-            let endpoint = Scripted(move || Some(Ok(reply.clone())));
-            run(ask(&asking(stage, endpoint))).unwrap_err()
-        })
-    };
     vec![
-        unusable(
+        answer(
             200,
             "the answer of {host} (HTTP 200) is not a JSON object: check the builder's authority, \
              and for a proxy in between",
-            next,
+            NEXT,
             |_| json!([logs::canary("body")]),
         ),
-        unusable(
+        answer(
             302,
             "the answer of {host} (HTTP 302) says neither yes nor why not: check the builder's \
              authority, and for a proxy in between",
-            next,
+            NEXT,
             |_| json!({ "secret": logs::canary("body") }),
         ),
-        unusable(
+        answer(
             503,
             "the answer of {host} (HTTP 503) is not a JSON object: try again later",
             "try again later",
             |_| json!(logs::canary("body")),
         ),
-        unusable(
+        answer(
             200,
             "the answer of {host} (HTTP 200) has no access_token: check the builder's authority, \
              and for a proxy in between",
-            next,
+            NEXT,
             |_| good("access_token", json!([logs::canary("body")])),
         ),
-        unusable(
+        answer(
             200,
             "the answer of {host} (HTTP 200) has an access_token that no header can carry: check \
              the builder's authority, and for a proxy in between",
-            next,
+            NEXT,
             |_| good("access_token", json!(logs::canary("body") + "\r\n")),
         ),
-        unusable(
-            200,
-            "the answer of {host} (HTTP 200) has a token of more than 64 KiB (refresh_token): \
-             check the builder's authority, and for a proxy in between",
-            next,
-            |_| good("refresh_token", json!("x".repeat(64 * 1024 + 1))),
-        ),
-        unusable(
-            200,
-            "the answer of {host} (HTTP 200) is larger than 256 KiB: check the builder's \
-             authority, and for a proxy in between",
-            next,
-            |_| good("scope", json!("x".repeat(256 * 1024))),
-        ),
-        unusable(
+        answer(
             200,
             "the answer of {host} (HTTP 200) has a token that is not a bearer token: check the \
              builder's authority, and for a proxy in between",
-            next,
+            NEXT,
             |_| good("token_type", json!("pop")),
         ),
-        unusable(
+    ]
+}
+
+/// Answers that are too large.
+fn limits() -> Vec<Row> {
+    vec![
+        answer(
+            200,
+            "the answer of {host} (HTTP 200) has a token of more than 64 KiB (refresh_token): \
+             check the builder's authority, and for a proxy in between",
+            NEXT,
+            |_| good("refresh_token", json!("x".repeat(64 * 1024 + 1))),
+        ),
+        answer(
+            200,
+            "the answer of {host} (HTTP 200) is larger than 256 KiB: check the builder's \
+             authority, and for a proxy in between",
+            NEXT,
+            |_| good("scope", json!("x".repeat(256 * 1024))),
+        ),
+    ]
+}
+
+/// Answers whose token has no time left.
+fn lifetimes() -> Vec<Row> {
+    vec![
+        answer(
             200,
             "the answer of {host} (HTTP 200) does not say when the token expires: check the \
              builder's authority, and for a proxy in between",
-            next,
+            NEXT,
             |_| good("expires_in", json!("soon")),
         ),
-        unusable(
+        answer(
             200,
             "the answer of {host} (HTTP 200) does not have the token expire within seven days: \
              check this machine's clock, then the builder's authority",
@@ -107,6 +132,12 @@ fn unusable() -> Vec<Row> {
                 run(ask(&asking(stage, endpoint))).unwrap_err()
             },
         ),
+    ]
+}
+
+/// Answers for somebody else.
+fn of_others() -> Vec<Row> {
+    vec![
         failed(
             "the answer of {host} (HTTP 200) is for the tenant 99999999-2222-3333-4444-555555555555 \
              instead of the account's own, and nothing was stored: name that tenant in the call, \
@@ -121,35 +152,35 @@ fn unusable() -> Vec<Row> {
                 run(ask(&stage.credential(holding(&stage.cache())))).unwrap_err()
             },
         ),
-        unusable(
+        answer(
             200,
             "the answer of {host} (HTTP 200) is for another account, and nothing was stored: check \
              the builder's authority, and for a proxy in between",
-            next,
+            NEXT,
             |_| {
                 let eve = FakeAccount::new("eve@contoso.example");
                 good("client_info", json!(eve.client_info()))
             },
         ),
-        unusable(
+        answer(
             200,
             "the answer of {host} (HTTP 200) names an account that cannot be read, and nothing was \
              stored: check the builder's authority, and for a proxy in between",
-            next,
+            NEXT,
             |_| good("client_info", json!(logs::canary("body"))),
         ),
-        unusable(
+        answer(
             200,
             "the answer of {host} (HTTP 200) names an account in no known way, and nothing was \
              stored: check the builder's authority, and for a proxy in between",
-            next,
+            NEXT,
             |_| good("client_info", json!({ "uid": logs::canary("body") })),
         ),
         failed(
             "the answer of {host} (HTTP 200) is for another tenant, and nothing was stored: check \
              the builder's authority, and for a proxy in between",
             "the answer of {host} (HTTP",
-            next,
+            NEXT,
             |stage| {
                 let other = json!("99999999-2222-3333-4444-555555555555");
                 let reply = Reply::success().with_id_claim("tid", other);
@@ -172,14 +203,16 @@ fn good(name: &str, value: Value) -> Value {
     answer
 }
 
+/// The error for a refusal with this status and body.
+fn row(status: u16, text: &'static str, next: &'static str, body: fn() -> Value) -> Row {
+    failed(text, "{host} refused (", next, move |stage| {
+        refused(stage, &stage.cache(), status, &body())
+    })
+}
+
 /// Refusals, when they come and when they are remembered.
 fn refusals() -> Vec<Row> {
     let again = "sign in again as ada@contoso.example with a developer tool that shares this cache";
-    let row = |status, text, next, body: fn() -> Value| {
-        failed(text, "{host} refused (", next, move |stage| {
-            refused(stage, &stage.cache(), status, &body())
-        })
-    };
     let no_name = |text, next, error: &'static str| {
         failed(text, "{host} refused (", next, move |stage| {
             let refresh_token = logs::canary("refresh token");
@@ -216,17 +249,6 @@ fn refusals() -> Vec<Row> {
             },
         ),
         row(
-            401,
-            "{host} refused (invalid_client): AADSTS7000218: no secret; sign in again with the \
-             tool whose sign-in this is",
-            "sign in again with the tool whose sign-in this is",
-            || {
-                json!({
-                    "error": "invalid_client", "error_description": "AADSTS7000218: no secret",
-                })
-            },
-        ),
-        row(
             400,
             "{host} refused (invalid_scope): AADSTS70011: no such scope; check scopes, tenant and \
              claims of the call",
@@ -246,6 +268,46 @@ fn refusals() -> Vec<Row> {
                 json!({
                     "error": "invalid_resource", "error_codes": [500_011],
                     "error_description": "AADSTS500011: no such resource",
+                })
+            },
+        ),
+        row(
+            400,
+            "{host} refused (invalid_grant): AADSTS50196: a loop; try again later",
+            "try again later",
+            || {
+                json!({
+                    "error": "invalid_grant", "error_codes": [50196],
+                    "error_description": "AADSTS50196: a loop",
+                })
+            },
+        ),
+        row(
+            429,
+            "{host} refused (temporarily_unavailable); try again later",
+            "try again later",
+            || json!({ "error": "temporarily_unavailable" }),
+        ),
+        no_name(
+            "{host} refused (invalid_grant); sign in again as this account with a developer tool \
+             that shares this cache",
+            "sign in again as this account with a developer tool that shares this cache",
+            "invalid_grant",
+        ),
+    ]
+}
+
+/// Refusals that are the application's.
+fn refusals_of_applications() -> Vec<Row> {
+    vec![
+        row(
+            401,
+            "{host} refused (invalid_client): AADSTS7000218: no secret; sign in again with the \
+             tool whose sign-in this is",
+            "sign in again with the tool whose sign-in this is",
+            || {
+                json!({
+                    "error": "invalid_client", "error_description": "AADSTS7000218: no secret",
                 })
             },
         ),
@@ -273,29 +335,6 @@ fn refusals() -> Vec<Row> {
                     "error_description": "AADSTS65002: no preauthorization",
                 })
             },
-        ),
-        row(
-            400,
-            "{host} refused (invalid_grant): AADSTS50196: a loop; try again later",
-            "try again later",
-            || {
-                json!({
-                    "error": "invalid_grant", "error_codes": [50196],
-                    "error_description": "AADSTS50196: a loop",
-                })
-            },
-        ),
-        row(
-            429,
-            "{host} refused (temporarily_unavailable); try again later",
-            "try again later",
-            || json!({ "error": "temporarily_unavailable" }),
-        ),
-        no_name(
-            "{host} refused (invalid_grant); sign in again as this account with a developer tool \
-             that shares this cache",
-            "sign in again as this account with a developer tool that shares this cache",
-            "invalid_grant",
         ),
     ]
 }

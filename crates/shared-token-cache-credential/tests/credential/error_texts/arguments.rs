@@ -53,6 +53,12 @@ fn authorities() -> Vec<Row> {
              or the authentication record",
         ),
         authority(
+            "https://h/adfs",
+            "the authority \"https://h/adfs\" is one of AD FS, which is not supported: write it as \
+             https://login.microsoftonline.com, in AZURE_AUTHORITY_HOST, the builder's authority \
+             or the authentication record",
+        ),
+        authority(
             "https://login.microsoftonline.com:8443",
             "the authority \"https://login.microsoftonline.com:8443\" is a known cloud at another \
              port: write it as https://login.microsoftonline.com, in AZURE_AUTHORITY_HOST, the \
@@ -190,6 +196,12 @@ fn records() -> Vec<Row> {
             "the tenant of the authentication record, \"a/b\", is none: give its id or a domain \
              name, of letters, digits, '.' and '-'",
             "give its id or a domain name",
+        ),
+        use_it(
+            |json| json["tenantId"] = json!("adfs"),
+            "the tenant of the authentication record, \"adfs\", stands for AD FS, which is not \
+             supported: give the id of a tenant of Microsoft Entra",
+            "give the id of a tenant of Microsoft Entra",
         ),
         use_it(
             |json| json["authority"] = json!("ftp://h"),

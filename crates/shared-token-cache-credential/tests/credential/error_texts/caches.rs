@@ -33,6 +33,7 @@ pub(super) fn rows() -> Vec<Row> {
         #[cfg(unix)]
         no_files(),
         no_account(),
+        no_refresh_token(),
     ]
     .into_iter()
     .flatten()
@@ -452,6 +453,26 @@ fn no_account() -> Vec<Row> {
             "the token cache memory matches the authentication record of bob@fabrikam.example",
             "correct it, or sign in with that account",
             |stage| of_record(stage, "u.t", "bob@fabrikam.example", &stage.cache()),
+        ),
+    ]
+}
+
+/// Accounts without a refresh token that may be redeemed.
+fn no_refresh_token() -> Vec<Row> {
+    vec![
+        unavailable(
+            "ada@contoso.example in the token cache memory is of AD FS, which is not supported: \
+             sign in with an account of Microsoft Entra",
+            "ada@contoso.example in the token cache memory",
+            "sign in with an account of Microsoft Entra",
+            |stage| {
+                let secret = logs::canary("refresh token");
+                let cache = CacheBuilder::new()
+                    .account(&stage.ada, HOST, "adfs")
+                    .with("authority_type", json!("ADFS"))
+                    .refresh_token(&stage.ada, HOST, CLI, &secret, None);
+                run(ask(&stage.credential(holding(&cache)))).unwrap_err()
+            },
         ),
         unavailable(
             "the token cache memory holds no refresh token of ada@contoso.example for {host}: sign \
