@@ -13,7 +13,6 @@ use crate::identifier::{
 };
 use crate::redemption::{Identity, Redemption};
 use crate::schema::{AccessToken, Account, Members, RefreshToken, Target, new_entry, seconds_text};
-use crate::usable::is_usable_secret;
 use crate::{Result, Transaction, key, same_cloud};
 
 mod app_metadata;
@@ -134,9 +133,6 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
 }
 
 fn merge_access_token(document: &Document, new: &Redemption, edits: &mut Edits) {
-    if !is_usable_secret(new.access_token.expose_secret()) {
-        return;
-    }
     let lower = Lower::of(new);
     let target = Target::from(&*new.target);
     let [cached_at, expires_on] = [new.cached_at, new.expires_on].map(seconds_text);

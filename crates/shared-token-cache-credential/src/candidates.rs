@@ -7,7 +7,6 @@ use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id};
 use msal_token_cache::{RedeemedToken, RefreshToken, Snapshot};
 
 use crate::account::Chosen;
-use crate::authority::Authority;
 use crate::reading::Reading;
 
 /// A refresh token and the applications to redeem it under, its own first.
@@ -27,11 +26,6 @@ pub(crate) fn newest_first<'r, 's>(
     reading: &'r Reading<'s>,
     chosen: &Chosen,
 ) -> Vec<&'r RefreshToken<'s>> {
-    let Reading {
-        snapshot,
-        authority,
-        ..
-    } = reading;
     let mut tokens: Vec<_> = reading
         .redeemable()
         .iter()
@@ -39,12 +33,12 @@ pub(crate) fn newest_first<'r, 's>(
             is_same_home_account_id(token.home_account_id(), &chosen.home_account_id)
                 && chosen.client_id.as_deref().is_none_or(|client_id| {
                     is_same_client_id(token.client_id(), client_id)
-                        || is_relative(snapshot, authority, client_id, token)
+                        || is_relative(reading, client_id, token)
                 })
         })
         .collect();
     // The sort is stable: what is equally new stays in document order.
-    tokens.sort_by_cached_key(|token| Reverse(last_change(snapshot, token)));
+    tokens.sort_by_cached_key(|token| Reverse(last_change(reading.snapshot, token)));
     tokens
 }
 
@@ -57,7 +51,7 @@ pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<Attempt>
             token: token.into(),
             client_ids: match &chosen.client_id {
                 Some(client_id) => vec![client_id.clone()],
-                None => client_ids(reading.snapshot, reading.authority, token),
+                None => client_ids(reading, token),
             },
         })
         .collect()
@@ -65,17 +59,10 @@ pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<Attempt>
 
 /// Whether an application may redeem another one's refresh token: it is of that token's family, or
 /// nothing is known about it yet.
-fn is_relative(
-    snapshot: &Snapshot,
-    authority: &Authority,
-    client_id: &str,
-    token: &RefreshToken<'_>,
-) -> bool {
-    let mut known = snapshot
-        .app_metadata()
-        .filter(|app| {
-            authority.knows(app.environment()) && is_same_client_id(app.client_id(), client_id)
-        })
+fn is_relative(reading: &Reading<'_>, client_id: &str, token: &RefreshToken<'_>) -> bool {
+    let mut known = reading
+        .applications()
+        .filter(|app| is_same_client_id(app.client_id(), client_id))
         .peekable();
     token.family_id().is_some_and(|family| {
         known.peek().is_none() || known.any(|app| app.family_id().as_ref() == Some(&family))
@@ -96,12 +83,12 @@ fn last_change(snapshot: &Snapshot, token: &RefreshToken<'_>) -> Option<SystemTi
 
 /// A token is always good under the application it was issued to; if it belongs to a family and
 /// that application has left it, another member may still be let in.
-fn client_ids(snapshot: &Snapshot, authority: &Authority, token: &RefreshToken<'_>) -> Vec<String> {
+fn client_ids(reading: &Reading<'_>, token: &RefreshToken<'_>) -> Vec<String> {
     let mut client_ids = vec![token.client_id().to_owned()];
     if let Some(family) = token.family_id() {
-        let relatives = snapshot.app_metadata().filter(|app| {
-            authority.knows(app.environment()) && app.family_id() == Some(family.clone())
-        });
+        let relatives = reading
+            .applications()
+            .filter(|app| app.family_id() == Some(family.clone()));
         for relative in relatives {
             let known = |known: &String| is_same_client_id(known, relative.client_id());
             if client_ids.len() <= MOST_RELATIVES && !client_ids.iter().any(known) {
