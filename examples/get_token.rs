@@ -16,6 +16,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
+use msal_token_cache::identifier::is_same_home_account_id;
 use msal_token_cache::{FilePersistence, Snapshot, TokenCache, default_path};
 use shared_token_cache_credential::{
     AccessToken, HyperTokenEndpoint, SharedTokenCacheCredential, TokenRequestOptions,
@@ -80,7 +81,7 @@ async fn demo(scope: &str) -> Result<(), Box<dyn Error>> {
             AccessTokenSpec {
                 environment: "localhost",
                 target: scope,
-                secret: "an access token that has expired",
+                secret: "an-access-token-that-has-expired",
                 expires_on: 1_700_000_000,
                 ..AccessTokenSpec::default()
             },
@@ -148,7 +149,7 @@ fn report(token: &AccessToken, before: &Snapshot, after: &Snapshot) {
     let account = holds(after).and_then(|id| {
         let mut entries = after
             .accounts()
-            .filter(|entry| entry.home_account_id() == id);
+            .filter(|entry| is_same_home_account_id(entry.home_account_id(), &id));
         entries.find_map(|entry| entry.username().map(Cow::into_owned))
     });
     let left = token

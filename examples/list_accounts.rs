@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use msal_token_cache::identifier::is_same_home_account_id;
 use msal_token_cache::{FilePersistence, TokenCache, default_path};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             snapshot.access_tokens_of(id).count(),
             snapshot
                 .refresh_tokens()
-                .filter(|token| token.home_account_id() == id)
+                .filter(|token| is_same_home_account_id(token.home_account_id(), id))
                 .count(),
         );
     }

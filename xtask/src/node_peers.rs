@@ -1,4 +1,4 @@
-//! Servers of others that run on Node, installed once and kept under `target/peers/node`.
+//! Programs of others that run on Node, installed once and kept under `target/peers/node`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::{Result, command};
 
 const SOURCE: &str = "crates/test-support/node";
 const PACKAGES: [&str; 2] = ["package.json", "package-lock.json"];
-const SCRIPTS: [&str; 1] = ["oidc_provider.mjs"];
+const SCRIPTS: [&str; 2] = ["oidc_provider.mjs", "sign_in_peer.mjs"];
 
 /// The folder with the scripts, and with the packages that they need: made or renewed if it is
 /// not as the lock file says.

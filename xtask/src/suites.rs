@@ -49,6 +49,12 @@ const SUITES: &[Suite] = &[
         run: || python(Environment::Portalocker),
     },
     Suite {
+        name: "python-node",
+        about: "one store with Microsoft's Python and Node packages, under two aliases of a cloud",
+        platforms: &["linux"],
+        run: python_and_node,
+    },
+    Suite {
         name: "oracle",
         about: "made-up cases, run by Microsoft's Python class and by ours",
         platforms: &["linux"],
@@ -187,6 +193,18 @@ fn python(environment: Environment) -> Result<Tally> {
             "python_peer",
         ])
         .env("PEER_PYTHON", interpreter),
+    )
+}
+
+fn python_and_node() -> Result<Tally> {
+    let interpreter = python_peers::interpreter(Environment::Plain)?;
+    let folder = node_peers::folder()?;
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    cargo_test::run(
+        tests
+            .args(["--test", "python_and_node"])
+            .env("PEER_PYTHON", interpreter)
+            .env("PEER_NODE", folder),
     )
 }
 

@@ -46,6 +46,13 @@ pub fn is_known_cloud(host: &str) -> bool {
     cloud_of(host).is_some()
 }
 
+/// The place of a host among those of its cloud: the first is the one that programs ask.
+pub(crate) fn place_in_cloud(host: &str) -> usize {
+    let hosts = cloud_of(host).map_or(&[][..], |cloud| CLOUDS[cloud]);
+    let is_it = |known: &&str| known.eq_ignore_ascii_case(host);
+    hosts.iter().position(is_it).unwrap_or_default()
+}
+
 fn cloud_of(host: &str) -> Option<usize> {
     let is_it = |known: &&str| known.eq_ignore_ascii_case(host);
     CLOUDS.iter().position(|hosts| hosts.iter().any(is_it))

@@ -12,7 +12,6 @@ use crate::identifier::{
     lower_home_account_id, lower_tenant,
 };
 use crate::redemption::{Identity, Redemption};
-use crate::schema::is_usable_secret;
 use crate::schema::{AccessToken, Account, Members, RefreshToken, Target, new_entry, seconds_text};
 use crate::{Result, Transaction, key, same_cloud};
 
@@ -164,9 +163,6 @@ fn merge_access_token(
     edits: &mut Edits,
     mut displaced: impl FnMut(&AccessToken<'_>),
 ) {
-    if !is_usable_secret(new.access_token.expose_secret()) {
-        return;
-    }
     let lower = Lower::of(new);
     let target = Target::from(&*new.target);
     let [cached_at, expires_on] = [new.cached_at, new.expires_on].map(seconds_text);

@@ -11,8 +11,7 @@ use crate::schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Ta
 /// A cache as it was at one moment; it never changes.
 ///
 /// Entries borrow from it and come in document order. An entry that lacks what makes it usable is
-/// passed over: a token with a blank or a line break in it, for example, which no header can carry.
-/// It is still there, and a later write keeps it.
+/// passed over; it is still there, and a later write keeps it.
 pub struct Snapshot {
     document: Document,
     index: OnceLock<Index>,
@@ -55,7 +54,6 @@ impl Snapshot {
         self.document
             .entries(Section::RefreshToken)
             .filter_map(RefreshToken::parse)
-            .filter(RefreshToken::is_usable)
     }
 
     /// The access tokens.
@@ -63,7 +61,6 @@ impl Snapshot {
         self.document
             .entries(Section::AccessToken)
             .filter_map(AccessToken::parse)
-            .filter(AccessToken::is_usable)
     }
 
     /// The access tokens of an account. Reads only that account's entries; the first such call on
@@ -76,7 +73,6 @@ impl Snapshot {
             .near(home_account_id)
             .filter_map(|position| self.document.entry(Section::AccessToken, position))
             .filter_map(AccessToken::parse)
-            .filter(AccessToken::is_usable)
             .filter(move |token| is_same_home_account_id(token.home_account_id(), home_account_id))
     }
 
@@ -96,7 +92,6 @@ impl Snapshot {
             })
             .filter_map(|position| self.document.entry(Section::AccessToken, position))
             .filter_map(AccessToken::parse)
-            .filter(AccessToken::is_usable)
             .filter(move |token| {
                 is_same_home_account_id(token.home_account_id(), home_account_id)
                     && answers(token.target())
@@ -112,7 +107,6 @@ impl Snapshot {
         self.document
             .entries(Section::IdToken)
             .filter_map(IdToken::parse)
-            .filter(IdToken::is_usable)
     }
 
     /// What is known about applications.
@@ -120,7 +114,6 @@ impl Snapshot {
         self.document
             .entries(Section::AppMetadata)
             .filter_map(AppMetadata::parse)
-            .filter(AppMetadata::is_usable)
     }
 }
 

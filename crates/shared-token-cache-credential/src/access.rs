@@ -96,8 +96,8 @@ impl Terms {
                 know(token.client_id());
             }
             know(OWN_CLIENT_ID);
-            for app in reading.snapshot.app_metadata() {
-                if authority.knows(app.environment()) && app.family_id().is_some() {
+            for app in reading.applications() {
+                if app.family_id().is_some() {
                     know(app.client_id());
                 }
             }
@@ -150,7 +150,9 @@ impl Terms {
             // What is kept may have to do with any of them.
             snapshot.access_tokens_of(&self.home_account_id).collect()
         };
-        entries.retain(|entry| entry.is_plain_bearer() && entry.has_believable_times(now));
+        entries.retain(|entry| {
+            entry.is_usable() && entry.is_plain_bearer() && entry.has_believable_times(now)
+        });
         for entry in entries.iter().filter(|entry| !kept.refuses(entry)) {
             let offer = Offer {
                 environment: entry.environment(),

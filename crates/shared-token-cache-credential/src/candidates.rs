@@ -9,7 +9,6 @@ use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id};
 use msal_token_cache::{RedeemedToken, RefreshToken, Snapshot};
 
 use crate::account::Chosen;
-use crate::authority::Authority;
 use crate::reading::Reading;
 
 /// A refresh token and the applications to redeem it under, its own first.
@@ -27,11 +26,6 @@ pub(crate) fn newest_first<'r, 's>(
     reading: &'r Reading<'s>,
     chosen: &Chosen,
 ) -> Vec<&'r RefreshToken<'s>> {
-    let Reading {
-        snapshot,
-        authority,
-        ..
-    } = reading;
     let mut tokens: Vec<_> = reading
         .redeemable()
         .iter()
@@ -39,12 +33,12 @@ pub(crate) fn newest_first<'r, 's>(
             is_same_home_account_id(token.home_account_id(), &chosen.home_account_id)
                 && chosen.client_id.as_deref().is_none_or(|client_id| {
                     is_same_client_id(token.client_id(), client_id)
-                        || is_relative(snapshot, authority, client_id, token)
+                        || is_relative(reading, client_id, token)
                 })
         })
         .collect();
     // The sort is stable: what is equally new stays in document order.
-    tokens.sort_by_cached_key(|token| Reverse(last_change(snapshot, token)));
+    tokens.sort_by_cached_key(|token| Reverse(last_change(reading.snapshot, token)));
     tokens
 }
 
@@ -68,17 +62,10 @@ pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<Attempt>
 
 /// Whether an application may redeem another one's refresh token: it is of that token's family, or
 /// nothing is known about it yet.
-fn is_relative(
-    snapshot: &Snapshot,
-    authority: &Authority,
-    client_id: &str,
-    token: &RefreshToken<'_>,
-) -> bool {
-    let mut known = snapshot
-        .app_metadata()
-        .filter(|app| {
-            authority.knows(app.environment()) && is_same_client_id(app.client_id(), client_id)
-        })
+fn is_relative(reading: &Reading<'_>, client_id: &str, token: &RefreshToken<'_>) -> bool {
+    let mut known = reading
+        .applications()
+        .filter(|app| is_same_client_id(app.client_id(), client_id))
         .peekable();
     token.family_id().is_some_and(|family| {
         known.peek().is_none() || known.any(|app| app.family_id().as_ref() == Some(&family))
@@ -108,9 +95,8 @@ fn relatives<'s>(
     if relatives.is_empty() {
         return relatives;
     }
-    for app in reading.snapshot.app_metadata() {
-        if reading.authority.knows(app.environment())
-            && let Some(known) = app.family_id().and_then(|id| relatives.get_mut(&id))
+    for app in reading.applications() {
+        if let Some(known) = app.family_id().and_then(|id| relatives.get_mut(&id))
             && known.len() <= MOST_RELATIVES
             && !known
                 .iter()

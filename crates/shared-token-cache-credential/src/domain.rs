@@ -1,5 +1,6 @@
 //! Which tenants have a domain name, as far as the cache knows. Pure.
 
+use msal_token_cache::IdToken;
 use msal_token_cache::identifier::{
     is_guid, is_host, is_same_home_account_id, is_same_tenant, lower_tenant,
 };
@@ -19,7 +20,7 @@ pub(crate) fn is_domain(tenant: &str) -> bool {
 pub(crate) fn tenants_of(reading: &Reading<'_>, domain: &str) -> Vec<String> {
     let mut tenants: Vec<String> = Vec::new();
     let of_cloud = |environment: &str| reading.authority.knows(environment);
-    for token in reading.snapshot.id_tokens() {
+    for token in reading.snapshot.id_tokens().filter(IdToken::is_usable) {
         let id = token.home_account_id();
         let (Some(home), true) = (home_tenant(id), of_cloud(token.environment())) else {
             continue;

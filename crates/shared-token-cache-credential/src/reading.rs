@@ -1,7 +1,7 @@
 use std::cell::OnceCell;
 use std::time::SystemTime;
 
-use msal_token_cache::{RefreshToken, Snapshot};
+use msal_token_cache::{AppMetadata, RefreshToken, Snapshot};
 
 use crate::authority::Authority;
 
@@ -24,11 +24,18 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// The refresh tokens that may be redeemed at the authority by whoever asks: in its cloud, not
-    /// past their time, and nobody else's.
+    /// The applications that this authority's cloud knows of a family, or of none.
+    pub(crate) fn applications(&self) -> impl Iterator<Item = AppMetadata<'s>> {
+        let apps = self.snapshot.app_metadata();
+        apps.filter(|app| self.authority.knows(app.environment()) && app.is_usable())
+    }
+
+    /// The refresh tokens that may be redeemed at the authority by whoever asks: in its cloud, such
+    /// that they can be sent, not past their time, and nobody else's.
     pub(crate) fn redeemable(&self) -> &[RefreshToken<'s>] {
         let may_be_redeemed = |token: &RefreshToken<'_>| {
             self.authority.knows(token.environment())
+                && token.is_usable()
                 && !token.is_partitioned()
                 && token
                     .expires_on()

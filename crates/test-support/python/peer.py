@@ -266,6 +266,48 @@ def silent(arguments):
     return {"token": result["access_token"], "source": result["token_source"]}
 
 
+def refresh(arguments):
+    """A redemption by msal's application past the cached access token, as Azure CLI redeems."""
+    host = f"https://{arguments.authority}/{arguments.realm}"
+    sent = {}
+
+    def answer(request):
+        if request.url == f"{host}/v2.0/.well-known/openid-configuration":
+            return {
+                "issuer": f"{host}/v2.0",
+                "authorization_endpoint": f"{host}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{host}/oauth2/v2.0/token",
+            }
+        if request.method != "POST":
+            return None
+        sent.update(parse_qsl(request.body))
+        number = uuid.uuid4()
+        return {
+            "token_type": "Bearer",
+            "scope": sent["scope"],
+            "expires_in": 3600,
+            "access_token": f"python-redeemed-{number}",
+            "refresh_token": f"python-rotated-{number}",
+        }
+
+    application = msal.PublicClientApplication(
+        arguments.client_id,
+        authority=host,
+        token_cache=open_cache(arguments.cae),
+        http_client=Network(answer).session,
+        instance_discovery=False,
+    )
+    accounts = application.get_accounts(arguments.username)
+    if len(accounts) != 1:
+        raise LookupError(f"{len(accounts)} accounts of that name")
+    result = application.acquire_token_silent_with_error(
+        arguments.scopes, accounts[0], force_refresh=True
+    )
+    if not result or "error" in result:
+        raise LookupError(f"no token for that account: {result}")
+    return {"token": result["access_token"], "source": result["token_source"], "sent": sent}
+
+
 def dump(arguments):
     """Every entry of the store, as the packages see them."""
     cache = open_cache(arguments.cae)
@@ -326,6 +368,11 @@ def command_line():
     option("--response", metavar="JSON", help="what the server answers, with status 200")
 
     option = command(silent)
+    request(option)
+    option("--client-id", default=AZURE_CLI)
+    option("--realm", required=True, help="the tenant to ask")
+
+    option = command(refresh)
     request(option)
     option("--client-id", default=AZURE_CLI)
     option("--realm", required=True, help="the tenant to ask")

@@ -43,6 +43,10 @@ impl Guarded {
         self.ask(|store| store.lease_folder()).flatten()
     }
 
+    pub(super) fn max_bytes(&self) -> Option<u64> {
+        self.ask(|store| store.max_bytes()).flatten()
+    }
+
     pub(super) fn stamp(&self) -> Result<Option<Stamp>> {
         self.call("stamp", |store| store.stamp())
     }

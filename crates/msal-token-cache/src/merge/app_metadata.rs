@@ -4,15 +4,18 @@ use std::borrow::Cow;
 
 use super::{Lower, add};
 use crate::document::{Document, Edits, Section};
-use crate::identifier::{is_same_client_id, is_same_environment};
+use crate::environment::place_in_cloud;
+use crate::identifier::is_same_client_id;
 use crate::redemption::Redemption;
 use crate::schema::Members;
 use crate::{key, same_cloud};
 
 /// Leaves one entry of the application in the cloud. msal-node looks in all hosts of the cloud and
-/// throws at every refresh if it finds two, so an entry is only added where there is no other, and
-/// several of others become one: what each knows is kept, in the entry of the host that the refresh
-/// token is of, else in one that names a family, else in the first.
+/// throws at every refresh if it finds two, so an entry is only added where there is no other.
+///
+/// Several of others become one, and what each knows is kept. It is the entry of the host that
+/// programs ask: MSAL Python and MSAL Go name that host, and write their entry with every answer.
+/// Without it they would add it again.
 pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
     let is_of_cloud = |entry: &Members<'_>| {
         let text = |name| entry.text(name);
@@ -25,12 +28,11 @@ pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
         .filter_map(|(position, json)| Some((position, Members::parse(json)?)))
         .filter(|(_, entry)| is_of_cloud(entry))
         .collect();
-    let is_of_host = |entry: &Members<'_>| {
+    // Stable: of several of one host the first.
+    entries.sort_by_key(|(_, entry)| {
         let host = entry.text("environment");
-        host.is_some_and(|host| is_same_environment(&host, &new.redeemed.environment))
-    };
-    // Stable: the first of those that are as good.
-    entries.sort_by_key(|(_, entry)| (!is_of_host(entry), family_id(entry).is_none()));
+        host.as_deref().map(place_in_cloud)
+    });
     let known = entries.iter().find_map(|(_, entry)| family_id(entry));
     let family = new.family_id.as_deref().or(known.as_deref());
     let family = family.map(|family| ("family_id", Some(family)));

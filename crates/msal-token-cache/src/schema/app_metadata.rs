@@ -21,8 +21,9 @@ impl<'s> AppMetadata<'s> {
         })
     }
 
-    /// Whether the application can be sent.
-    pub(crate) fn is_usable(&self) -> bool {
+    /// Returns `true` if the application's id can be sent. See
+    /// [`is_usable_secret`](crate::is_usable_secret).
+    pub fn is_usable(&self) -> bool {
         is_usable_secret(&self.client_id)
     }
 

@@ -26,8 +26,9 @@ impl<'s> IdToken<'s> {
         })
     }
 
-    /// Whether its secret can be sent.
-    pub(crate) fn is_usable(&self) -> bool {
+    /// Returns `true` if its secret can be sent. See
+    /// [`is_usable_secret`](crate::is_usable_secret).
+    pub fn is_usable(&self) -> bool {
         self.secret.is_usable()
     }
 

@@ -30,8 +30,9 @@ impl<'s> RefreshToken<'s> {
         })
     }
 
-    /// Whether its secret and its application can be sent.
-    pub(crate) fn is_usable(&self) -> bool {
+    /// Returns `true` if its secret and the application's id can be sent. See
+    /// [`is_usable_secret`](crate::is_usable_secret).
+    pub fn is_usable(&self) -> bool {
         self.secret.is_usable() && is_usable_secret(&self.client_id)
     }
 

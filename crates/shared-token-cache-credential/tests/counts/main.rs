@@ -33,13 +33,13 @@ fn credential() -> (SharedTokenCacheCredential, tempfile::TempDir) {
     let spec = AccessTokenSpec {
         client_id: CLI,
         target: ARM,
-        secret: "the token",
+        secret: "the-token",
         cached_at: Some(NOW - 60),
         expires_on: NOW + 3600,
         ..AccessTokenSpec::default()
     };
     let cache = CacheBuilder::new()
-        .signed_in(&ada, "login.microsoftonline.com", CLI, "a refresh token")
+        .signed_in(&ada, "login.microsoftonline.com", CLI, "a-refresh-token")
         .access_token(&ada, spec);
     std::fs::write(&path, cache.to_json()).unwrap();
     let credential = SharedTokenCacheCredential::builder()
@@ -67,7 +67,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 fn hit(credential: &SharedTokenCacheCredential) {
     let options = TokenRequestOptions::default();
     let token = at_once(credential.get_token(&[ARM], &options)).unwrap();
-    assert_eq!(token.token().expose_secret(), "the token");
+    assert_eq!(token.token().expose_secret(), "the-token");
 }
 
 /// Until nothing is left to be done but hits: content that was read right after it was written is

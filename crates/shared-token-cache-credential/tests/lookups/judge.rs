@@ -76,7 +76,7 @@ impl Verdict {
 }
 
 /// What can be wrong with a token.
-pub(crate) const FAULTS: [&str; 11] = [
+pub(crate) const FAULTS: [&str; 12] = [
     "account",
     "cloud",
     "client",
@@ -88,6 +88,7 @@ pub(crate) const FAULTS: [&str; 11] = [
     "expired",
     "too long a life",
     "from the future",
+    "cannot be sent",
 ];
 
 /// A verdict and how it came about.
@@ -375,7 +376,6 @@ fn is_whole(token: &Value) -> bool {
     ]
     .iter()
     .all(|name| text(token, name).is_some())
-        && text(token, "secret").is_some_and(can_be_sent)
         && token.get("target").is_some_and(Value::is_string)
         && time(token, "expires_on").is_some()
 }
@@ -467,6 +467,7 @@ fn faults(
         end > now + MARGIN || (is_new && end >= now + NEW_FOR),
         end <= now + LONGEST_LIFE,
         time(token, "cached_at").is_none_or(|start| start <= now + CLOCK_SKEW),
+        can_be_sent(own("secret")),
     ];
     let faults = FAULTS
         .into_iter()

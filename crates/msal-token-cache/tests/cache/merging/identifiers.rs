@@ -195,7 +195,7 @@ fn an_application_has_one_entry_in_a_cloud() {
         (
             vec![(HOST, Some("1")), ("login.windows.net", None)],
             None,
-            ("login.windows.net", Some("1")),
+            (HOST, Some("1")),
         ),
         (
             vec![("sts.windows.net", None), (HOST, Some("1"))],
@@ -203,9 +203,9 @@ fn an_application_has_one_entry_in_a_cloud() {
             (HOST, Some("1")),
         ),
         (
-            vec![("sts.windows.net", None), (HOST, None)],
+            vec![("sts.windows.net", None), ("LOGIN.windows.net", None)],
             Some("1"),
-            ("sts.windows.net", Some("1")),
+            ("LOGIN.windows.net", Some("1")),
         ),
     ] {
         let mut before = bare.clone();
@@ -238,7 +238,6 @@ fn where_several_entries_of_an_application_become_one_their_members_are_kept() {
         .app_metadata(HOST, CLIENT, None)
         .with("of the host", json!(null))
         .app_metadata("login.windows.net", CLIENT, None)
-        .with("of sts", json!("another"))
         .with("of windows", json!(NOW));
     let after = merged(&before, &redeemed(&before));
     let expected = json!({

@@ -132,6 +132,12 @@ impl Authority {
         own.any(|own| Id::Host.is_same(Some(own), environment, self.on))
     }
 
+    /// Where a host stands among those of the cloud.
+    pub(super) fn place(&self, environment: Option<&str>, on: Rules) -> Option<usize> {
+        let mut hosts = self.environments.iter();
+        hosts.position(|own| Id::Host.is_same(Some(own), environment, on))
+    }
+
     /// The own host and then its aliases.
     pub(super) fn hosts(&self) -> Vec<String> {
         let own = self.host();

@@ -134,8 +134,8 @@ fn put_app(cache: &mut Json, family: Option<&str>, around: &Redeemed<'_>) -> Opt
     let entries = section(cache, "AppMetadata")?;
     let mut all: Vec<(String, Json)> = entries.clone();
     all.retain(|(_, entry)| is_it(entry));
-    // The best first: of the host, then of a family.
-    all.sort_by_key(|(_, app)| (!around.is_host(app), known(app, "family_id").is_none()));
+    // The best first: of the host that programs ask.
+    all.sort_by_key(|(_, app)| around.authority.place(app.str("environment"), around.on));
     let Some((kept, others)) = all.split_first() else {
         let members = [("family_id", family)];
         return put(

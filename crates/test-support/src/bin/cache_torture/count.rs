@@ -79,7 +79,7 @@ fn written(transaction: &Transaction, name: &str) -> u64 {
 pub(super) fn put(transaction: &mut Transaction, name: &str, number: u64) -> Result<Merged> {
     let now = SystemTime::now();
     let snapshot = transaction.snapshot().clone();
-    let refresh_token = snapshot.refresh_tokens().next().expect("a refresh token");
+    let refresh_token = snapshot.refresh_tokens().next().expect("a-refresh-token");
     transaction.merge(&Redemption::new(
         &refresh_token,
         ada().utid,

@@ -94,7 +94,7 @@ fn cache_at(path: &str) -> TokenCache {
 
 fn create(path: &Path) -> Value {
     let text = CacheBuilder::new()
-        .signed_in(&ada(), HOST, CLIENT, "a refresh token")
+        .signed_in(&ada(), HOST, CLIENT, "a-refresh-token")
         .to_json();
     FilePersistence::new(path).save(text.as_bytes()).unwrap();
     json!({ "bytes": text.len() })

@@ -18,7 +18,7 @@ use test_support::CacheBuilder;
 /// is wrong with it.
 fn precious() -> String {
     CacheBuilder::new()
-        .signed_in(&ada(), HOST, CLIENT, "a precious refresh token")
+        .signed_in(&ada(), HOST, CLIENT, "a-precious-refresh-token")
         .to_json()
 }
 
@@ -161,7 +161,7 @@ pub(super) fn swaps(folder: &Path, times: u64) -> Value {
     let (cache, next) = (folder.join("cache"), folder.join("next"));
     let (own, foreign) = (folder.join("own"), folder.join("foreign"));
     let text = CacheBuilder::new()
-        .signed_in(&ada(), HOST, CLIENT, "a refresh token")
+        .signed_in(&ada(), HOST, CLIENT, "a-refresh-token")
         .to_json();
     FilePersistence::new(&own).save(text.as_bytes()).unwrap();
     fs::write(&foreign, &text).unwrap();
