@@ -107,6 +107,9 @@ pub(crate) enum Clause {
     K13Mode,
     /// A cached token with 30 s left serves when a redemption fails, unless the call has claims.
     K13LastResort,
+    /// Scopes that are the same text are the same only where they are of the same resource: in a
+    /// look-up, and for what has to make way. A call of bare scopes alone stores only such.
+    K14Resources,
 }
 
 use Clause::{
@@ -115,7 +118,7 @@ use Clause::{
     K3Tenant, K3Times, K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored, K5Listed, K6Kept,
     K6Remembered, K7Answer, K7HalfLife, K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries,
     K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery,
-    K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
+    K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable, K14Resources,
 };
 
 /// A decision: its number and its clauses.
@@ -177,6 +180,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
             K3Scopes,
             K3Client,
         ],
+    },
+    Decision {
+        number: 14,
+        clauses: &[K14Resources],
     },
     Decision {
         number: 11,

@@ -16,6 +16,7 @@ mod form;
 mod merge;
 mod original;
 mod redeem;
+mod resource;
 mod retry;
 mod store;
 mod tenant;
