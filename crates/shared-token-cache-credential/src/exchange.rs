@@ -154,7 +154,8 @@ impl<'a> Exchange<'a> {
         let url = authority.token_endpoint(tenant.in_address());
         let scope = self.request.scope_field();
         let claims = self.request.claims_field(self.inner.is_for_cae(self.store));
-        let key = throttling.key(&secret, client_id, &url, &scope, claims.as_deref());
+        let scopes = self.request.scope_set().join(" ");
+        let key = throttling.key(&secret, client_id, &url, &scopes, claims.as_deref());
         if let Some(no_token) = throttling.answer(&key, at) {
             tracing::debug!(
                 url,
