@@ -13,7 +13,8 @@ use crate::python_peers::{self, Environment};
 /// Where the programs are that make up the cases and record the original.
 const PROGRAMS: &str = "crates/test-support/python";
 /// What the original was recorded to do before.
-const VECTORS: &str = "crates/shared-token-cache-credential/tests/conformance/vectors/lookup.json";
+const VECTORS: &str = "crates/shared-token-cache-credential/tests/conformance/vectors";
+const FILES: [&str; 2] = ["lookup.json", "resource.json"];
 /// Where the cases and what the original made of them are left.
 const FOLDER: &str = "target/oracle";
 
@@ -33,7 +34,10 @@ pub(crate) fn run() -> Result<Tally> {
         command
     };
     // First: is what it records what was recorded?
-    command::run(program("recorder.py").args(["check", VECTORS]))?;
+    for file in FILES {
+        let vectors = Path::new(VECTORS).join(file);
+        command::run(program("recorder.py").arg("check").arg(vectors))?;
+    }
     let mut tally = Tally {
         passed: 1,
         failed: 0,

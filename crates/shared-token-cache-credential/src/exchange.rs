@@ -183,7 +183,7 @@ impl<'a> Exchange<'a> {
             home_account_id: token.home_account_id().to_owned(),
             client_id: client_id.to_owned(),
             url: url.clone(),
-            scope: scope.clone(),
+            scope: self.request.scope_set().join(" "),
             claims: claims.clone(),
         };
         let key = throttling.key(&secret, purpose);

@@ -1,5 +1,7 @@
 //! What a caller asked for, checked and put into the form that the rest works with.
 
+use std::hash::{Hash, Hasher};
+
 use msal_token_cache::Target;
 use msal_token_cache::identifier::lower_tenant;
 use serde_json::{Map, Value};
@@ -56,11 +58,7 @@ impl<'a> Call<'a> {
     /// The same for a task that outlives the caller.
     pub(crate) fn to_request(self) -> Request {
         Request {
-            scopes: self
-                .scopes
-                .iter()
-                .map(|scope| (*scope).to_owned())
-                .collect(),
+            scopes: Scopes::new(self.scopes),
             tenant: lower_tenant(self.tenant).into_owned(),
             claims: self.claims.map(str::to_owned),
             enable_cae: self.enable_cae,
@@ -72,7 +70,7 @@ impl<'a> Call<'a> {
 /// A checked call that a redemption is to answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
-    scopes: Vec<String>,
+    scopes: Scopes,
     /// In lower case, however the caller spells it: calls that differ in that are one.
     tenant: String,
     claims: Option<String>,
@@ -80,10 +78,53 @@ pub(crate) struct Request {
     force_refresh: bool,
 }
 
+/// A caller's scopes. They are the same in any order and case, for any token for the one is good for
+/// the other, so that one request is for both.
+#[derive(Clone, Debug)]
+struct Scopes {
+    as_given: Vec<String>,
+    /// In lower case, sorted, each once.
+    set: Vec<String>,
+}
+
+impl Scopes {
+    fn new(scopes: &[&str]) -> Self {
+        let mut set: Vec<_> = scopes
+            .iter()
+            .map(|scope| scope.to_ascii_lowercase())
+            .collect();
+        set.sort_unstable();
+        set.dedup();
+        Self {
+            as_given: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            set,
+        }
+    }
+}
+
+impl PartialEq for Scopes {
+    fn eq(&self, other: &Self) -> bool {
+        self.set == other.set
+    }
+}
+
+impl Eq for Scopes {}
+
+impl Hash for Scopes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.set.hash(state);
+    }
+}
+
 impl Request {
     /// The scopes in the caller's order.
-    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.scopes.iter().map(String::as_str)
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> + Clone {
+        self.scopes.as_given.iter().map(String::as_str)
+    }
+
+    /// The scopes as they tell one request from another: in lower case, sorted, each once.
+    pub(crate) fn scope_set(&self) -> &[String] {
+        &self.scopes.set
     }
 
     /// The tenant that the call is for.
@@ -133,8 +174,7 @@ impl Request {
 
     /// The scopes that a token is good for which the server issued for `granted`.
     pub(crate) fn target(&self, granted: Option<&str>) -> String {
-        let scopes = self.scopes.iter().map(String::as_str);
-        Target::issued(scopes, granted).to_string()
+        Target::issued(self.scopes(), granted).to_string()
     }
 }
 
@@ -318,6 +358,26 @@ mod tests {
             request(&["a"], &options).claims_field(false).as_deref(),
             Some(claims)
         );
+    }
+
+    #[test]
+    fn the_same_scopes_in_another_order_and_case_are_the_same_request() {
+        let plain = TokenRequestOptions::default();
+        let one = request(&["x/b", "A", "x/b"], &plain);
+        let other = request(&["a", "X/B"], &plain);
+        assert_eq!(one, other);
+        let hash = |request: &Request| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            request.hash(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(hash(&one), hash(&other));
+        assert_eq!(one.scope_set(), other.scope_set());
+        // Each is sent as it was given.
+        assert!(one.scope_field().starts_with("x/b A openid"));
+        for different in [&["a"][..], &["a", "x/b", "c"], &["a", "x//b"]] {
+            assert_ne!(one, request(different, &plain), "{different:?}");
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Inner {
             home_account_id.to_owned(),
             request.tenant().to_owned(),
         ];
-        work.extend(request.scopes().map(str::to_owned));
+        work.extend_from_slice(request.scope_set());
         work
     }
 }

@@ -34,6 +34,8 @@ CLOUDS = [
 ARM = "https://management.azure.com/.default"
 VAULT = "https://vault.azure.net/.default"
 GRAPH = "https://graph.microsoft.com/User.Read"
+# Of no resource by itself.
+BARE = "user_impersonation"
 
 
 class Maker(random.Random):
@@ -72,7 +74,7 @@ class Maker(random.Random):
     def scopes(self, most):
         """Some scopes, without doubles."""
         count = self.randint(1, most)
-        chosen = [self.weighted((ARM, 8), (VAULT, 2), (GRAPH, 1)) for _ in range(count)]
+        chosen = [self.weighted((ARM, 8), (VAULT, 2), (GRAPH, 1), (BARE, 2)) for _ in range(count)]
         return list(dict.fromkeys(chosen))
 
     def access_token(self, number):
@@ -294,6 +296,7 @@ class Maker(random.Random):
             body["scope"] = self.weighted(
                 (" ".join(asked), 3),
                 (" ".join([*asked, "https://management.azure.com/user_impersonation"]), 3),
+                (" ".join([*asked, BARE]), 2),
                 ("openid profile", 1), ("", 1),
             )
         if self.once_in(2):

@@ -32,6 +32,7 @@ use std::process::ExitCode;
 const OWN: &[&str] = &[
     include_str!("vectors/lookup.json"),
     include_str!("vectors/record.json"),
+    include_str!("vectors/resource.json"),
 ];
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@ use crate::derive::clause::Clause::{
     K3Scopes, K3Tenant, K3Times, K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored,
     K5Listed, K6Kept, K7Answer, K7Lookup, K7Merge, K7Section, K8Answer, K8Error, K9Retries,
     K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom, K13Chain, K13Discovery,
-    K13Margin, K13Mode, K13NoRefresh, K13Unreadable, K15Lifetime, K16Identifiers,
+    K13Margin, K13Mode, K13NoRefresh, K13Unreadable, K14Resources, K15Lifetime, K16Identifiers,
 };
 
 // One row per line.
@@ -323,4 +323,14 @@ pub(crate) const TABLE: &[(&str, &[Clause])] = &[
     ("record/deserialize_wrong_case_keys", &[K8Error]),
     ("record/deserialize_null", &[K8Error]),
     ("record/deserialize_string", &[K8Error]),
+    ("resource/bare_alone_is_not_another_resources", &[K1Scopes, K7Merge, K14Resources]),
+    ("resource/bare_alone_with_sign_in_scopes_is_not_another_resources", &[K1Scopes, K7Merge, K14Resources]),
+    ("resource/bare_beside_another_resource_miss", &[K1Scopes, K7Merge]),
+    ("resource/double_slash_miss", &[K1Scopes, K7Merge]),
+    ("resource/guid_answered_with_bare", &[K1Scopes, K7Merge, K14Resources]),
+    ("resource/guid_answered_with_bare_twice", &[K1Scopes, K7Merge]),
+    ("resource/bare_answered_with_qualified", &[K1Scopes, K7Merge, K14Resources]),
+    ("resource/sign_in_answered_with_qualified", &[K1Scopes, K7Merge]),
+    ("resource/overlapping_bare", &[K1Scopes, K7Merge]),
+    ("resource/overlapping_qualified", &[K1Scopes, K7Merge, K14Resources]),
 ];

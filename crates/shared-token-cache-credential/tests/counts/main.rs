@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use msal_token_cache::{FilePersistence, TokenCache};
 use shared_token_cache_credential::{
-    SharedTokenCacheCredential, TokenCredential, TokenRequestOptions,
+    SharedTokenCacheCredential, TokenCredential, TokenEndpoint, TokenReply, TokenRequest,
+    TokenRequestOptions, TransportError,
 };
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount, TestClock};
 
@@ -45,10 +47,23 @@ fn credential() -> (SharedTokenCacheCredential, tempfile::TempDir) {
     let credential = SharedTokenCacheCredential::builder()
         .authority("https://login.microsoftonline.com")
         .token_cache(TokenCache::new(FilePersistence::new(path)))
+        .token_endpoint(Granting)
         .clock(TestClock::at(NOW))
         .build()
         .unwrap();
     (credential, folder)
+}
+
+/// Grants what it is asked for.
+#[derive(Debug)]
+struct Granting;
+
+#[async_trait]
+impl TokenEndpoint for Granting {
+    async fn send(&self, _request: TokenRequest) -> Result<TokenReply, TransportError> {
+        let answer = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"new"}"#;
+        Ok(TokenReply::new(200, answer))
+    }
 }
 
 /// The result of a future that has nothing to wait for.
@@ -87,6 +102,33 @@ fn of_hits(count: impl Fn() -> usize) -> usize {
 #[cfg(windows)]
 fn of_hits(count: impl Fn() -> usize) -> usize {
     (0..50).map(|_| count()).min().unwrap()
+}
+
+/// Of two tokens whose scopes overlap, one is in memory alone.
+#[test]
+fn k14_a_hit_of_a_displaced_token_allocates_nothing() {
+    let (credential, _folder) = credential();
+    let options = TokenRequestOptions::default();
+    let sets = [["User.Read", "Mail.Read"], ["User.Read", "Files.Read"]];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for scopes in &sets {
+        runtime
+            .block_on(credential.get_token(scopes, &options))
+            .unwrap();
+    }
+    let hits = || {
+        for scopes in &sets {
+            at_once(credential.get_token(scopes, &options)).unwrap();
+        }
+    };
+    hits();
+    std::thread::sleep(Duration::from_millis(60));
+    hits();
+    let allocated = of_hits(|| allocations(|| (0..1_000).for_each(|_| hits())));
+    assert_eq!(allocated, 0);
 }
 
 #[test]

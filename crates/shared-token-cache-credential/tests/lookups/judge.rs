@@ -48,6 +48,9 @@ const ORDINARY: [&str; 14] = [
     "token_type",
 ];
 
+/// What every sign-in asks for, of whatever resource.
+const SIGN_IN: [&str; 4] = ["openid", "profile", "offline_access", "email"];
+
 /// What a look-up must come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -76,7 +79,7 @@ impl Verdict {
 }
 
 /// What can be wrong with a token.
-pub(crate) const FAULTS: [&str; 12] = [
+pub(crate) const FAULTS: [&str; 13] = [
     "account",
     "cloud",
     "client",
@@ -85,6 +88,7 @@ pub(crate) const FAULTS: [&str; 12] = [
     "token type",
     "binding",
     "scopes",
+    "resource",
     "expired",
     "too long a life",
     "from the future",
@@ -464,6 +468,7 @@ fn faults(
             .scopes
             .iter()
             .all(|scope| scopes.contains(&scope.to_ascii_lowercase())),
+        is_of_its_resource(&scopes, &query.scopes),
         end > now + MARGIN || (is_new && end >= now + NEW_FOR),
         end <= now + LONGEST_LIFE,
         time(token, "cached_at").is_none_or(|start| start <= now + CLOCK_SKEW),
@@ -476,4 +481,20 @@ fn faults(
         .map(|(fault, _)| fault)
         .collect();
     (rank, faults)
+}
+
+/// K14: whether the scopes of a call mean the same resource in a token's list, as far as they are
+/// there.
+fn is_of_its_resource(list: &[String], call: &[String]) -> bool {
+    let call: Vec<String> = call
+        .iter()
+        .map(|scope| scope.to_ascii_lowercase())
+        .collect();
+    let is_sign_in = |scope: &str| SIGN_IN.contains(&scope);
+    let names_one = |list: &[String]| list.iter().any(|scope| scope.contains('/'));
+    let has_bare = call
+        .iter()
+        .any(|scope| !scope.contains('/') && !is_sign_in(scope) && list.contains(scope));
+    // A scope with a resource brings it along. One without has that of the others, or the cloud's.
+    !has_bare || names_one(list) == names_one(&call)
 }

@@ -55,12 +55,14 @@ pub(crate) const CLOUDS: [&[&str]; 7] = [
     &["login.sovcloud-identity.fr"],
     &["login.contoso.example", "login.contoso.example:8443"],
 ];
-const SCOPES: [&str; 5] = [
+const SCOPES: [&str; 7] = [
     "https://management.azure.com/.default",
     "https://vault.azure.net/.default",
     "https://graph.microsoft.com/User.Read",
     "openid",
     "api://app/Read",
+    "user_impersonation",
+    "https://management.azure.com//.default",
 ];
 const BINDING: [&str; 14] = [
     "key_id",

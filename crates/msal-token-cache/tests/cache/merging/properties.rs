@@ -263,8 +263,9 @@ fn is_plain(entry: &Value) -> bool {
 }
 
 proptest! {
-    // One random merge in 900 was not idempotent. Here the same fault shows in one of 30.
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    // Where one entry of several that hold the redeemed refresh token is left out, one case in ten
+    // fails.
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn merging_twice_is_merging_once(cache in any_cache(), redemption in any_redemption()) {

@@ -118,6 +118,9 @@ pub(crate) enum Clause {
     /// Identifiers compare in one way each: GUIDs, hosts and domain names without ASCII case, names
     /// by ASCII case only. New entries have them in lower case.
     K16Identifiers,
+    /// Scopes that are the same text are the same only where they are of the same resource: in a
+    /// look-up, and for what has to make way. A call of bare scopes alone stores only such.
+    K14Resources,
 }
 
 use Clause::{
@@ -127,7 +130,7 @@ use Clause::{
     K5Listed, K6Kept, K6Remembered, K7Answer, K7HalfLife, K7Lookup, K7Merge, K7Section, K8Answer,
     K8Error, K9Retries, K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom,
     K13Chain, K13Discovery, K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
-    K15Lifetime, K16Identifiers,
+    K14Resources, K15Lifetime, K16Identifiers,
 };
 
 /// A decision: its number and its clauses.
@@ -194,6 +197,10 @@ pub(crate) const DECISIONS: &[Decision] = &[
             K3Scopes,
             K3Client,
         ],
+    },
+    Decision {
+        number: 14,
+        clauses: &[K14Resources],
     },
     Decision {
         number: 11,

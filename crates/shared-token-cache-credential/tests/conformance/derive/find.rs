@@ -7,6 +7,7 @@ use super::entry::{
     home_tenant, is_access_token, is_bearer, is_bound, key, known, time,
 };
 use super::identifier::Id;
+use super::resource::agree;
 use crate::json::{Json, texts};
 use crate::outcome::{Info, Token};
 use crate::vector::Failure;
@@ -104,7 +105,9 @@ impl Query<'_> {
                 Some(target) => target.as_str().ok_or(failed)?,
             };
             let scopes = self.scopes.iter().map(String::as_str);
-            let has_scopes = is_preferred || holds(target, scopes, !self.has(Clause::K3Scopes));
+            let has_scopes = is_preferred
+                || (holds(target, scopes, !self.has(Clause::K3Scopes))
+                    && (!self.has(Clause::K14Resources) || agree(target, self.scopes)));
             if !has_scopes || !self.will_do(entry) {
                 continue;
             }

@@ -9,6 +9,7 @@ use super::entry::{
 };
 use super::find::{PASSTHROUGH, is_personal, is_word_for_home};
 use super::identifier::Id;
+use super::resource::{share, stored};
 use crate::json::{Json, texts};
 
 /// What was redeemed, and how.
@@ -21,6 +22,8 @@ pub(super) struct Redeemed<'r> {
     pub(super) tenant: &'r str,
     /// The scopes of the caller.
     pub(super) scopes: &'r [String],
+    /// K14: whether scopes are told apart by their resource.
+    pub(super) by_resource: bool,
     pub(super) now: i64,
     pub(super) on: Rules,
 }
@@ -93,6 +96,9 @@ pub(super) fn merge(cache: &Json, granted: &Granted, around: &Redeemed<'_>) -> O
         .unwrap_or_default()
         .split_whitespace()
         .collect();
+    if around.by_resource {
+        target = stored(&target, around.scopes);
+    }
     for scope in around.scopes {
         if !target.iter().any(|known| known.eq_ignore_ascii_case(scope)) {
             target.push(scope);
@@ -261,6 +267,9 @@ fn put_access_token(
     let of_sign_in = ["openid", "profile", "offline_access", "email"];
     let intersects = |entry: &Json| {
         let theirs = entry.str("target").unwrap_or_default();
+        if around.by_resource {
+            return share(target, theirs);
+        }
         own.clone()
             .filter(|scope| {
                 !of_sign_in

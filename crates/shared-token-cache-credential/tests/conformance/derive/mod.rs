@@ -18,6 +18,7 @@ mod lifetime;
 mod merge;
 mod original;
 mod redeem;
+mod resource;
 mod retry;
 mod store;
 mod tenant;

@@ -155,6 +155,7 @@ impl Player<'_> {
                     authority: &matter.authority,
                     tenant: &tenant,
                     scopes: &self.vector.call.scopes,
+                    by_resource: self.has(Clause::K14Resources),
                     now: self.now,
                     on: self.on,
                 },
