@@ -50,6 +50,8 @@
 //! put on top again at the next look, not prevented. See [`FilePersistence`] for file systems without
 //! `flock`.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod cache;
 mod clock;
 mod content;

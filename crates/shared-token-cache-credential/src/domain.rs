@@ -44,7 +44,7 @@ pub(crate) fn tenants_of(reading: &Reading<'_>, domain: &str) -> Vec<String> {
                 && of_cloud(account.environment())
                 && is_same_tenant(&account.realm(), home)
         });
-        if names.into_iter().flatten().any(|name| ends_in_it(name))
+        if names.into_iter().flatten().any(ends_in_it)
             || accounts.any(|account| account.username().is_some_and(|name| ends_in_it(&name)))
         {
             tenants.push(lower_tenant(home).into_owned());

@@ -36,6 +36,8 @@
 //!   `secret-service` for Linux, `dpapi` for Windows, `keychain` for macOS. Without its own, a platform has the cache in
 //!   plain text where that is allowed.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod access;
 mod account;
 mod answer;

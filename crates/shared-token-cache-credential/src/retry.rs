@@ -101,7 +101,7 @@ impl Retries {
     }
 
     fn delay(&mut self, spread: f64) -> Duration {
-        let delay = FIRST_DELAY * 2_u32.pow(self.delayed);
+        let delay = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(self.delayed));
         self.delayed += 1;
         delay.mul_f64(0.5 + spread)
     }

@@ -21,6 +21,8 @@
 //! serialisation, its memory is overwritten when the last clone goes, and the one way to its text,
 //! [`Secret::expose_secret`], is easy to search for.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod access_token;
 mod chain;
 mod credential;

@@ -59,7 +59,7 @@ impl FileLock {
                 && let Some(rest) = rest(cache, courtesy)
                 && backoff.rest(rest)
             {
-                rested += rest;
+                rested = rested.saturating_add(rest);
                 continue;
             }
             let (file, seen) =

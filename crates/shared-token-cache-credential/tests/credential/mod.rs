@@ -5,6 +5,7 @@ mod bad_answers;
 mod bad_arguments;
 mod bad_caches;
 mod challenges;
+mod clocks;
 mod closing;
 mod connections;
 mod error_texts;

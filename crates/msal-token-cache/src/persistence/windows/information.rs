@@ -99,7 +99,8 @@ const OF_1970: i64 = 116_444_736_000_000_000;
 /// From a time in units of 100 ns since 1601.
 fn since_1970(time: i64) -> Duration {
     let units = u64::try_from(time.saturating_sub(OF_1970)).unwrap_or(0);
-    Duration::from_secs(units / 10_000_000) + Duration::from_nanos(units % 10_000_000 * 100)
+    let rest = Duration::from_nanos(units % 10_000_000 * 100);
+    Duration::from_secs(units / 10_000_000).saturating_add(rest)
 }
 
 fn time(time: FILETIME) -> i64 {
