@@ -95,9 +95,9 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
             .map(|family| ("family_id", Some(family))),
     );
     if of_client(&new.client_id).next().is_some() {
-        // An entry that holds another secret by now was rotated by somebody else: both are good.
-        // Several may hold the redeemed one, and none must keep it: merged again, the redemption
-        // would go into the next of them.
+        // An entry with another secret was rotated by somebody else: both are good. Several may hold
+        // the redeemed one, and all change. Else the same redemption, merged again, would go into
+        // the next of them.
         let is_redeemed = |(_, entry): &&(usize, RefreshToken<'_>)| {
             let redeemed = new.redeemed.secret.expose_secret();
             entry.members().is("secret", redeemed)

@@ -208,7 +208,7 @@ mod tests {
             // Scopes of the sign-in have no resource.
             (true, "openid x/.default", "openid"),
             (true, "openid a", "openid"),
-            // No scope at all is asked for by nobody; an empty target has none.
+            // An empty target has no scope.
             (false, "", "a"),
         ] {
             let call: Vec<_> = call.split(' ').collect();
