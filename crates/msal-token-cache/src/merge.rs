@@ -20,9 +20,10 @@ pub enum Merged {
 }
 
 impl Transaction {
-    /// Puts the result of a redemption into the cache: the access token in place of its
-    /// [rivals](Target::is_rival_of) of the same account, client and tenant, the rotated refresh
-    /// token in its entry, and what the ID token says. Expired access tokens of the account go.
+    /// Puts the result of a redemption into the cache. The access token takes the place of its
+    /// [rivals](Target::is_rival_of) of the same account, client and tenant. The rotated refresh
+    /// token goes into its entry, and account and ID token are brought up to date. Expired access
+    /// tokens of the account go.
     ///
     /// # Errors
     ///
@@ -33,8 +34,8 @@ impl Transaction {
     }
 
     /// [Merges](Self::merge) the result of a redemption, and calls `displaced` with each rival that
-    /// is removed. Rivals had only some of its scopes, or others as well, so a program that keeps
-    /// them in memory does not have to redeem for those again.
+    /// is removed. They may be good for other scopes as well: a program that keeps them in memory
+    /// does not have to redeem for those again.
     ///
     /// `displaced` is called before anything is written, and again where the merge is repeated.
     ///
