@@ -107,8 +107,8 @@ pub(crate) enum Clause {
     K13Mode,
     /// A cached token with 30 s left serves when a redemption fails, unless the call has claims.
     K13LastResort,
-    /// The same text is the same scope only for the same resource, in a look-up and for what has to
-    /// make way. A call of bare scopes alone stores only such.
+    /// Scopes that are the same text are the same only where they are of the same resource: in a
+    /// look-up, and for what has to make way. A call of bare scopes alone stores only such.
     K14Resources,
 }
 
