@@ -28,9 +28,10 @@ pub enum Merged {
 }
 
 impl Transaction {
-    /// Puts the result of a redemption into the cache: the access token in place of its
-    /// [rivals](Target::is_rival_of) of the same account, client and tenant, the rotated refresh
-    /// token in its entry, and what the ID token says. Expired access tokens of the account go.
+    /// Puts the result of a redemption into the cache. The access token takes the place of its
+    /// [rivals](Target::is_rival_of) of the same account, client and tenant. The rotated refresh
+    /// token goes into its entry, and account and ID token are brought up to date. Expired access
+    /// tokens of the account go.
     ///
     /// # Errors
     ///
@@ -41,8 +42,8 @@ impl Transaction {
     }
 
     /// [Merges](Self::merge) the result of a redemption, and calls `displaced` with each rival that
-    /// is removed. Rivals had only some of its scopes, or others as well, so a program that keeps
-    /// them in memory does not have to redeem for those again.
+    /// is removed. They may be good for other scopes as well: a program that keeps them in memory
+    /// does not have to redeem for those again.
     ///
     /// `displaced` is called before anything is written, and again where the merge is repeated.
     ///
@@ -128,9 +129,9 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
             .map(|family| ("family_id", Some(family))),
     );
     if of_client(&new.client_id).next().is_some() {
-        // An entry that holds another secret by now was rotated by somebody else: both are good.
-        // Several may hold the redeemed one, and none must keep it: merged again, the redemption
-        // would go into the next of them.
+        // An entry with another secret was rotated by somebody else: both are good. Several may hold
+        // the redeemed one, and all change. Else the same redemption, merged again, would go into
+        // the next of them.
         let is_redeemed = |(_, entry): &&(usize, RefreshToken<'_>)| {
             let redeemed = new.redeemed.secret.expose_secret();
             entry.members().is("secret", redeemed)

@@ -119,8 +119,8 @@ impl Terms {
         }
     }
 
-    /// Looks for a token that is good for all that is asked: in a snapshot, among the results that
-    /// are not in the store yet, and behind these among the tokens that had to go from there.
+    /// Looks for a token that is good for all that is asked, in a snapshot and among the results that
+    /// are not in the store yet. Behind these come the tokens that had to go from there.
     pub(crate) fn find(
         &self,
         snapshot: &Snapshot,

@@ -128,7 +128,7 @@ impl Displaced {
     }
 
     /// Returns `true` if the result of a redemption could answer a call that this does, under
-    /// whatever application: where its caller would not have this one, no other caller should.
+    /// whatever application. Where its caller would not have this one, no other caller should.
     pub(crate) fn is_rival_of(&self, new: &Redemption) -> bool {
         self.is_of_account(new) && self.target().is_rival_of(&Target::from(new.target()))
     }

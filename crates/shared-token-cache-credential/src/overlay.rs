@@ -247,8 +247,8 @@ impl Overlay {
         });
     }
 
-    /// Lets go of all tokens of the account and application of a result that found its refresh token
-    /// gone, and of all that the account's results displaced: it has signed out.
+    /// Lets go of what was kept for the account of a result that found its refresh token gone, for
+    /// it has signed out. Results of other applications have refresh tokens of their own.
     pub(crate) fn signed_out(&self, found: &Unsaved) {
         let id = found.redemption.redeemed().home_account_id();
         let client_id = found.redemption.client_id();

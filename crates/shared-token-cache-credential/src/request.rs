@@ -78,8 +78,8 @@ pub(crate) struct Request {
     force_refresh: bool,
 }
 
-/// A caller's scopes. They are the same in any order and case, for any token for the one is good for
-/// the other, so that one request is for both.
+/// A caller's scopes. Their order and case do not count: a token for the one is good for the other,
+/// so one request is for both.
 #[derive(Clone, Debug)]
 struct Scopes {
     as_given: Vec<String>,

@@ -2,8 +2,8 @@
 
 use crate::{Error, ErrorKind, Result};
 
-/// The part of the readers' limit that a writer leaves free: other programs have no such limit, and
-/// the next one's write must not be the one that locks every reader out.
+/// The part of the readers' limit that a writer leaves free. Other programs know no limit, and what
+/// the next one adds must not lock every reader out.
 const MARGIN: u64 = 16;
 
 /// Checks that content of `after` bytes, in place of `before` bytes, leaves a margin below the limit

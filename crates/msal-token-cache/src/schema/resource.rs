@@ -102,7 +102,7 @@ mod tests {
             ("profile", Kind::SignIn),
             ("offline_access", Kind::SignIn),
             ("EMAIL", Kind::SignIn),
-            // The Kelvin sign is no k, and a scope with a resource is none of the sign-in's.
+            // Not the sign-in's: the Kelvin sign is no k, and the other has a resource.
             ("emai\u{212A}", Kind::Bare),
             (
                 "https://graph.microsoft.com/openid",

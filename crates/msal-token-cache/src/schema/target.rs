@@ -18,10 +18,10 @@ use super::resource::{self, Kind};
 /// # Resources
 ///
 /// A scope belongs to the resource before its last `/`, as it is written. One without a `/`
-/// belongs to the resources of the others in the list; without such others, to the default
-/// resource of the cloud, which equals no other. `openid`, `profile`, `offline_access` and `email`
-/// belong to none. A call's scopes are read in the same way as a token's, so that a call finds
-/// the token that it got:
+/// belongs to the resources that the others in the list name. If they name no resource, it is of
+/// the cloud's default one, which equals no other. `openid`, `profile`, `offline_access` and `email`
+/// have no resource. A call's scopes are read as a token's are. A call then finds the token that it
+/// got:
 ///
 /// ```
 /// # use msal_token_cache::Target;
@@ -35,8 +35,8 @@ use super::resource::{self, Kind};
 pub struct Target<'s>(Cow<'s, str>);
 
 impl Target<'static> {
-    /// Returns the target of a token that was asked for with these scopes, and issued for
-    /// `granted`: the scopes that were granted, then those asked for that are missing there.
+    /// Returns the target of a token that was asked for with these scopes and issued for `granted`.
+    /// It has the scopes that were granted, then those asked for that are missing there.
     ///
     /// Where only scopes without a resource were asked for, only such are in it. A qualified one
     /// would give the others its resource, and the next such call would not find the token.
@@ -78,8 +78,8 @@ impl Target<'_> {
         scopes.into_iter().all(|scope| self.has(scope))
     }
 
-    /// Returns `true` if a token with this target answers a call for these scopes: all of them are
-    /// in it, and each is of the same [resource](Self#resources) there as in the call.
+    /// Returns `true` if a token with this target answers a call for these scopes. All of them must
+    /// be in it, and each of the same [resource](Self#resources) as in the call.
     pub fn answers<'q>(&self, scopes: impl IntoIterator<Item = &'q str> + Clone) -> bool {
         // What is in it brings its resources along, so only the default one can differ.
         self.contains(scopes.clone())
@@ -208,7 +208,7 @@ mod tests {
             // Scopes of the sign-in have no resource.
             (true, "openid x/.default", "openid"),
             (true, "openid a", "openid"),
-            // No scope at all is asked for by nobody; an empty target has none.
+            // An empty target has no scope.
             (false, "", "a"),
         ] {
             let call: Vec<_> = call.split(' ').collect();

@@ -127,7 +127,7 @@ async fn k14_overlapping_calls_of_two_processes_make_a_request_each() {
     }
     assert_eq!(stage.entra.request_count(), 2);
     assert_eq!(secrets.len(), 2);
-    // Whoever starts now finds the one that is in the file.
+    // A process that starts now finds the one that is in the file.
     plain(&process(), &FILES).await;
     assert_eq!(stage.entra.request_count(), 2);
 }
@@ -386,7 +386,7 @@ impl TokenEndpoint for Granting {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let asked = request.form().find(|(name, _)| *name == "scope").unwrap().1;
         let asked: BTreeSet<_> = asked.expose_secret().split(' ').collect();
-        // The same answer for the same scopes, whoever asks.
+        // The same answer for the same scopes, from each process.
         let mut hasher = DefaultHasher::new();
         (self.seed, &asked).hash(&mut hasher);
         let mut rng = Rng::with_seed(hasher.finish());

@@ -59,8 +59,8 @@ impl FilePersistence {
         }
     }
 
-    /// Sets the size in bytes beyond which the file is not read, and up to fifteen sixteenths of
-    /// which a write lets it grow; 16 MiB by default.
+    /// Sets the size in bytes beyond which the file is not read; 16 MiB by default. A write lets it
+    /// grow up to fifteen sixteenths of that.
     pub fn with_max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = max_bytes;
         self
