@@ -1,6 +1,7 @@
 use std::cell::OnceCell;
 use std::time::SystemTime;
 
+use msal_token_cache::identifier::is_same_home_account_id;
 use msal_token_cache::{AppMetadata, RefreshToken, Snapshot};
 
 use crate::authority::Authority;
@@ -53,10 +54,10 @@ impl<'s> Reading<'s> {
         let mut accounts = self.snapshot.accounts();
         let mut tokens = self.snapshot.refresh_tokens();
         accounts.any(|account| {
-            account.home_account_id() == home_account_id
+            is_same_home_account_id(account.home_account_id(), home_account_id)
                 && self.authority.knows(account.environment())
         }) && tokens.any(|token| {
-            token.home_account_id() == home_account_id
+            is_same_home_account_id(token.home_account_id(), home_account_id)
                 && self.authority.knows(token.environment())
                 && !token.is_partitioned()
         })

@@ -62,11 +62,11 @@ async fn no_text_of_the_cache_hides_or_reorders() {
     let stage = Stage::new();
     let eve = FakeAccount::new("eve@contoso.example");
     let secret = |name: &str| logs::canary(name);
-    // A name, a tenant and an application.
+    // A name and a tenant; an application of such a name is never asked for.
     let one = CacheBuilder::new()
         .account(&stage.ada, HOST, &stage.ada.utid)
         .with("username", json!(HOSTILE))
-        .refresh_token(&stage.ada, HOST, HOSTILE, &secret("one"), None);
+        .refresh_token(&stage.ada, HOST, CLI, &secret("one"), None);
     let mut elsewhere = eve.clone();
     elsewhere.utid = HOSTILE.replace('.', "");
     let several = one.clone().signed_in(&elsewhere, HOST, CLI, &secret("two"));

@@ -262,7 +262,7 @@ proptest! {
         (account, asked, answer) in any_case(),
     ) {
         let clock = TestClock::at(NOW);
-        let cache = CacheBuilder::new().signed_in(&account, CLOUD, CLI, "refresh token");
+        let cache = CacheBuilder::new().signed_in(&account, CLOUD, CLI, "refresh-token");
         let store = MemoryPersistence::holding(cache.to_json());
         let before = without_refresh_tokens(&store);
         let requests = Arc::new(AtomicUsize::new(0));
