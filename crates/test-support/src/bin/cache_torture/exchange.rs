@@ -38,12 +38,13 @@ fn exchanged_in(folder: &Path, times: u64) -> Value {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
     symlink(&private, &link).unwrap();
-    for n in 0..FOREIGN {
-        // Every other one looks like one that a dead holder of ours has left.
-        let (name, content) = match n % 2 {
-            0 => (format!("{n:032x}.lease"), ""),
-            _ => (format!("{n}.lease"), "precious"),
-        };
+    // Every other one looks like one that a dead holder of ours has left.
+    let foreign = (0..FOREIGN).map(|n| match n % 2 {
+        0 => (format!("{n:032x}.lease"), ""),
+        _ => (format!("{n}.lease"), "precious"),
+    });
+    let foreign: Vec<_> = foreign.collect();
+    for (name, content) in &foreign {
         fs::write(private.join(name), content).unwrap();
     }
     chown(&user, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -69,11 +70,9 @@ fn exchanged_in(folder: &Path, times: u64) -> Value {
     assert!(other.wait().unwrap().success());
     let swaps: Value = serde_json::from_str(&swaps).unwrap();
 
-    let left = fs::read_dir(&private).unwrap().map(|file| file.unwrap());
-    let left: Vec<_> = left
-        .map(|file| file.file_name().into_string().unwrap())
-        .collect();
-    let foreign = left.iter().filter(|name| name.ends_with(".lease")).count();
+    let is_left = |(name, _): &&(String, &str)| private.join(name).exists();
+    let left = foreign.iter().filter(is_left).count();
+    let in_private = fs::read_dir(&private).unwrap().count();
     let swapped = if work.is_symlink() { &link } else { &work };
     let created = fs::read_dir(swapped).map_or(0, Iterator::count);
     json!({
@@ -82,8 +81,8 @@ fn exchanged_in(folder: &Path, times: u64) -> Value {
         "taken": taken,
         "refused": refused,
         "written": written,
-        "deleted": FOREIGN.saturating_sub(foreign),
-        "created": created + left.len().saturating_sub(FOREIGN.min(foreign)),
+        "deleted": FOREIGN - left,
+        "created": created + (in_private - left),
     })
 }
 

@@ -5,7 +5,6 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
@@ -172,6 +171,8 @@ fn what_stands_in_a_leases_place_is_not_touched() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_is_swapped_for_a_link_costs_nobody_a_file() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use rustix::fs::{CWD, RenameFlags, renameat_with};
 
     let place = tempfile::tempdir().unwrap();
