@@ -25,8 +25,12 @@ use members::decode;
 pub(crate) use whose::IdClaims;
 use whose::{ClientInfo, check_account, realm};
 
-/// No token is longer.
+/// No token is longer,
 const MAX_SECRET: usize = 64 * 1024;
+/// no list of scopes,
+const MAX_SCOPE: usize = 64 * 1024;
+/// and no name of a family of applications.
+const MAX_FAMILY: usize = 64;
 
 /// What was asked, and of whom.
 pub(crate) struct Asked<'a> {
@@ -170,7 +174,8 @@ fn granted(
         Ok(lifetime) => (Some(lifetime), None),
         Err(why) => (None, Some(why)),
     };
-    let target = asked.request.target(members.text("scope").as_deref());
+    let text = |name, max| members.text(name).filter(|text| text.len() <= max);
+    let target = asked.request.target(text("scope", MAX_SCOPE).as_deref());
     let mut redemption = Redemption::new(
         asked.token.clone(),
         realm,
@@ -191,7 +196,7 @@ fn granted(
     if let Some(refresh_token) = refresh_token {
         redemption = redemption.with_refresh_token(refresh_token);
     }
-    if let Some(family_id) = members.text("foci") {
+    if let Some(family_id) = text("foci", MAX_FAMILY) {
         redemption = redemption.with_family_id(family_id);
     }
     if let Some((claims, token)) = claims.zip(id_token.filter(usable)) {

@@ -334,6 +334,15 @@ fn neither_an_answer_nor_a_token_is_without_a_limit() {
         let why = format!("has a token of more than 64 KiB ({name})");
         assert!(text.contains(&why), "{text}");
     }
+    // What else goes into the cache is passed over.
+    for (name, max) in [("scope", MAX_SCOPE), ("foci", MAX_FAMILY)] {
+        for (length, is_kept) in [(max, true), (max + 1, false)] {
+            let long = "x".repeat(length);
+            let members = json!({ name: long, "refresh_token": "rotated" });
+            let cache = stored(&token(read_with(&members))).to_string();
+            assert_eq!(cache.contains(&long), is_kept, "{name}");
+        }
+    }
     let of_length = |length: usize| {
         let mut body = body_with(&json!({}));
         body.push_str(&" ".repeat(length - body.len()));
