@@ -1,9 +1,11 @@
 //! Which tenants have a domain name, as far as the cache knows. Pure.
 
-use msal_token_cache::IdToken;
+use std::collections::HashSet;
+
 use msal_token_cache::identifier::{
-    is_guid, is_host, is_same_home_account_id, is_same_tenant, lower_tenant,
+    is_guid, is_host, is_same_tenant, lower_home_account_id, lower_tenant,
 };
+use msal_token_cache::{Account, IdToken};
 
 use crate::account::home_tenant;
 use crate::answer::IdClaims;
@@ -18,11 +20,27 @@ pub(crate) fn is_domain(tenant: &str) -> bool {
 /// The ids of the tenants that have this domain name. An account's name ends in a domain of its
 /// home tenant, so only ID tokens of the home tenant tell; a personal account may be named anything.
 pub(crate) fn tenants_of(reading: &Reading<'_>, domain: &str) -> Vec<String> {
+    let ends_in_it = |name: &str| {
+        let end = name.rsplit_once('@').map(|(_, end)| end);
+        end.is_some_and(|end| is_same_tenant(end, domain))
+    };
+    let knows = |environment: &str| reading.authority.knows(environment);
+    let accounts = reading.snapshot.accounts();
+    let is_of_domain = |account: &Account<'_>| {
+        let home = home_tenant(account.home_account_id());
+        knows(account.environment())
+            && home.is_some_and(|home| is_same_tenant(&account.realm(), home))
+            && account.username().is_some_and(|name| ends_in_it(&name))
+    };
+    // In lower case.
+    let of_domain: HashSet<String> = accounts
+        .filter(is_of_domain)
+        .map(|account| lower_home_account_id(account.home_account_id()).into_owned())
+        .collect();
     let mut tenants: Vec<String> = Vec::new();
-    let of_cloud = |environment: &str| reading.authority.knows(environment);
     for token in reading.snapshot.id_tokens().filter(IdToken::is_usable) {
         let id = token.home_account_id();
-        let (Some(home), true) = (home_tenant(id), of_cloud(token.environment())) else {
+        let (Some(home), true) = (home_tenant(id), knows(token.environment())) else {
             continue;
         };
         let is_known = tenants.iter().any(|known| is_same_tenant(known, home));
@@ -34,18 +52,9 @@ pub(crate) fn tenants_of(reading: &Reading<'_>, domain: &str) -> Vec<String> {
         let Some(claims) = claims.filter(of_home) else {
             continue;
         };
-        let ends_in_it = |name: &str| {
-            let end = name.rsplit_once('@').map(|(_, end)| end);
-            end.is_some_and(|end| is_same_tenant(end, domain))
-        };
-        let names = ["upn", "preferred_username"].map(|name| claims.text(name));
-        let mut accounts = reading.snapshot.accounts().filter(|account| {
-            is_same_home_account_id(account.home_account_id(), id)
-                && of_cloud(account.environment())
-                && is_same_tenant(&account.realm(), home)
-        });
-        if names.into_iter().flatten().any(ends_in_it)
-            || accounts.any(|account| account.username().is_some_and(|name| ends_in_it(&name)))
+        let mut names = ["upn", "preferred_username"].into_iter();
+        if names.any(|name| claims.text(name).is_some_and(ends_in_it))
+            || of_domain.contains(&*lower_home_account_id(id))
         {
             tenants.push(lower_tenant(home).into_owned());
         }

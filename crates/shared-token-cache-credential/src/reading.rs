@@ -25,14 +25,14 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// The applications that this authority's cloud knows of a family, or of none.
+    /// The entries of applications in this authority's cloud, of those that can be sent.
     pub(crate) fn applications(&self) -> impl Iterator<Item = AppMetadata<'s>> {
         let apps = self.snapshot.app_metadata();
         apps.filter(|app| self.authority.knows(app.environment()) && app.is_usable())
     }
 
-    /// The refresh tokens that may be redeemed at the authority by whoever asks: in its cloud, such
-    /// that they can be sent, not past their time, and nobody else's.
+    /// The refresh tokens that may be redeemed at the authority: they are of its cloud, can be sent,
+    /// are not past their time and not bound to anything else.
     pub(crate) fn redeemable(&self) -> &[RefreshToken<'s>] {
         let may_be_redeemed = |token: &RefreshToken<'_>| {
             self.authority.knows(token.environment())

@@ -42,9 +42,9 @@ const PLAIN: [&str; 14] = [
     "family_id",
 ];
 
-/// Whether a token is bound: by a member that is known to, or by an unknown one that is an object
-/// or a list, for whoever added that may tell tokens apart by it. What is null or empty says
-/// nothing.
+/// Whether a token is bound: by a member that is known to bind, or by an unknown one that is an
+/// object or a list. The library that added such a member may tell tokens apart by it. What is null
+/// or empty says nothing.
 pub(crate) fn is_bound(members: &Members<'_>) -> bool {
     members.any_set(|name, is_compound| {
         let is_binding = BINDING.iter().any(|known| is_spelling_of(name, known));

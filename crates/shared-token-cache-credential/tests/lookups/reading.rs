@@ -133,8 +133,8 @@ impl Id {
 
     /// Whether both name the same.
     pub(crate) fn is_same(self, one: &str, other: &str) -> bool {
-        // Most differ, and that is soon seen.
-        one.eq_ignore_ascii_case(other) && self.plain(one) == self.plain(other)
+        // Most are equal, or differ in more than case, and that is soon seen.
+        one == other || (one.eq_ignore_ascii_case(other) && self.plain(one) == self.plain(other))
     }
 }
 

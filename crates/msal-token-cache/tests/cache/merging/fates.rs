@@ -200,8 +200,8 @@ fn bound_tokens_stay() {
 
 fn key_of_the_vault_token() -> String {
     let cache = signed_in().access_token(&ada(), vault_token()).to_value();
-    let keys = cache["AccessToken"].as_object().unwrap().keys();
-    keys.cloned().next().unwrap()
+    let mut keys = cache["AccessToken"].as_object().unwrap().keys();
+    keys.next().cloned().unwrap()
 }
 
 #[test]

@@ -14,17 +14,23 @@ pub(super) enum Id {
 impl Id {
     /// The identifier as it compares: in lower case where its case does not count.
     pub(super) fn plain(self, text: &str, on: Rules) -> String {
-        let lower = |is_one: bool| match is_one && on.has(Clause::K16Identifiers) {
-            true => text.to_ascii_lowercase(),
-            false => text.to_owned(),
+        let lower = |is_one: bool| {
+            if is_one && on.has(Clause::K16Identifiers) {
+                text.to_ascii_lowercase()
+            } else {
+                text.to_owned()
+            }
         };
         match self {
             Self::Account => {
                 let parts: Vec<_> = text
                     .split('.')
-                    .map(|part| match is_guid(part) {
-                        true => Self::Client.plain(part, on),
-                        false => part.to_owned(),
+                    .map(|part| {
+                        if is_guid(part) {
+                            Self::Client.plain(part, on)
+                        } else {
+                            part.to_owned()
+                        }
                     })
                     .collect();
                 parts.join(".")

@@ -355,6 +355,23 @@ fn no_files() -> Vec<Row> {
     ]
 }
 
+/// The tenant is meant by a domain name that no ID token has.
+fn of_domain() -> Row {
+    unavailable(
+        "no account in the token cache memory matches tenant contoso.example, and no ID token \
+         in it tells the tenant's ID: give the builder's tenant_id the ID, a GUID, or sign in \
+         with that account",
+        "the token cache memory matches tenant contoso.example",
+        "give the builder's tenant_id the ID, a GUID, or sign in with that account",
+        |stage| {
+            let builder = stage.builder().tenant_id("contoso.example");
+            let cache = TokenCache::new(holding(&stage.cache()));
+            let credential = builder.token_cache(cache).build().unwrap();
+            run(ask(&credential)).unwrap_err()
+        },
+    )
+}
+
 fn no_account() -> Vec<Row> {
     let none = "the token cache {path} is missing or holds no account with a refresh token for \
                 {host}: sign in with a developer tool that keeps its token cache there";
@@ -381,19 +398,7 @@ fn no_account() -> Vec<Row> {
                 run(ask(&credential)).unwrap_err()
             },
         ),
-        unavailable(
-            "no account in the token cache memory matches tenant contoso.example, and no ID token \
-             in it tells the tenant's ID: give the builder's tenant_id the ID, a GUID, or sign in \
-             with that account",
-            "the token cache memory matches tenant contoso.example",
-            "give the builder's tenant_id the ID, a GUID, or sign in with that account",
-            |stage| {
-                let builder = stage.builder().tenant_id("contoso.example");
-                let cache = TokenCache::new(holding(&stage.cache()));
-                let credential = builder.token_cache(cache).build().unwrap();
-                run(ask(&credential)).unwrap_err()
-            },
-        ),
+        of_domain(),
         unavailable(
             "several accounts in the token cache memory match: ada@contoso.example (tenant \
              {tenant}), an account without a name (tenant unknown); say which with the builder's \
