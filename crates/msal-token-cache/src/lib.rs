@@ -89,7 +89,8 @@ pub use persistence::SecretServicePersistence;
 pub use persistence::{Loaded, MemoryPersistence, Persistence, Stamp, StoreLock};
 pub use redemption::{Identity, RedeemedToken, Redemption};
 pub use schema::{
-    AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target, is_usable_secret,
+    AccessToken, Account, AppMetadata, IdToken, LONGEST_SECRET, RefreshToken, Target,
+    is_usable_secret,
 };
 pub use snapshot::Snapshot;
 pub use transaction::Transaction;

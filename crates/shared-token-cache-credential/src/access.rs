@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
-use msal_token_cache::{Snapshot, Target, is_usable_secret};
+use msal_token_cache::{AccessToken, Snapshot, Target, is_usable_secret};
 use token_credential::{AccessTokenInfo, Secret};
 
 use crate::account::Chosen;
@@ -29,7 +29,7 @@ pub(crate) const MARGIN: Duration = Duration::from_secs(300);
 pub(crate) const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
 /// A token that is no older than this is as good as a new one will be: a server that issues none
 /// with more than the margin left is not asked at every call.
-const NEW_FOR: Duration = Duration::from_secs(30);
+pub(crate) const NEW_FOR: Duration = Duration::from_secs(30);
 /// From this lifetime on a token is refreshed at half of it when the server named no time.
 const HALF_LIFE_FROM: Duration = Duration::from_secs(2 * 3600);
 
@@ -284,6 +284,10 @@ impl Best {
         rank: impl FnOnce(usize) -> Rank,
     ) {
         let Some(rank) = place.map(rank) else { return };
+        // Also in memory: the clock may have been set back since.
+        if !AccessToken::are_believable(offer.cached_at, offer.expires_on, self.now) {
+            return;
+        }
         let is_usable = time_left(offer.expires_on, self.now) >= Some(LAST_RESORT_MARGIN);
         let place = if is_fresh(offer.expires_on, self.now)
             || (is_usable && is_new(offer.cached_at, self.now))

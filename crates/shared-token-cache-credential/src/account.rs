@@ -1,6 +1,7 @@
 //! Which of the cache's accounts is meant. Pure: it reads a snapshot and decides.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use msal_token_cache::identifier::{
     is_same_home_account_id, is_same_tenant, is_same_username, lower_home_account_id,
@@ -47,6 +48,8 @@ pub(crate) enum NotChosen {
     None,
     /// It holds accounts, but not the one that is meant.
     NoMatch,
+    /// The same, and no ID token tells which tenant has the domain name that was asked for.
+    UnknownDomain,
     /// Several are left: username and home tenant of each.
     Several(Vec<(Option<String>, Option<String>)>),
 }
@@ -107,7 +110,10 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
             home_account_id: only.home_account_id,
             client_id: None,
         }),
-        Err(none) if none.is_empty() => Err(NotChosen::NoMatch),
+        Err(none) if none.is_empty() => Err(match asked {
+            Some(domain) if is_domain(domain) && of_domain.is_empty() => NotChosen::UnknownDomain,
+            _ => NotChosen::NoMatch,
+        }),
         Err(several) => Err(NotChosen::Several(
             several
                 .into_iter()
@@ -123,7 +129,14 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
 /// The accounts that tokens can be had of: with a refresh token, or kept by a broker, who leaves
 /// access tokens only.
 fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<Candidate<'s>> {
+    // By the account: whether there is a refresh token, and whether there is one of a family.
+    let mut tokens: HashMap<Cow<'_, str>, bool> = HashMap::new();
+    for token in reading.redeemable() {
+        let id = lower_home_account_id(token.home_account_id());
+        *tokens.entry(id).or_default() |= token.family_id().is_some();
+    }
     let mut candidates: Vec<Candidate<'s>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for account in reading
         .snapshot
         .accounts()
@@ -131,24 +144,21 @@ fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<Candidate<'s>> {
     {
         let id = lower_home_account_id(account.home_account_id());
         let of_broker = account.account_source().as_deref() == Some("broker");
-        let known = candidates
-            .iter_mut()
-            .find(|known| known.home_account_id == id);
+        let known = places
+            .get(&*id)
+            .and_then(|place| candidates.get_mut(*place));
         if let Some(known) = known {
             known.of_broker |= of_broker;
             known.usernames.extend(account.username());
             continue;
         }
-        let mut theirs = reading
-            .redeemable()
-            .iter()
-            .filter(|token| is_same_home_account_id(token.home_account_id(), &id))
-            .peekable();
+        let has_family_token = tokens.get(&*id);
+        places.insert(id.clone().into_owned(), candidates.len());
         candidates.push(Candidate {
             usernames: account.username().into_iter().collect(),
             of_broker,
-            has_refresh_token: theirs.peek().is_some(),
-            has_family_token: theirs.any(|token| token.family_id().is_some()),
+            has_refresh_token: has_family_token.is_some(),
+            has_family_token: has_family_token.copied().unwrap_or_default(),
             home_account_id: id.into_owned(),
         });
     }
@@ -187,7 +197,7 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
 /// Whether the cache says that an account is one of AD FS.
 pub(crate) fn is_of_adfs(reading: &Reading<'_>, home_account_id: &str) -> bool {
     let mut entries = reading.snapshot.accounts().filter(|account| {
-        account.home_account_id() == home_account_id
+        is_same_home_account_id(account.home_account_id(), home_account_id)
             && reading.authority.knows(account.environment())
     });
     entries.any(|account| account.authority_type().as_deref().is_some_and(is_adfs))

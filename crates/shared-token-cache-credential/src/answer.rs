@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use msal_token_cache::{RedeemedToken, Redemption, is_usable_secret};
+use msal_token_cache::{LONGEST_SECRET, RedeemedToken, Redemption, is_usable_secret};
 use token_credential::{Error, ErrorKind, Secret};
 
 use crate::authority::Authority;
@@ -25,10 +25,8 @@ use members::decode;
 pub(crate) use whose::IdClaims;
 use whose::{ClientInfo, check_account, realm};
 
-/// No token is longer,
-const MAX_SECRET: usize = 64 * 1024;
-/// no list of scopes,
-const MAX_SCOPE: usize = 64 * 1024;
+/// No list of scopes is longer, and they are compared each with each,
+const MAX_SCOPE: usize = 8 * 1024;
 /// and no name of a family of applications.
 const MAX_FAMILY: usize = 64;
 
@@ -209,7 +207,7 @@ fn granted(
 fn secret(members: &Members<'_>, name: &str) -> Result<Option<Secret>, Unusable> {
     let secret = members.secret(name);
     if let Some(secret) = &secret
-        && secret.expose_secret().len() > MAX_SECRET
+        && secret.expose_secret().len() > LONGEST_SECRET
     {
         let why = format!("has a token of more than 64 KiB ({name})").into();
         return Err(Unusable { why, next: None });

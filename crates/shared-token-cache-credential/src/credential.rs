@@ -205,7 +205,7 @@ impl Inner {
             if let Found::Hit(token) = self.find(&view, account, scopes, call.tenant) {
                 let (now, until) = (self.clock.now(), self.current_until(&token));
                 if now < until {
-                    store.remember(&view, scopes, options.tenant_id(), &token, until);
+                    store.remember(&view, scopes, options.tenant_id(), &token, [now, until]);
                 } else if is_fresh(token.expires_on(), now) {
                     self.refresh_ahead(&account.chosen.home_account_id, &call);
                 }

@@ -1,9 +1,7 @@
 use std::time::SystemTime;
 
-use msal_token_cache::identifier::{
-    is_same_client_id, is_same_environment, is_same_home_account_id, is_same_tenant,
-};
-use msal_token_cache::{AccessToken, Redemption, Target, is_usable_secret};
+use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
+use msal_token_cache::{AccessToken, Redemption, Target, is_usable_secret, same_cloud};
 use token_credential::Secret;
 
 use crate::overlay::{Unsaved, refuses};
@@ -106,7 +104,12 @@ impl Displaced {
         mut entries: impl Iterator<Item = AccessToken<'e>>,
     ) -> bool {
         self.is_by_us
-            || entries.any(|entry| entry.is_plain_bearer() && self.is_rival_of_entry(&entry))
+            || entries.any(|entry| {
+                // Its own entry displaces nothing.
+                entry.is_plain_bearer()
+                    && entry.secret().expose_secret() != self.secret.expose_secret()
+                    && self.is_rival_of_entry(&entry)
+            })
     }
 
     pub(crate) fn refuses(&self, entry: &AccessToken<'_>) -> bool {
@@ -122,7 +125,7 @@ impl Displaced {
     /// Returns `true` if the result of a redemption answers all calls that this does.
     pub(crate) fn is_covered_by(&self, new: &Redemption) -> bool {
         self.is_of_account(new)
-            && is_same_environment(&self.environment, new.redeemed().environment())
+            && same_cloud(&self.environment, new.redeemed().environment())
             && is_same_client_id(&self.client_id, new.client_id())
             && Target::from(new.target()).answers(self.target().scopes())
     }
@@ -131,6 +134,14 @@ impl Displaced {
     /// whatever application. Where its caller would not have this one, no other caller should.
     pub(crate) fn is_rival_of(&self, new: &Redemption) -> bool {
         self.is_of_account(new) && self.target().is_rival_of(&Target::from(new.target()))
+    }
+
+    /// Returns `true` if a call that this answers must not get another token that this one refuses.
+    pub(crate) fn refuses_displaced(&self, other: &Self) -> bool {
+        refuses(self.refuses_until, other.cached_at)
+            && is_same_home_account_id(&self.home_account_id, &other.home_account_id)
+            && is_same_tenant(&self.realm, &other.realm)
+            && self.target().is_rival_of(&other.target())
     }
 
     fn is_of_account(&self, new: &Redemption) -> bool {

@@ -22,8 +22,9 @@ struct Slot {
     scopes: Box<[String]>,
     tenant: Option<String>,
     token: AccessTokenInfo,
-    /// Until when it is handed out without a further look: then it is too old, or due for a
-    /// refresh.
+    /// From when, and until when, it is handed out without a further look: then it is too old, or due
+    /// for a refresh. Before that the clock was set back, and its end may be no longer true.
+    since: SystemTime,
     until: SystemTime,
     /// The tick in which that time was last seen not to have come; [`NEVER`] before.
     looked: AtomicU64,
@@ -58,18 +59,19 @@ impl Hot {
         (has_looked || slot.is_good(tick, now())).then_some(&slot.token)
     }
 
-    /// The same with one token more, until that time.
+    /// The same with one token more, between these times.
     pub(crate) fn with(
         &self,
         scopes: &[&str],
         tenant: Option<&str>,
         token: &AccessTokenInfo,
-        until: SystemTime,
+        [since, until]: [SystemTime; 2],
     ) -> Self {
         let new = Arc::new(Slot {
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             tenant: tenant.map(str::to_owned),
             token: token.clone(),
+            since,
             until,
             looked: AtomicU64::new(NEVER),
         });
@@ -96,7 +98,7 @@ impl Slot {
 
     #[cold]
     fn is_good(&self, tick: Option<u64>, now: SystemTime) -> bool {
-        let is_good = now < self.until;
+        let is_good = self.since <= now && now < self.until;
         if is_good {
             self.looked.store(tick.unwrap_or(NEVER), Ordering::Relaxed);
         }

@@ -2,15 +2,13 @@
 //! any more.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use msal_token_cache::identifier::{
-    is_same_client_id, is_same_environment, is_same_home_account_id, is_same_tenant,
-};
-use msal_token_cache::{AccessToken, Redemption, Target, is_usable_secret};
+use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
+use msal_token_cache::{AccessToken, Redemption, Target, is_usable_secret, same_cloud};
 use token_credential::Secret;
 
 use crate::displaced::Displaced;
@@ -28,12 +26,24 @@ pub(crate) struct Overlay {
     changes: AtomicU64,
 }
 
-/// Both lists, the oldest first.
+/// The lists, each with the oldest first.
 #[derive(Clone, Debug, Default)]
 struct Held {
     unsaved: Vec<Arc<Unsaved>>,
     displaced: Vec<Arc<Displaced>>,
+    rotated: Vec<Rotated>,
 }
+
+/// A result whose refresh token is not in the store yet. It outlives its access token: the server
+/// may have revoked the refresh token that the store shows.
+#[derive(Clone, Debug)]
+struct Rotated {
+    redemption: Arc<Redemption>,
+    until: SystemTime,
+}
+
+/// How long a rotated refresh token stands in for the stored one, at least.
+const ROTATED_FOR: Duration = Duration::from_secs(3600);
 
 /// The result of a redemption that is not in the store yet.
 #[derive(Debug)]
@@ -199,10 +209,12 @@ impl Overlay {
                 kept.remove(0);
             }
             kept.push(Arc::clone(&new));
-            Held {
+            let held = Held {
                 unsaved: kept,
                 displaced,
-            }
+                rotated: held.rotated.clone(),
+            };
+            held.with_rotated(redemption)
         });
         new
     }
@@ -217,7 +229,10 @@ impl Overlay {
                 held.unsaved.iter().any(|new| {
                     refuses(new.refuses_until, token.cached_at)
                         && token.is_rival_of(&new.redemption)
-                })
+                }) || held
+                    .displaced
+                    .iter()
+                    .any(|old| old.refuses_displaced(token))
             };
             // A result of ours that was refused is not kept any more.
             let is_kept = |token: &Displaced| held.displaced.iter().any(|old| old.is(token));
@@ -226,7 +241,7 @@ impl Overlay {
             add(&mut displaced, going.iter().filter(comes).cloned());
             Held {
                 displaced,
-                unsaved: held.unsaved.clone(),
+                ..held.clone()
             }
         });
     }
@@ -240,9 +255,12 @@ impl Overlay {
             if held.unsaved.iter().any(is_it) {
                 add(&mut displaced, [Displaced::by_others(stored)]);
             }
+            let mut rotated = held.rotated.clone();
+            rotated.retain(|kept| !Arc::ptr_eq(&kept.redemption, &stored.redemption));
             Held {
                 displaced,
                 unsaved: without(&held.unsaved, is_it),
+                rotated,
             }
         });
     }
@@ -260,6 +278,7 @@ impl Overlay {
             displaced: without(&held.displaced, |old| {
                 is_same_home_account_id(&old.home_account_id, id)
             }),
+            rotated: held.without_rotated_of(|other| is_same_home_account_id(other, id)),
         });
     }
 
@@ -293,6 +312,7 @@ impl Overlay {
             displaced: without(&held.displaced, |old| {
                 ids.contains(&&*old.home_account_id) && was_displaced(old)
             }),
+            rotated: held.without_rotated_of(|id| ids.contains(&id)),
         });
         true
     }
@@ -302,19 +322,44 @@ impl Overlay {
         self.changes.fetch_add(1, Ordering::Release);
     }
 
+    /// Keeps the refresh token of a result until the store holds it.
+    pub(crate) fn rotate(&self, new: &Arc<Redemption>) {
+        self.change(|held| held.clone().with_rotated(new));
+    }
+
     /// The refresh token that has replaced this one although the store does not show it.
     pub(crate) fn rotated(&self, redeemed: &Secret, now: SystemTime) -> Option<Secret> {
         let held = self.held.load();
-        let newest_first = held.unsaved.iter().rev().map(|kept| &kept.redemption);
-        newest_first
-            .filter(|kept| {
-                kept.expires_on() > now
-                    && kept.redeemed().secret().expose_secret() == redeemed.expose_secret()
-                    && is_same_client_id(kept.redeemed().client_id(), kept.client_id())
-            })
-            .filter_map(|kept| kept.refresh_token())
-            .find(|rotated| is_usable_secret(rotated.expose_secret()))
-            .cloned()
+        let newest_first = held.rotated.iter().rev().filter(|kept| kept.until > now);
+        let redemptions = newest_first.map(|kept| &kept.redemption);
+        redemptions
+            .filter(|kept| kept.redeemed().secret().expose_secret() == redeemed.expose_secret())
+            .find_map(|kept| kept.refresh_token().cloned())
+    }
+}
+
+impl Held {
+    /// The same with the refresh token of a result, if that takes the place of the redeemed one.
+    fn with_rotated(mut self, new: &Arc<Redemption>) -> Self {
+        let is_usable = |token: &Secret| is_usable_secret(token.expose_secret());
+        let is_rotated = new.refresh_token().is_some_and(is_usable)
+            && is_same_client_id(new.redeemed().client_id(), new.client_id());
+        if is_rotated {
+            let least = new.cached_at().checked_add(ROTATED_FOR);
+            self.rotated.push(Rotated {
+                redemption: Arc::clone(new),
+                until: least.map_or(new.expires_on(), |least| least.max(new.expires_on())),
+            });
+            let surplus = self.rotated.len().saturating_sub(CAPACITY);
+            self.rotated.drain(..surplus);
+        }
+        self
+    }
+
+    /// The same without the refresh tokens of accounts.
+    fn without_rotated_of(&self, goes: impl Fn(&str) -> bool) -> Vec<Rotated> {
+        let stays = |kept: &&Rotated| !goes(kept.redemption.redeemed().home_account_id());
+        self.rotated.iter().filter(stays).cloned().collect()
     }
 }
 
@@ -322,7 +367,7 @@ impl Overlay {
 fn replaces(new: &Redemption, old: &Redemption) -> bool {
     let (one, other) = (new.redeemed(), old.redeemed());
     is_same_home_account_id(one.home_account_id(), other.home_account_id())
-        && is_same_environment(one.environment(), other.environment())
+        && same_cloud(one.environment(), other.environment())
         && is_same_client_id(new.client_id(), old.client_id())
         && is_same_tenant(new.realm(), old.realm())
         && Target::from(new.target()).is_rival_of(&Target::from(old.target()))

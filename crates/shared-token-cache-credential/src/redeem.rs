@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use crate::access::{Found, info};
-use crate::answer::Granted;
+use crate::answer::{Granted, is_pause_due};
 use crate::credential::Inner;
 use crate::exchange::Exchange;
 use crate::overlay::Unsaved;
@@ -66,15 +66,17 @@ impl Inner {
             Ok(Obtained::Stored(token)) => return Ok(token),
             // What was obtained in time is not lost while it is written.
             Ok(Obtained::Redeemed(redemption, lease)) => {
+                if let Some(token) = self.outlasting(store, request, &redemption).await {
+                    let redemption = Redemption::clone(&redemption).with_refresh_token_only();
+                    self.keep_refresh_token(store, Arc::new(redemption), lease)
+                        .await;
+                    return Ok(token);
+                }
                 let refuses_rivals = !request.allows_cached();
                 return Ok(self.keep(store, redemption, refuses_rivals, lease).await);
             }
             Ok(Obtained::Spent(redemption, lease, error)) => {
-                // The server may have revoked the old one.
-                if redemption.refresh_token().is_some() {
-                    let result = Arc::new(Unsaved::not_kept(redemption));
-                    self.persist(store, result, lease).await;
-                }
+                self.keep_refresh_token(store, redemption, lease).await;
                 error
             }
             Err(error) => error,
@@ -151,6 +153,37 @@ impl Inner {
         match self.cached(store, &view, request).ok()? {
             Found::Hit(token) => Some(token),
             Found::Miss(last_resort) => last_resort,
+        }
+    }
+
+    /// The token at hand that outlasts a new one of less than a minute: that one must not take its
+    /// place.
+    async fn outlasting(
+        &self,
+        store: &Store,
+        request: &Request,
+        new: &Redemption,
+    ) -> Option<AccessTokenInfo> {
+        let is_short = is_pause_due(new.expires_on(), new.cached_at(), self.clock.now());
+        if !is_short || !request.allows_cached() {
+            return None;
+        }
+        let token = self.last_resort(store, request).await?;
+        (token.expires_on() > new.expires_on()).then_some(token)
+    }
+
+    /// Keeps the refresh token of a result whose access token is of no use: the server may have
+    /// revoked the old one.
+    async fn keep_refresh_token(
+        self: &Arc<Self>,
+        store: &Arc<Store>,
+        redemption: Arc<Redemption>,
+        lease: Option<Lease>,
+    ) {
+        if redemption.refresh_token().is_some() {
+            store.overlay.rotate(&redemption);
+            let result = Arc::new(Unsaved::not_kept(redemption));
+            self.persist(store, result, lease).await;
         }
     }
 

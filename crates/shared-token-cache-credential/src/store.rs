@@ -136,12 +136,12 @@ impl Store {
         scopes: &[&str],
         tenant: Option<&str>,
         token: &AccessTokenInfo,
-        until: SystemTime,
+        times: [SystemTime; 2],
     ) {
         self.hot.rcu(|hot| {
             let hot = hot.as_ref()?;
             Some(if Arc::ptr_eq(&hot.view, view) {
-                Arc::new(hot.with(scopes, tenant, token, until))
+                Arc::new(hot.with(scopes, tenant, token, times))
             } else {
                 Arc::clone(hot)
             })

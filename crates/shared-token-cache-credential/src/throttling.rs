@@ -45,6 +45,8 @@ struct Answer {
     is_throttled: bool,
 }
 
+/// For how long an answer that must not be used stands.
+const AFTER_BAD_ANSWER: Duration = Duration::from_secs(5);
 /// For how long a refusal stands.
 const REFUSED_FOR: Duration = Duration::from_secs(120);
 /// More than a process asks for; beyond it the one that ends first goes.
@@ -93,9 +95,13 @@ impl Throttling {
             _ => None,
         };
         if let Some(key) = refused {
-            self.put(key, no_token.clone(), now, REFUSED_FOR, false);
+            let lasts = leave_alone.map_or(REFUSED_FOR, |wait| wait.max(REFUSED_FOR));
+            self.put(key, no_token.clone(), now, lasts, leave_alone.is_some());
         } else if let Some(leave_alone) = leave_alone {
             self.put(key, no_token.clone(), now, leave_alone, true);
+        } else if let NoToken::Failed(_) = no_token {
+            // An answer that must not be used: the next one may be as bad, and cost as much.
+            self.put(key, no_token.clone(), now, AFTER_BAD_ANSWER, false);
         }
     }
 

@@ -7,7 +7,6 @@ use token_credential::{Error, ErrorKind, sanitize};
 
 use crate::account::{NotChosen, Whose};
 use crate::authority::Authority;
-use crate::tenant::is_guid;
 
 /// A cache that cannot even be looked for, by its name.
 #[derive(Clone, Debug)]
@@ -90,7 +89,7 @@ pub(crate) fn no_account(
             "the token cache {place} is missing or holds no account with a refresh token for \
              {authority}: sign in with a developer tool that keeps its token cache there"
         ),
-        NotChosen::NoMatch if is_tenant_without_id(whose) => format!(
+        NotChosen::UnknownDomain => format!(
             "no account in the token cache {place} matches{asked}, and no ID token in it tells the \
              tenant's ID: give the builder's tenant_id the ID, a GUID, or sign in with that account"
         ),
@@ -130,14 +129,6 @@ fn list(accounts: &[(Option<String>, Option<String>)]) -> String {
     match accounts.len().saturating_sub(MAX_LISTED) {
         0 => listed.join(", "),
         more => format!("{} and {more} more", listed.join(", ")),
-    }
-}
-
-/// Whether the program means a tenant and does not give its ID.
-fn is_tenant_without_id(whose: &Whose) -> bool {
-    match whose {
-        Whose::Filtered(filter) => filter.tenant_id.as_deref().is_some_and(|id| !is_guid(id)),
-        Whose::Recorded(_) => false,
     }
 }
 

@@ -73,8 +73,8 @@ impl Leases {
     /// # Errors
     ///
     /// There can be no leases in this folder: it cannot be made or written, is not ours alone, or
-    /// its file system has no locks. On Unix, nor if others than this user and root can change a
-    /// folder on the way.
+    /// its file system has no locks. On Unix, nor if others than this user, the user's group and root
+    /// can change a folder on the way.
     pub fn take(&self, work: &[&str]) -> io::Result<Option<Lease>> {
         let file = LeaseFile::take(&self.folder, &name(work, ""))?;
         Ok(file.map(|file| Lease { file }))

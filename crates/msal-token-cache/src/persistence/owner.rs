@@ -41,9 +41,9 @@ pub(crate) fn is_writable_by_others(mode: RawMode) -> bool {
 
 /// Returns `true` if others than we and root can put files into a folder, or take ours out.
 ///
-/// That is its owner, and everybody or, for root, another group than root's, if the mode lets them
-/// write. The sticky bit protects what is ours there. The group of an ordinary user is trusted,
-/// because many systems give each user one.
+/// That is its owner, and everybody or, for root, the group, if the mode lets them write: the mode of
+/// a group is also what an access control list lets another user do. The sticky bit protects what is
+/// ours there. The group of an ordinary user is trusted, because many systems give each user one.
 pub(crate) fn others_can_change(folder: &Stat) -> bool {
     let mode = Mode::from_raw_mode(folder.st_mode);
     let us = geteuid();
@@ -53,8 +53,7 @@ pub(crate) fn others_can_change(folder: &Stat) -> bool {
     if mode.contains(Mode::SVTX) {
         return false;
     }
-    let is_others_group = us.is_root() && folder.st_gid != 0;
-    mode.contains(Mode::WOTH) || (mode.contains(Mode::WGRP) && is_others_group)
+    mode.contains(Mode::WOTH) || (mode.contains(Mode::WGRP) && us.is_root())
 }
 
 /// Who owns a file, compared with who we are.

@@ -1,5 +1,5 @@
 //! The way to a folder, step by step: nobody else than we and root can change any part of it, so
-//! nobody can put another folder in its place.
+//! nobody can put another folder in its place. Of an ordinary user, the group counts as the user.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};

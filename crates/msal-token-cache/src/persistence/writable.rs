@@ -70,7 +70,7 @@ impl Writable {
         Entry::new(Arc::clone(&self.folder), name)
     }
 
-    /// Sets the time of the file's last change to now; an empty file is created if there is none.
+    /// Sets the time of the file's last change to now; an empty file is created if there was no file.
     #[allow(dead_code, reason = "for the encrypted stores, which may be left out")]
     pub(crate) fn touch(&self) -> Result<rustix::fs::Stat> {
         let path = self.file.path();
@@ -100,12 +100,15 @@ pub(crate) fn set_time_to_now(file: &std::fs::File) -> rustix::io::Result<()> {
     rustix::fs::futimens(file, &times)
 }
 
+/// The owner that files have in a user namespace that does not know their own.
+const OVERFLOW_UID: u32 = 65_534;
+
 /// Returns `true` for the root of the machine, whom every part of the way concerns: it could be led
 /// to any file. In a user namespace that does not know the machine's root, its own root has no more
 /// rights than the user who made it.
 fn is_root() -> bool {
-    let owner_of_all = || rustix::fs::stat("/").is_ok_and(|stat| stat.st_uid == 0);
-    rustix::process::geteuid().is_root() && owner_of_all()
+    let is_unknown = || rustix::fs::stat("/").is_ok_and(|stat| stat.st_uid == OVERFLOW_UID);
+    rustix::process::geteuid().is_root() && !is_unknown()
 }
 
 /// Opens the folder at a path, and creates it for its owner only where it is missing.

@@ -107,13 +107,21 @@ impl<'s> AccessToken<'s> {
     /// [`LONGEST_LIFE`](Self::LONGEST_LIFE), and no writer's clock is ahead by more than five
     /// minutes. What does not keep to that is not to be handed out, and gives way to what does.
     pub fn has_believable_times(&self, now: SystemTime) -> bool {
+        Self::are_believable(self.cached_at(), self.expires_on, now)
+    }
+
+    /// Returns `true` if these can be the times of a token at this time, as
+    /// [`has_believable_times`](Self::has_believable_times) says it of an entry.
+    pub fn are_believable(
+        cached_at: Option<SystemTime>,
+        expires_on: SystemTime,
+        now: SystemTime,
+    ) -> bool {
         // No sum: a clock may be near the last time that there is.
         let is_within =
             |time: SystemTime, ahead| time.duration_since(now).map_or(true, |left| left <= ahead);
-        is_within(self.expires_on, Self::LONGEST_LIFE)
-            && self
-                .cached_at()
-                .is_none_or(|cached_at| is_within(cached_at, CLOCK_SKEW))
+        is_within(expires_on, Self::LONGEST_LIFE)
+            && cached_at.is_none_or(|cached_at| is_within(cached_at, CLOCK_SKEW))
     }
 
     /// When it was put here.

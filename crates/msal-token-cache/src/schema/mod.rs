@@ -24,4 +24,4 @@ pub(crate) use members::{EntrySecret, Members, new_entry};
 pub use refresh_token::RefreshToken;
 pub use target::Target;
 pub(crate) use time::seconds_text;
-pub use usable::is_usable_secret;
+pub use usable::{LONGEST_SECRET, is_usable_secret};

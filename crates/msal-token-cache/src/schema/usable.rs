@@ -1,5 +1,5 @@
-/// 64 KiB: no token is longer.
-const LONGEST_SECRET: usize = 64 * 1024;
+/// 64 KiB, in bytes: no token is longer.
+pub const LONGEST_SECRET: usize = 64 * 1024;
 
 /// Returns `true` if a text can be an access token, a refresh token or an ID token: ASCII that is
 /// graphic, not empty, and at most 64 KiB of it.

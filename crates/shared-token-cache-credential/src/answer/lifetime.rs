@@ -6,14 +6,14 @@ use msal_token_cache::AccessToken;
 use token_credential::{Error, ErrorKind};
 
 use super::{Members, Unusable};
-use crate::access::LAST_RESORT_MARGIN;
+use crate::access::{LAST_RESORT_MARGIN, NEW_FOR};
 use crate::authority::Authority;
 
 #[cfg(test)]
 mod tests;
 
 /// How long a server is left alone that issues tokens of less than a minute.
-pub(crate) const PAUSE: Duration = Duration::from_secs(30);
+pub(crate) const PAUSE: Duration = NEW_FOR;
 /// With this much left, a token can be handed out until the pause is over.
 const OUTLASTS_PAUSE: Duration = PAUSE.saturating_add(LAST_RESORT_MARGIN);
 

@@ -292,8 +292,8 @@ fn what_means_nothing_is_passed_over_but_not_in_whose_token_it_is() {
 /// What the wire brings is asked for what the cache is asked for.
 #[test]
 fn one_notion_of_a_usable_secret_at_the_wire() {
-    assert!(is_usable_secret(&"t".repeat(MAX_SECRET)));
-    assert!(!is_usable_secret(&"t".repeat(MAX_SECRET + 1)));
+    assert!(is_usable_secret(&"t".repeat(LONGEST_SECRET)));
+    assert!(!is_usable_secret(&"t".repeat(LONGEST_SECRET + 1)));
     for odd in [
         "can ary",
         " canary",
@@ -329,8 +329,8 @@ fn one_notion_of_a_usable_secret_at_the_wire() {
 fn neither_an_answer_nor_a_token_is_without_a_limit() {
     for name in ["access_token", "refresh_token", "id_token"] {
         let of_length = |length: usize| json!({ name: "t".repeat(length) });
-        token(read_with(&of_length(MAX_SECRET)));
-        let text = unusable(read_with(&of_length(MAX_SECRET + 1)));
+        token(read_with(&of_length(LONGEST_SECRET)));
+        let text = unusable(read_with(&of_length(LONGEST_SECRET + 1)));
         let why = format!("has a token of more than 64 KiB ({name})");
         assert!(text.contains(&why), "{text}");
     }
