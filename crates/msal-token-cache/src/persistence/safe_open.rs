@@ -25,7 +25,7 @@ pub(crate) struct Opened<'p> {
     pub(crate) path: Cow<'p, Path>,
 }
 
-/// Opens a regular file for reading; `None` if there is none. Never blocks, on a FIFO for example.
+/// Opens a regular file for reading; `None` if it is missing. Never blocks, on a FIFO for example.
 /// A symbolic link is followed as [`follow`] says.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Option<Opened<'_>>> {
     match open_unfollowed(path) {
