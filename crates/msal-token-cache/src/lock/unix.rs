@@ -164,7 +164,7 @@ fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
             return Err(Errno::INVAL);
         }
         let flock = take(entry, &file)?;
-        // Its age is looked at while nobody can sign it: an older signature has no age.
+        // Its age is read while nobody can sign it: a newer signature must not get it.
         let stat = fstat(&file)?;
         let holder = match flock {
             // Another user's, and one that has a second name, are not ours to write to.

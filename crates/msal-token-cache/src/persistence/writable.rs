@@ -70,7 +70,7 @@ impl Writable {
         Entry::new(Arc::clone(&self.folder), name)
     }
 
-    /// Sets the time of the file's last change to now; an empty file is created if there was no file.
+    /// Sets the time of the file's last change to now; an empty file is created if it is missing.
     #[allow(dead_code, reason = "for the encrypted stores, which may be left out")]
     pub(crate) fn touch(&self) -> Result<rustix::fs::Stat> {
         let path = self.file.path();
