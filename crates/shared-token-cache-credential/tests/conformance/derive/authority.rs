@@ -127,6 +127,13 @@ impl Authority {
         environment.is_some_and(|known| self.environments.iter().any(|own| own == known))
     }
 
+    pub(super) fn is_known_cloud(&self) -> bool {
+        let clouds = ITS_CLOUDS.iter().chain(MORE_CLOUDS);
+        clouds
+            .flat_map(|cloud| *cloud)
+            .any(|host| *host == self.host())
+    }
+
     /// The own host and then its aliases.
     pub(super) fn hosts(&self) -> Vec<String> {
         let own = self.host();
