@@ -1,5 +1,6 @@
 //! Redeeming an account's refresh tokens, in turn, until one of them gets a token.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use msal_token_cache::RedeemedToken;
@@ -105,12 +106,9 @@ impl<'a> Exchange<'a> {
     /// What another program has put there since these were read.
     async fn replacement(&self, known: &[Attempt], chosen: &Chosen) -> Option<Attempt> {
         let view = self.inner.view(self.store, Freshness::Latest).await.ok()?;
-        let secret = |attempt: &Attempt| attempt.token.secret().clone();
-        let is_new = |attempt: &Attempt| {
-            let new = secret(attempt);
-            let mut known = known.iter().map(secret);
-            !known.any(|known| known.expose_secret() == new.expose_secret())
-        };
+        let known = known.iter().map(|known| known.token.secret());
+        let known: HashSet<_> = known.map(Secret::expose_secret).collect();
+        let is_new = |attempt: &Attempt| !known.contains(attempt.token.secret().expose_secret());
         self.attempts(&view, chosen).into_iter().find(is_new)
     }
 

@@ -102,6 +102,15 @@ async fn nothing_is_asked_for_an_account_of_adfs() {
     let error = ask(&credential).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CredentialUnavailable);
     assert!(text(&error).contains("is of AD FS"), "{error}");
+    // However its entries spell it.
+    let upper = FakeAccount {
+        uid: stage.ada.uid.to_uppercase(),
+        ..stage.ada.clone()
+    };
+    let spelled = stage.cache().account(&upper, HOST, "another");
+    let spelled = spelled.with("authority_type", json!("ADFS"));
+    let error = ask(&stage.credential(holding(&spelled))).await.unwrap_err();
+    assert!(text(&error).contains("is of AD FS"), "{error}");
     let credential = stage.credential(holding(&of_adfs(stage.cache_with_token(3600))));
     ask(&credential).await.unwrap();
     assert_eq!(stage.entra.connections(), 0);

@@ -6,7 +6,8 @@ use msal_token_cache::{Clock, TokenCache};
 use shared_token_cache_credential::TokenRequestOptions;
 use test_support::{EntraError, Reply};
 
-use super::{ARM, Stage, VAULT, challenge, content, holding, text};
+use super::watched::{Journal, WatchedStore};
+use super::{ARM, NOW, Stage, VAULT, ask, challenge, content, holding, text};
 
 /// A program's clock that stands at some time, also before 1970.
 #[derive(Debug)]
@@ -73,5 +74,34 @@ async fn a_clock_at_the_end_of_time_panics_no_call() {
                 "{now:?}"
             );
         }
+    }
+}
+
+/// A token that was issued while the clock was ahead is good for its lifetime, not until its date.
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_no_token_good_for_days() {
+    let day = 24 * 3600;
+    for is_writable in [true, false] {
+        let stage = Stage::new();
+        stage.clock.set(NOW + 3 * day);
+        let store = holding(&stage.cache());
+        let journal = Journal::default();
+        let watched = WatchedStore::new(&store, &journal);
+        watched.fail(!is_writable);
+        let credential = stage.credential(watched);
+        let ahead = ask(&credential).await.unwrap();
+        assert_eq!(
+            ask(&credential).await.unwrap().token().expose_secret(),
+            ahead.token().expose_secret()
+        );
+        stage.clock.set(NOW);
+        let now = ask(&credential).await.unwrap();
+        assert_ne!(
+            now.token().expose_secret(),
+            ahead.token().expose_secret(),
+            "{is_writable}"
+        );
+        assert!(now.expires_on() <= super::at(NOW + day), "{is_writable}");
+        assert_eq!(stage.entra.request_count(), 2);
     }
 }

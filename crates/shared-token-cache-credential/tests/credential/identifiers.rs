@@ -212,6 +212,19 @@ fn k16_a_domain_as_the_tenant_is_matched_by_id_tokens_or_says_what_works() {
     let cache = cache.id_token(&stage.ada, HOST, CLI, &stage.ada.utid, &id_token);
     assert_eq!(secret(ask(&cache, "CONTOSO.example")), cached);
     assert!(ask(&cache, "fabrikam.example").is_err());
+    // Where the tenant is known, it is the name that is wrong.
+    let builder = stage.builder().tenant_id("contoso.example");
+    let builder = builder.username("adda@contoso.example");
+    let builder = builder.token_cache(TokenCache::new(holding(&cache)));
+    let credential = builder.build().unwrap();
+    let options = TokenRequestOptions::default();
+    let error = at_once(credential.get_token_info(&[ARM], &options)).unwrap_err();
+    let text = super::text(&error);
+    assert!(
+        text.contains("adda@contoso.example: correct it") || text.contains("correct it"),
+        "{text}"
+    );
+    assert!(!text.contains("GUID"), "{text}");
 }
 
 #[test]

@@ -282,3 +282,49 @@ async fn k15_a_clock_that_differs_from_the_servers_costs_nothing() {
         assert_eq!(stage.entra.request_count(), 1);
     }
 }
+
+/// The same where the store cannot be written.
+#[tokio::test]
+async fn k15_the_refresh_token_of_a_useless_token_outlives_a_store_that_cannot_be_written() {
+    let stage = Stage::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    let cache = stage.cache().to_json();
+    std::fs::write(&path, &cache).unwrap();
+    // Not a byte more than it has.
+    let limit = u64::try_from(cache.len()).unwrap();
+    let store = FilePersistence::new(&path).with_max_bytes(limit);
+    let credential = stage.credential(store);
+    let before = std::fs::read(&path).unwrap();
+    for _ in 0..2 {
+        stage.entra.push(Reply::success().with_expires_in(29));
+        ask(&credential).await.unwrap_err();
+        stage.clock.advance(s(30));
+    }
+    ask(&credential).await.unwrap();
+    let requests = stage.entra.requests();
+    let mut sent: Vec<_> = requests
+        .iter()
+        .filter_map(|seen| seen.field("refresh_token"))
+        .collect();
+    sent.dedup();
+    assert_eq!(sent.len(), 3, "each request takes the newest refresh token");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn k15_a_short_lived_token_takes_no_better_ones_place() {
+    let stage = Stage::new();
+    let secret = logs::canary("better token");
+    let cache = stage.cache().access_token(&stage.ada, token(&secret, 250));
+    let store = holding(&cache);
+    let credential = stage.credential(store.clone());
+    stage.entra.push(Reply::success().with_expires_in(45));
+    for second in [0, 10, 20] {
+        stage.clock.set(NOW + second);
+        let token = ask(&credential).await.unwrap();
+        assert_eq!(token.token().expose_secret(), secret, "{second}");
+    }
+    assert_eq!(stage.entra.request_count(), 1);
+    assert_eq!(entries(&store, "AccessToken")[0]["secret"], secret);
+}

@@ -138,6 +138,13 @@ impl Authority {
         hosts.position(|own| Id::Host.is_same(Some(own), environment, on))
     }
 
+    pub(super) fn is_known_cloud(&self) -> bool {
+        let clouds = ITS_CLOUDS.iter().chain(MORE_CLOUDS);
+        clouds
+            .flat_map(|cloud| *cloud)
+            .any(|host| *host == self.host())
+    }
+
     /// The own host and then its aliases.
     pub(super) fn hosts(&self) -> Vec<String> {
         let own = self.host();

@@ -91,8 +91,10 @@ pub(crate) enum Clause {
     K12Authority,
     /// The host is the authority's, never one that an entry names.
     K12Host,
-    /// A tenant is of letters, digits, dots and hyphens.
+    /// A tenant is of letters, digits, dots and hyphens, and not the word for AD FS.
     K12Tenant,
+    /// Nothing is redeemed for an account of AD FS, unless the authority is a known cloud.
+    K12Adfs,
     /// Bad scopes and claims are invalid arguments before anything is read.
     K13Arguments,
     /// There are no discovery requests.
@@ -128,8 +130,8 @@ use Clause::{
     K2OneAccount, K3Bearer, K3Broker, K3Client, K3Cloud, K3Fractions, K3Malformed, K3Personal,
     K3Scopes, K3Tenant, K3Times, K3Unbound, K4Cloud, K4GoOn, K4Newest, K5Empty, K5Ignored,
     K5Listed, K6Kept, K6Remembered, K7Answer, K7HalfLife, K7Lookup, K7Merge, K7Section, K8Answer,
-    K8Error, K9Retries, K11Capability, K12Authority, K12Host, K12Tenant, K13Arguments, K13Bom,
-    K13Chain, K13Discovery, K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
+    K8Error, K9Retries, K11Capability, K12Adfs, K12Authority, K12Host, K12Tenant, K13Arguments,
+    K13Bom, K13Chain, K13Discovery, K13LastResort, K13Margin, K13Mode, K13NoRefresh, K13Unreadable,
     K14Resources, K15Lifetime, K16Identifiers,
 };
 
@@ -144,7 +146,7 @@ pub(crate) struct Decision {
 pub(crate) const DECISIONS: &[Decision] = &[
     Decision {
         number: 12,
-        clauses: &[K12Authority, K12Host, K12Tenant],
+        clauses: &[K12Authority, K12Host, K12Tenant, K12Adfs],
     },
     Decision {
         number: 13,

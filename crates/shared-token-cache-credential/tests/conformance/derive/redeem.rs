@@ -5,6 +5,7 @@ use super::answer::{
 };
 use super::call::{ADDED, Matter, Player};
 use super::clause::Clause;
+use super::entry::{entries_or_none, known};
 use super::exchange::Attempt;
 use super::merge::{Redeemed, merge};
 use super::original::{self, Circumstances};
@@ -24,6 +25,20 @@ impl Player<'_> {
         if self.record.is_some() && !self.has(Clause::K1Scopes) && scopes.iter().any(is_reserved) {
             // Before it looks for a refresh token.
             return Err(Failure::AuthenticationFailed);
+        }
+        let is_adfs = |account: &Json| {
+            account.str("home_account_id") == Some(&*matter.home_account_id)
+                && matter.authority.knows(account.str("environment"))
+                && known(account, "environment").is_some()
+                && account
+                    .str("authority_type")
+                    .is_some_and(|kind| kind.eq_ignore_ascii_case("adfs"))
+        };
+        if self.has(Clause::K12Adfs)
+            && !matter.authority.is_known_cloud()
+            && entries_or_none(&cache, "Account").any(is_adfs)
+        {
+            return Err(Failure::Unavailable);
         }
         let mut failure = Failure::Unavailable;
         let mut skips_family = false;
