@@ -328,12 +328,39 @@ mod tests {
         let throttling = Throttling::default();
         let key = key(&throttling, "r", "s");
         for no_token in [
-            trouble(),
             refusal(&json!({ "error": "invalid_scope" })),
             refusal(&json!({ "error": "consent_required" })),
         ] {
             throttling.remember(key.clone(), &no_token, None, at(NOW));
             assert!(throttling.answer(&key, at(NOW)).is_none());
+        }
+    }
+
+    #[test]
+    fn an_answer_that_must_not_be_used_stands_for_five_seconds() {
+        let throttling = Throttling::default();
+        let key = key(&throttling, "r", "s");
+        throttling.remember(key.clone(), &trouble(), None, at(NOW));
+        for (second, stands) in [(0, true), (4, true), (5, false)] {
+            let answer = throttling.answer(&key, at(NOW + second));
+            assert_eq!(answer.is_some(), stands, "{second}");
+            if let Some(NoToken::Failed(error)) = answer {
+                assert_eq!(error.retry_after(), None);
+            }
+        }
+    }
+
+    /// The longer of the two counts, and what is left of it is told.
+    #[test]
+    fn a_refusal_with_a_time_to_wait_stands_for_the_longer_of_both() {
+        for (wait, lasts) in [(5, 120), (3600, 3600)] {
+            let throttling = Throttling::default();
+            let key = key(&throttling, "r", "s");
+            let refused = refusal(&json!({ "error": "invalid_grant" }));
+            let wait = Some(Duration::from_secs(wait));
+            throttling.remember(key.clone(), &refused, wait, at(NOW));
+            let stands = |second| throttling.answer(&key, at(NOW + second)).is_some();
+            assert!(stands(lasts - 1) && !stands(lasts), "{lasts}");
         }
     }
 

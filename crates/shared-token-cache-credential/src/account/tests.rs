@@ -124,7 +124,10 @@ fn k16_a_domain_is_the_tenant_that_an_id_token_at_home_names_it_for() {
         let cache = without().id_token(&ada, "sts.windows.net", CLI, &ada.utid, &token);
         assert_is(chosen(&cache, "", "contoso.EXAMPLE"), &ada);
         let other = chosen(&cache, "", "fabrikam.example");
-        assert_eq!(other, Err(NotChosen::NoMatch), "{name}");
+        assert_eq!(other, Err(NotChosen::UnknownDomain), "{name}");
+        // Here it is the name that is wrong.
+        let misnamed = chosen(&cache, "adda@contoso.example", "contoso.example");
+        assert_eq!(misnamed, Err(NotChosen::NoMatch), "{name}");
     }
     // The name may also be the account's.
     let nameless = id_token(&ada.utid, "oid", "o");
@@ -176,7 +179,7 @@ fn k16_no_domain_is_taken_from_what_does_not_say_so() {
         ),
     ] {
         let found = chosen(&cache, "", "contoso.example");
-        assert_eq!(found, Err(NotChosen::NoMatch), "{what}");
+        assert_eq!(found, Err(NotChosen::UnknownDomain), "{what}");
     }
 }
 

@@ -341,3 +341,34 @@ fn k14_a_token_on_its_way_is_seen_in_one_of_two_places_at_least() {
     assert_eq!(after.displaced().len(), 2);
     assert!(!overlay.is_at(&after), "the next look sees where they are");
 }
+
+#[test]
+fn k14_a_stored_result_goes_on_refusing_what_it_replaced() {
+    let [ada_a, ..] = tokens();
+    let overlay = Overlay::default();
+    let new = overlay.keep(&Arc::new(redemption(&ada_a, "b c", "new")), true);
+    overlay.stored(&new);
+    // Another process has put them into the store meanwhile.
+    let going = |secret: &str, cached_at: u64| Displaced {
+        secret: Secret::new(secret),
+        cached_at: Some(at(cached_at)),
+        refuses_until: None,
+        ..Displaced::by_us(&new)
+    };
+    overlay.displace(&[going("older", NOW - 1), going("newer", NOW + 1)]);
+    assert_eq!(displaced(&overlay), ["new", "newer"]);
+}
+
+#[test]
+fn k14_rivals_are_of_one_cloud_under_whatever_host() {
+    let ada = FakeAccount::new("ada@contoso.example");
+    let cache = CacheBuilder::new()
+        .refresh_token(&ada, CLOUD, "a", "one", None)
+        .refresh_token(&ada, "login.windows.net", "a", "other", None);
+    let [one, other] = refresh_tokens(&cache).try_into().unwrap();
+    let overlay = Overlay::default();
+    overlay.keep(&Arc::new(redemption(&one, "a b", "refused")), false);
+    overlay.keep(&Arc::new(redemption(&other, "a", "new")), true);
+    assert_eq!(kept(&overlay, &one), ["new"]);
+    assert_eq!(displaced(&overlay), [""; 0]);
+}

@@ -128,8 +128,12 @@ async fn a_redirect_is_not_followed() {
                 text(&error).contains(&format!("(HTTP {status})")),
                 "{error}"
             );
+            // Such an answer is not asked for again at once.
+            ask(&credential).await.unwrap_err();
+            stage.clock.advance(Duration::from_secs(5));
         }
     }
+    assert_eq!(stage.entra.request_count(), 10);
     assert_eq!(elsewhere.connections(), 0);
     assert_eq!(content(&store), before);
 }

@@ -1,5 +1,6 @@
 //! Servers whose tokens have little time left, or none (K15).
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,8 +11,10 @@ use shared_token_cache_credential::{
 };
 use test_support::{Reply, logs};
 
+use super::watched::{Journal, WatchedStore};
 use super::{
-    NOW, PATIENCE, Stage, VAULT, ask, ask_with, at, challenge, entries, holding, text, token,
+    NOW, PATIENCE, Stage, VAULT, ask, ask_with, at, challenge, content, entries, holding, text,
+    token,
 };
 
 const fn s(seconds: u64) -> Duration {
@@ -287,15 +290,11 @@ async fn k15_a_clock_that_differs_from_the_servers_costs_nothing() {
 #[tokio::test]
 async fn k15_the_refresh_token_of_a_useless_token_outlives_a_store_that_cannot_be_written() {
     let stage = Stage::new();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cache");
-    let cache = stage.cache().to_json();
-    std::fs::write(&path, &cache).unwrap();
-    // Not a byte more than it has.
-    let limit = u64::try_from(cache.len()).unwrap();
-    let store = FilePersistence::new(&path).with_max_bytes(limit);
-    let credential = stage.credential(store);
-    let before = std::fs::read(&path).unwrap();
+    let store = holding(&stage.cache());
+    let before = content(&store);
+    let watched = WatchedStore::new(&store, &Journal::default());
+    watched.fail(true);
+    let credential = stage.credential(watched);
     for _ in 0..2 {
         stage.entra.push(Reply::success().with_expires_in(29));
         ask(&credential).await.unwrap_err();
@@ -303,13 +302,16 @@ async fn k15_the_refresh_token_of_a_useless_token_outlives_a_store_that_cannot_b
     }
     ask(&credential).await.unwrap();
     let requests = stage.entra.requests();
-    let mut sent: Vec<_> = requests
+    let sent = requests
         .iter()
-        .filter_map(|seen| seen.field("refresh_token"))
-        .collect();
-    sent.dedup();
-    assert_eq!(sent.len(), 3, "each request takes the newest refresh token");
-    assert_eq!(std::fs::read(&path).unwrap(), before);
+        .filter_map(|seen| seen.field("refresh_token"));
+    let sent: HashSet<_> = sent.collect();
+    assert_eq!(
+        (requests.len(), sent.len()),
+        (3, 3),
+        "each takes the newest"
+    );
+    assert_eq!(content(&store), before);
 }
 
 #[tokio::test]
