@@ -345,10 +345,10 @@ impl Held {
         let is_rotated = new.refresh_token().is_some_and(is_usable)
             && is_same_client_id(new.redeemed().client_id(), new.client_id());
         if is_rotated {
-            let least = new.cached_at().checked_add(ROTATED_FOR);
+            let (least, end) = (new.cached_at().checked_add(ROTATED_FOR), new.expires_on());
             self.rotated.push(Rotated {
                 redemption: Arc::clone(new),
-                until: least.map_or(new.expires_on(), |least| least.max(new.expires_on())),
+                until: least.map_or(end, |least| least.max(end)),
             });
             let surplus = self.rotated.len().saturating_sub(CAPACITY);
             self.rotated.drain(..surplus);
