@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::Result;
 use crate::command::{self, cargo, run};
+use crate::{phrases, structure};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -16,9 +17,20 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) fn run_all() -> Result {
     run(&mut cargo(&["fetch", "--locked"]))?;
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    check_style()?;
     lint()?;
     run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     check_dependencies()
+}
+
+/// Checks the words of the project's texts, and the code against its plan.
+///
+/// # Errors
+///
+/// Names each place that is not as it should be.
+pub(crate) fn check_style() -> Result {
+    phrases::check()?;
+    structure::check()
 }
 
 fn lint() -> Result {

@@ -4,6 +4,7 @@
 //!   of this platform by default, with `--all-platforms` those for Windows and macOS too;
 //! * `cargo xtask ci` checks format, lints, documentation, licences and dependencies, then tests on all
 //!   platforms;
+//! * `cargo xtask style` checks words and structure alone, without building the project;
 //! * `cargo xtask torture [--short] [SCENARIO]...` lets many writers, peers and faults at one cache
 //!   file, and writes what came of it to `target/torture.md`;
 //! * `cargo xtask bench [--peers] [--short]` measures beside other libraries, with `--peers` beside
@@ -26,9 +27,11 @@ mod command;
 mod examples;
 mod node_peers;
 mod oracle;
+mod phrases;
 mod platforms;
 mod prerequisites;
 mod python_peers;
+mod structure;
 mod suites;
 #[cfg(unix)]
 mod torture;
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ["ci"] => at_the_root()
             .and_then(|()| checks::run_all())
             .and_then(|()| suites::run(Which::OfAllPlatforms)),
+        ["style"] => at_the_root().and_then(|()| checks::check_style()),
         ["torture", "--short", ref names @ ..] => {
             at_the_root().and_then(|()| torture::run(Form::Short, names))
         }
@@ -67,7 +71,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: cargo xtask test [--all-platforms | SUITE...]\n       cargo xtask ci\n       cargo xtask torture \
+                "usage: cargo xtask test [--all-platforms | SUITE...]\n       cargo xtask ci\n       cargo xtask style\n       cargo xtask torture \
                  [--short] [SCENARIO]...\n       cargo xtask bench [--peers] [--short]"
             );
             return ExitCode::from(2);
