@@ -94,7 +94,7 @@ impl Shared {
     }
 
     /// Runs Node's packages.
-    fn node(&self, command: &str, more: Value) -> Value {
+    fn node(&self, command: &str, more: &Value) -> Value {
         let folder = std::env::var_os("PEER_NODE")
             .unwrap_or_else(|| panic!("PEER_NODE names no folder: run `cargo xtask test`"));
         let FakeAccount {
@@ -127,14 +127,14 @@ impl Shared {
         };
         let foci = has_family.then_some("1");
         let more = json!({"refresh_token": refresh_token, "foci": foci});
-        let said = self.node("sign-in", more);
+        let said = self.node("sign-in", &more);
         assert_eq!(said["environment"], HOST_OF_NODE, "{said}");
     }
 
     /// Each of the others refreshes with its own refresh token.
     fn both_refresh(&self) {
         for _ in 0..2 {
-            let said = self.node("refresh", json!({}));
+            let said = self.node("refresh", &json!({}));
             assert_eq!(said["error"], Value::Null, "{said}");
             assert_eq!(said["sent"]["grant_type"], "refresh_token");
             let said = self.python.run(&[
