@@ -49,11 +49,7 @@ pub(crate) fn check() -> Result {
         println!("phrases: none of {} turns", TURNS.len());
         return Ok(());
     }
-    Err(format!(
-        "say it as std does:\n  {}",
-        faults.join("\n  ")
-    )
-    .into())
+    Err(format!("say it as std does:\n  {}", faults.join("\n  ")).into())
 }
 
 /// It holds the list.
