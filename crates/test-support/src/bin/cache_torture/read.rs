@@ -16,10 +16,11 @@ pub(super) fn read(path: &str, reads: u64, time: Duration) -> Value {
     let mut slowest = Duration::ZERO;
     let mut error_text = None;
     while done < reads || begun.elapsed() < time {
+        // What a reader without patience would have met. Each time: where a read takes long, there are
+        // few of them.
+        torn += u64::from(is_torn(Path::new(path)));
         let begins_anew = done % 8 == 7;
         let cache = if begins_anew {
-            // What a reader without patience would have met.
-            torn += u64::from(is_torn(Path::new(path)));
             TokenCache::new(FilePersistence::new(path))
         } else {
             kept.clone()
