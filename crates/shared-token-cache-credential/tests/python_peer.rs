@@ -7,46 +7,25 @@
     reason = "a test that fails here should fail loudly, and looks at the store from outside"
 )]
 
+mod stand_in;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use msal_token_cache::{FilePersistence, TokenCache};
 use serde_json::Value;
 use shared_token_cache_credential::{
-    HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest,
-    TokenRequestOptions, TransportError,
+    HyperTokenEndpoint, SharedTokenCacheCredential, TokenRequestOptions,
 };
 use tempfile::TempDir;
 use test_support::python_peer::PythonPeer;
 use test_support::{FakeAccount, FakeEntra, logs};
 
+use stand_in::StandIn;
+
 const AZURE_CLI: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 const OURS: &str = "https://ours.example/.default";
 const THEIRS: &str = "https://theirs.example/.default";
-
-/// Sends what is meant for Entra to its stand-in.
-#[derive(Debug)]
-struct StandIn {
-    wire: HyperTokenEndpoint,
-    authority: String,
-}
-
-#[async_trait]
-impl TokenEndpoint for StandIn {
-    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
-        let path = request
-            .url()
-            .strip_prefix("https://login.microsoftonline.com")
-            .unwrap();
-        let url = format!("{}{path}", self.authority);
-        self.wire.send(request.with_url(url)).await
-    }
-
-    async fn close(&self) {
-        self.wire.close().await;
-    }
-}
 
 /// A home folder with a store that Python and we share, and an Entra for us.
 struct Shared {

@@ -37,6 +37,7 @@ pub(super) fn play(vector: &Vector, on: Rules) -> Result<Outcome, String> {
         changed: None,
         refused: Vec::new(),
         memory: Vec::new(),
+        raised: false,
     };
     let mut result = player.call();
     // With a record the original itself turns every exception into this.
@@ -86,6 +87,9 @@ pub(super) struct Player<'v> {
     pub(super) refused: Vec<((String, String), Answer)>,
     /// K6: refresh token, application and refusal; without an application, whatever it is.
     pub(super) memory: Vec<(String, Option<String>, Refusal)>,
+    /// With a record: whether the original met an answer that it cannot read. It falls back on a
+    /// cached token only where the server was out of reach or refused.
+    pub(super) raised: bool,
 }
 
 /// What a call is about, once that is settled.
@@ -161,7 +165,8 @@ impl Player<'_> {
             let last_resort = found
                 .last_resort
                 .filter(|_| self.has(Clause::K13LastResort));
-            found.hit.or(last_resort).ok_or(failure)
+            let hit = found.hit.filter(|_| !self.raised);
+            hit.or(last_resort).ok_or(failure)
         });
         redeemed.map_err(|failure| {
             let fell_through =

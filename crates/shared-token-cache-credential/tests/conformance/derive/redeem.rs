@@ -131,7 +131,10 @@ impl Player<'_> {
             .map_err(failed)?;
         let of_record = self.record.is_some();
         let status = answer.status.unwrap_or(200);
-        let body = body(&answer, self.on, of_record).map_err(|no| (no, false))?;
+        let body = body(&answer, self.on, of_record).map_err(|no| {
+            self.raised |= of_record && !self.has(Clause::K8Answer) && status < 500;
+            (no, false)
+        })?;
         let refusal = refusal(&body, status, self.on);
         let mut body = body;
         let is_mismatch = matches!(body.get("error_additional_info"), Some(Json::List(list))
