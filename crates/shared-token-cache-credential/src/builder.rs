@@ -136,7 +136,7 @@ impl SharedTokenCacheCredentialBuilder {
     }
 
     /// Sets how long the requests of a call may take in all; 60 s by default. Reading a cache that
-    /// looks torn (150 ms) and waiting for the write (250 ms) come on top.
+    /// looks torn (150 ms) or is empty (600 ms), and waiting for the write (250 ms) come on top.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

@@ -20,7 +20,7 @@ impl AccessToken {
         &self.token
     }
 
-    /// When the token ceases to be good, to the second.
+    /// When the token ceases to be good. A cache keeps whole seconds.
     pub fn expires_on(&self) -> SystemTime {
         self.expires_on
     }
@@ -78,7 +78,7 @@ impl AccessTokenInfo {
         self.access_token.token()
     }
 
-    /// When the token ceases to be good, to the second.
+    /// When the token ceases to be good. A cache keeps whole seconds.
     pub fn expires_on(&self) -> SystemTime {
         self.access_token.expires_on()
     }
