@@ -230,6 +230,7 @@ fn rotate(
             && around.is_client(entry)
     });
     let mut is_first = true;
+    // All that hold the redeemed one: merged again, the same goes into none of them.
     for entry in &mut of_client {
         is_first = false;
         if entry.str("secret") == Some(around.part("secret")) {
@@ -238,7 +239,6 @@ fn rotate(
                     entry.set(member, Json::text(*text));
                 }
             }
-            return Some(());
         }
     }
     // Another application of the family redeemed it: the new token is that one's.
