@@ -53,7 +53,6 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod cache;
-mod clock;
 mod content;
 mod document;
 mod environment;
@@ -72,7 +71,6 @@ mod transaction;
 mod wipe;
 
 pub use cache::TokenCache;
-pub use clock::{Clock, SystemClock};
 pub use environment::{is_known_cloud, same_cloud};
 pub use error::{Error, ErrorKind, Result};
 pub use location::default_path;

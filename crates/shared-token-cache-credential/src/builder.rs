@@ -2,8 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use msal_token_cache::{Clock, TokenCache, is_usable_secret};
-use token_credential::{Error, ErrorKind, Result};
+use msal_token_cache::{TokenCache, is_usable_secret};
+use token_credential::{Clock, Error, ErrorKind, Result};
 
 use crate::account::{Filter, Whose};
 use crate::authentication_record::AuthenticationRecord;

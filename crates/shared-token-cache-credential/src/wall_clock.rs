@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use msal_token_cache::{Clock, SystemClock};
+use token_credential::{Clock, SystemClock};
 
 /// Where the credential's time of day comes from.
 #[derive(Debug)]

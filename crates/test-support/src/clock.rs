@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use msal_token_cache::Clock;
+use token_credential::Clock;
 
 /// A clock that moves only when it is told to. Clones share the time.
 ///

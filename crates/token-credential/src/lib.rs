@@ -25,6 +25,7 @@
 
 mod access_token;
 mod chain;
+mod clock;
 mod credential;
 mod error;
 mod request;
@@ -33,6 +34,7 @@ mod secret;
 
 pub use access_token::{AccessToken, AccessTokenInfo};
 pub use chain::ChainedTokenCredential;
+pub use clock::{Clock, SystemClock};
 pub use credential::TokenCredential;
 pub use error::{Error, ErrorKind, OAuthError, Result};
 pub use request::TokenRequestOptions;

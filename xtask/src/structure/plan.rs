@@ -47,6 +47,7 @@ pub(super) const CRATES: &[CratePlan] = &[
         rooms: Some(&[
             ("sanitize", &[]),
             ("secret", &[]),
+            ("clock", &[]),
             ("access_token", &["secret"]),
             ("request", &[]),
             ("error", &["sanitize"]),

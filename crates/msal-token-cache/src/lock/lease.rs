@@ -15,7 +15,7 @@ use self::unix::{LeaseFile, open_held, touch};
 #[cfg(windows)]
 use self::windows::{LeaseFile, open_held, touch};
 use super::age::age;
-use crate::clock::{Clock, SystemClock};
+use token_credential::{Clock, SystemClock};
 
 /// Where the processes of one user on one machine agree who does a piece of work for all of them:
 /// one of them holds the lease, the others wait and then find what it left.

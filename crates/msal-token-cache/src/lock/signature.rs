@@ -7,8 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::process::{self, Place};
 use super::protocol::Holder;
-use crate::clock::{Clock, SystemClock};
 use crate::{Error, ErrorKind};
+use token_credential::{Clock, SystemClock};
 
 /// What the holder writes into the lock file. Peers write `<pid> <name>`; ours goes on with what
 /// tells whether the pid means anything here.

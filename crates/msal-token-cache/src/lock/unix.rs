@@ -10,11 +10,11 @@ use super::backoff::{Backoff, Stopwatch};
 use super::courtesy::{COURTESY_IN_SUM, Courtesy};
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use super::signature::Signature;
-use crate::clock::{Clock, SystemClock};
 use crate::persistence::{
     Entry, StoreLock, check_size_limit, is_own_sole_file, is_same_file, open_entry,
 };
 use crate::{Error, Result};
+use token_credential::{Clock, SystemClock};
 
 /// The lock of one cache, held until it is dropped.
 #[derive(Debug)]

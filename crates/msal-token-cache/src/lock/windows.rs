@@ -14,11 +14,11 @@ use super::courtesy::{COURTESY_IN_SUM, Courtesy};
 use super::delete::delete_when_closed;
 use super::protocol::{Action, Flock, Holder, Seen, decide};
 use super::signature::Signature;
-use crate::clock::{Clock, SystemClock};
 use crate::persistence::{
     FileInformation, Sharing, StoreLock, is_in_use, open_for_asking, open_for_reading,
 };
 use crate::{Error, Result};
+use token_credential::{Clock, SystemClock};
 
 /// The lock of one cache, held until it is dropped.
 ///

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use msal_token_cache::{Clock, TokenCache};
+use msal_token_cache::TokenCache;
 use shared_token_cache_credential::TokenRequestOptions;
 use test_support::{EntraError, Reply};
+use token_credential::Clock;
 
 use super::watched::{Journal, WatchedStore};
 use super::{ARM, NOW, Stage, VAULT, ask, challenge, content, holding, text};

@@ -25,11 +25,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, thread};
 
 use async_trait::async_trait;
-use msal_token_cache::{Clock, MemoryPersistence, TokenCache};
+use msal_token_cache::{MemoryPersistence, TokenCache};
 use shared_token_cache_credential::{
     AuthenticationRecord, ErrorKind, Result, SharedTokenCacheCredential, TokenEndpoint, TokenReply,
     TokenRequest, TokenRequestOptions, TransportError, TransportErrorKind,
 };
+use token_credential::Clock;
 
 use judge::{FAULTS, Judgement, Verdict, judge};
 use maker::Maker;

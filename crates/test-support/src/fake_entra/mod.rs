@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use msal_token_cache::Clock;
+use token_credential::Clock;
 use tokio::sync::oneshot;
 
 pub use entra_error::EntraError;

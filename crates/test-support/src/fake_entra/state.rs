@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use msal_token_cache::{Clock, SystemClock};
+use token_credential::{Clock, SystemClock};
 
 use super::reply::{Rendered, Reply};
 use super::rules::{Context, Directory};

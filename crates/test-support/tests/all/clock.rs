@@ -1,7 +1,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use msal_token_cache::Clock as _;
 use test_support::TestClock;
+use token_credential::Clock as _;
 
 #[test]
 fn the_clock_moves_when_told_and_clones_share_it() {

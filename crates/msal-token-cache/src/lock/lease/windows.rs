@@ -10,9 +10,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_WRITE_ATTRIBUTES,
 };
 
-use crate::clock::{Clock, SystemClock};
 use crate::lock::Backoff;
 use crate::persistence::{Sharing, is_in_use, open_for_asking};
+use token_credential::{Clock, SystemClock};
 
 /// The file of a lease, which nobody else can open until it is dropped. The kernel removes it then,
 /// however its holder ends, so there is nothing to sweep.

@@ -14,7 +14,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileInformationByHandle, GetFileInformationByHandleEx, GetFileType,
 };
 
-use crate::clock::{Clock, SystemClock};
+use token_credential::{Clock, SystemClock};
 
 /// A file's identity, size and times.
 ///

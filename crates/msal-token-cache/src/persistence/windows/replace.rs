@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use super::information::FileInformation;
 use super::open::{create, is_in_use, open_for_touching};
-use crate::clock::{Clock, SystemClock};
 use crate::lock::Backoff;
 use crate::persistence::temporary;
 use crate::{Error, ErrorKind, Result};
+use token_credential::{Clock, SystemClock};
 
 /// For how long a file that somebody has open is tried to be replaced. Peers read in far less, and
 /// wait five seconds for the lock that we hold meanwhile.

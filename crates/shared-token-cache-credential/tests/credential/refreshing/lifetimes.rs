@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use msal_token_cache::Clock;
 use shared_token_cache_credential::{AccessTokenInfo, TokenRequestOptions};
+use token_credential::Clock;
 
 use super::super::{ARM, NOW, Stage, ask, ask_with, at, at_once, challenge};
 use super::scripted::{Scripted, issued};

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use msal_token_cache::Clock;
+/// use token_credential::Clock;
 ///
 /// #[derive(Debug)]
 /// struct FrozenClock;
