@@ -35,8 +35,12 @@ pub enum ErrorKind {
 ///
 /// The text names the place, what was tried and what to do next; it never holds content of the
 /// cache. One pointer wide.
+#[derive(thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
 struct Inner {
     kind: ErrorKind,
     text: String,
@@ -76,12 +80,6 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.text)
-    }
-}
-
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, text, source } = &*self.0;
@@ -90,15 +88,6 @@ impl fmt::Debug for Error {
             .field("text", text)
             .field("source", source)
             .finish()
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.0.source {
-            Some(source) => Some(&**source),
-            None => None,
-        }
     }
 }
 

@@ -36,10 +36,12 @@ pub enum ErrorKind {
 /// assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
 /// assert_eq!(error.retry_after(), Some(Duration::from_secs(20)));
 /// ```
-#[derive(Clone)]
+#[derive(Clone, thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Arc<Inner>);
 
-#[derive(Clone)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{text}")]
 struct Inner {
     kind: ErrorKind,
     text: String,
@@ -125,12 +127,6 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.text)
-    }
-}
-
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
@@ -149,15 +145,6 @@ impl fmt::Debug for Error {
             .field("oauth", oauth)
             .field("source", source)
             .finish()
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.0.source {
-            Some(source) => Some(&**source),
-            None => None,
-        }
     }
 }
 
