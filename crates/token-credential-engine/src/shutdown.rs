@@ -1,26 +1,27 @@
+//! The end of an engine: no new work, and a grace for the work under way.
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use token_credential::{Error, ErrorKind, Result};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// How long a close waits for what it has cut off.
+/// The longest wait for work that was cut off.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
 
-/// Counts what is under way, so that closing can wait for it.
+/// Counts the work under way, so that closing can wait for it.
 #[derive(Debug)]
-pub(crate) struct Lifecycle {
-    /// How long calls under way may go on after a close.
+pub(crate) struct Shutdown {
+    /// The time that work under way has after a close.
     grace: Duration,
     closed: Mutex<bool>,
     under_way: TaskTracker,
     cut: CancellationToken,
 }
 
-impl Lifecycle {
+impl Shutdown {
     pub(crate) fn new(grace: Duration) -> Self {
         Self {
             grace,
@@ -30,31 +31,25 @@ impl Lifecycle {
         }
     }
 
-    /// Begins a call that lasts until the token goes.
-    pub(crate) fn begin(&self) -> Result<TaskTrackerToken> {
-        // Looked at and counted under one lock, so that no call slips in behind a close.
+    /// Begins work that lasts until the token is dropped, or returns `None` after a close.
+    pub(crate) fn begin(&self) -> Option<TaskTrackerToken> {
+        // Looked at and counted under one lock, so that no work slips in behind a close.
         let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        if *closed {
-            return Err(Error::new(
-                ErrorKind::AuthenticationFailed,
-                "the credential is closed: build another one",
-            ));
-        }
-        Ok(self.under_way.token())
+        (!*closed).then(|| self.under_way.token())
     }
 
-    /// Counts work that a call under way leaves behind.
+    /// Counts work that other work leaves behind, also after a close.
     pub(crate) fn continued(&self) -> TaskTrackerToken {
         self.under_way.token()
     }
 
-    /// The work's result; `None` if closing has cut it off.
+    /// Returns the result of the work, or `None` if a close cut it off.
     pub(crate) async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.cut.run_until_cancelled(work).await
     }
 
-    /// Lets nothing new begin and waits for what is under way; what outlasts the grace is cut off.
-    /// Then `rest` is ended, too.
+    /// Lets no work begin, waits for the work under way, and cuts it off at the end of the grace.
+    /// Then awaits `rest`.
     pub(crate) async fn close(&self, rest: impl Future<Output = ()>) {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.under_way.close();
@@ -67,8 +62,8 @@ impl Lifecycle {
             return rest.await;
         }
         self.cut.cancel();
-        // What is cut ends at once, unless nobody drives its runtime any more: one that was left
-        // alone, or that of a parent process. The rest waits for it, too.
+        // Cut work ends at once, unless its runtime is not driven any more: an abandoned one, or that
+        // of a parent process. The rest waits for it, too.
         if timeout(CUT_WITHIN, self.under_way.wait()).await.is_ok() {
             return rest.await;
         }

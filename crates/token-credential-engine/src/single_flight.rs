@@ -1,7 +1,7 @@
-//! One piece of work for all who want the same at the same time.
+//! One piece of work for all callers that ask for the same at the same time.
 //!
-//! Knows nothing of runtimes: whoever comes first gets a [`Leader`] and does the work, wherever that
-//! is; everybody, the first included, gets a [`Waiter`] for its end.
+//! Uses no runtime: the first caller gets a [`Leader`] and does the work wherever it likes. Every
+//! caller, the first included, gets a [`Waiter`] for the outcome.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -11,11 +11,11 @@ use std::task::{Context, Poll, Waker};
 
 use crate::sync::{Arc, Mutex, MutexGuard};
 
-/// The work under way, by what it is for. A key is there for as long as its work.
+/// The work under way, by its key. A key is present for as long as its work.
 #[derive(Debug)]
-pub(crate) struct Flights<K, T>(Arc<Mutex<HashMap<K, Arc<Flight<T>>>>>);
+pub(crate) struct SingleFlight<K, T>(Arc<Mutex<HashMap<K, Arc<Flight<T>>>>>);
 
-/// The duty to do the work, and to say how it ended.
+/// The duty to do the work and to report its outcome.
 #[derive(Debug)]
 pub(crate) struct Leader<K: Eq + Hash, T> {
     key: K,
@@ -23,21 +23,22 @@ pub(crate) struct Leader<K: Eq + Hash, T> {
     flight: Arc<Flight<T>>,
 }
 
-/// Waits for the end. Dropping it leaves the work alone.
+/// Waits for the outcome. Dropping it leaves the work alone.
 #[derive(Debug)]
 pub(crate) struct Waiter<T> {
     flight: Arc<Flight<T>>,
-    /// Where its waker is.
+    /// The key of its waker.
     place: Option<u64>,
 }
 
-/// How the work ended.
+/// The outcome of the work.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End<T> {
+pub(crate) enum Outcome<T> {
+    /// The result.
     Done(T),
     /// The leader panicked.
     Panicked,
-    /// The leader went before it was done: its runtime ended.
+    /// The leader was dropped before it was done: its runtime ended.
     Abandoned,
 }
 
@@ -46,25 +47,25 @@ struct Flight<T>(Mutex<State<T>>);
 
 #[derive(Debug)]
 struct State<T> {
-    end: Option<End<T>>,
+    outcome: Option<Outcome<T>>,
     /// In order, so that nothing depends on chance.
     wakers: BTreeMap<u64, Waker>,
     next_place: u64,
 }
 
-impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
+impl<K: Clone + Eq + Hash, T: Clone> SingleFlight<K, T> {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(HashMap::new())))
     }
 
-    /// Joins the work for this key; the first one is to lead it.
+    /// Joins the work for this key. The first caller gets its lead.
     pub(crate) fn join(&self, key: K) -> (Option<Leader<K, T>>, Waiter<T>) {
         let mut flights = lock(&self.0);
         if let Some(flight) = flights.get(&key) {
             return (None, Waiter::new(flight));
         }
         let flight = Arc::new(Flight(Mutex::new(State {
-            end: None,
+            outcome: None,
             wakers: BTreeMap::new(),
             next_place: 0,
         })));
@@ -78,7 +79,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         (Some(leader), waiter)
     }
 
-    /// How many pieces of work are under way.
+    /// Returns the number of pieces of work under way.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
@@ -86,19 +87,19 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
 }
 
 impl<K: Eq + Hash, T> Leader<K, T> {
-    /// Tells everybody the result.
+    /// Gives the result to every waiter.
     pub(crate) fn done(self, result: T) {
-        self.end(End::Done(result));
+        self.end(Outcome::Done(result));
     }
 
-    fn end(&self, end: End<T>) {
+    fn end(&self, outcome: Outcome<T>) {
         let wakers = {
             let mut state = lock(&self.flight.0);
-            if state.end.is_some() {
-                // The key may be another flight's by now.
+            if state.outcome.is_some() {
+                // The key may be another flight's already.
                 return;
             }
-            state.end = Some(end);
+            state.outcome = Some(outcome);
             std::mem::take(&mut state.wakers)
         };
         lock(&self.flights).remove(&self.key);
@@ -107,12 +108,12 @@ impl<K: Eq + Hash, T> Leader<K, T> {
 }
 
 impl<K: Eq + Hash, T> Drop for Leader<K, T> {
-    /// Nobody waits for one that has gone.
+    /// Releases the waiters of a leader that panicked or was dropped.
     fn drop(&mut self) {
         self.end(if std::thread::panicking() {
-            End::Panicked
+            Outcome::Panicked
         } else {
-            End::Abandoned
+            Outcome::Abandoned
         });
     }
 }
@@ -125,7 +126,7 @@ impl<T> Waiter<T> {
         }
     }
 
-    /// How many are waiting.
+    /// Returns the number of waiters.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.flight.0).wakers.len()
@@ -133,13 +134,13 @@ impl<T> Waiter<T> {
 }
 
 impl<T: Clone> Future for Waiter<T> {
-    type Output = End<T>;
+    type Output = Outcome<T>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End<T>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         let this = &mut *self;
         let mut state = lock(&this.flight.0);
-        if let Some(end) = &state.end {
-            return Poll::Ready(end.clone());
+        if let Some(outcome) = &state.outcome {
+            return Poll::Ready(outcome.clone());
         }
         let place = *this.place.get_or_insert_with(|| {
             state.next_place += 1;
@@ -158,7 +159,7 @@ impl<T> Drop for Waiter<T> {
     }
 }
 
-/// No invariant spans a panic here, so a poisoned lock is as good as any.
+/// Ignores poison, because no invariant spans a panic here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

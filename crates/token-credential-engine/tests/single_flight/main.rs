@@ -1,8 +1,7 @@
-//! The flight under every order of its steps that two or three threads can take, with loom in place
-//! of the standard library's mutex.
+//! Walks the single flight through every order of its steps that two or three threads can take,
+//! with loom in place of the standard library's mutex.
 //!
-//! It has nothing of a platform. Not for Windows, for loom's threads have stacks of its own, from
-//! which nothing unwinds under Wine.
+//! Not for Windows: nothing unwinds from the stacks of loom's threads under Wine.
 #![cfg(unix)]
 #![allow(
     dead_code,
@@ -11,10 +10,10 @@
     reason = "the module is the crate's own, and a test stops at the first surprise"
 )]
 
-#[path = "../../src/flight.rs"]
-mod flight;
+#[path = "../../src/single_flight.rs"]
+mod single_flight;
 
-/// What the module takes its mutex from.
+/// Gives the module loom's mutex.
 mod sync {
     pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
 }
@@ -25,7 +24,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use flight::{End, Flights};
+use single_flight::{Outcome, SingleFlight};
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
@@ -34,7 +33,7 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
 }
 
 /// Joins, leads where it is the first, and waits.
-fn join(flights: &Flights<u8, usize>, led: &AtomicUsize) -> End<usize> {
+fn join(flights: &SingleFlight<u8, usize>, led: &AtomicUsize) -> Outcome<usize> {
     let (leader, waiter) = flights.join(1);
     if let Some(leader) = leader {
         leader.done(led.fetch_add(1, Ordering::Relaxed));
@@ -45,7 +44,7 @@ fn join(flights: &Flights<u8, usize>, led: &AtomicUsize) -> End<usize> {
 #[test]
 fn everybody_gets_the_result_of_a_leader() {
     check(|| {
-        let flights = Arc::new(Flights::new());
+        let flights = Arc::new(SingleFlight::new());
         let led = Arc::new(AtomicUsize::new(0));
         let others: Vec<_> = (0..2)
             .map(|_| {
@@ -58,7 +57,7 @@ fn everybody_gets_the_result_of_a_leader() {
         let led = led.load(Ordering::Relaxed);
         assert!(
             ends.iter()
-                .all(|end| matches!(end, End::Done(n) if *n < led))
+                .all(|end| matches!(end, Outcome::Done(n) if *n < led))
         );
     });
 }
@@ -66,7 +65,7 @@ fn everybody_gets_the_result_of_a_leader() {
 #[test]
 fn a_leader_that_goes_is_succeeded() {
     check(|| {
-        let flights = Arc::new(Flights::new());
+        let flights = Arc::new(SingleFlight::new());
         let (leader, waiter) = flights.join(1);
         let goes = thread::spawn(move || drop(leader));
         let joins = {
@@ -75,12 +74,12 @@ fn a_leader_that_goes_is_succeeded() {
                 let (leader, waiter) = flights.join(1);
                 if let Some(leader) = leader {
                     leader.done(7);
-                    return block_on(waiter) == End::Done(7);
+                    return block_on(waiter) == Outcome::Done(7);
                 }
-                block_on(waiter) == End::Abandoned
+                block_on(waiter) == Outcome::Abandoned
             })
         };
-        assert_eq!(block_on(waiter), End::Abandoned);
+        assert_eq!(block_on(waiter), Outcome::Abandoned);
         goes.join().unwrap();
         assert!(joins.join().unwrap());
         assert!(flights.join(1).0.is_some());
@@ -90,12 +89,12 @@ fn a_leader_that_goes_is_succeeded() {
 #[test]
 fn a_waiter_that_goes_takes_nothing_with_it() {
     check(|| {
-        let flights = Arc::new(Flights::<u8, usize>::new());
+        let flights = Arc::new(SingleFlight::<u8, usize>::new());
         let (leader, waiter) = flights.join(1);
         let (_, leaving) = flights.join(1);
         let leaves = thread::spawn(move || drop(leaving));
         let leads = thread::spawn(move || leader.unwrap().done(7));
-        assert_eq!(block_on(waiter), End::Done(7));
+        assert_eq!(block_on(waiter), Outcome::Done(7));
         leaves.join().unwrap();
         leads.join().unwrap();
     });

@@ -1,11 +1,11 @@
-//! Beside the module and not in it, because `tests/flight` takes the module in as it is.
+//! Beside the module and not in it, because `tests/single_flight` takes the module in as it is.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::flight::{End, Flights, Waiter};
+use crate::single_flight::{Outcome, SingleFlight, Waiter};
 
-fn end(waiter: &mut Waiter<u8>) -> Option<End<u8>> {
+fn end(waiter: &mut Waiter<u8>) -> Option<Outcome<u8>> {
     match Pin::new(waiter).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(end) => Some(end),
         Poll::Pending => None,
@@ -14,7 +14,7 @@ fn end(waiter: &mut Waiter<u8>) -> Option<End<u8>> {
 
 #[test]
 fn all_get_the_end_of_one_piece_of_work() {
-    let flights = Flights::new();
+    let flights = SingleFlight::new();
     let (leader, mut first) = flights.join("key");
     let (none, mut second) = flights.join("key");
     let (other, _) = flights.join("other key");
@@ -22,7 +22,7 @@ fn all_get_the_end_of_one_piece_of_work() {
     assert!(end(&mut first).is_none() && end(&mut second).is_none());
     leader.unwrap().done(7);
     for waiter in [&mut first, &mut second] {
-        assert_eq!(end(waiter), Some(End::Done(7)));
+        assert_eq!(end(waiter), Some(Outcome::Done(7)));
     }
     assert_eq!(flights.len(), 1);
     let (again, _) = flights.join("key");
@@ -31,23 +31,23 @@ fn all_get_the_end_of_one_piece_of_work() {
 
 #[test]
 fn a_leader_that_goes_leaves_nobody_waiting() {
-    let flights = Flights::new();
+    let flights = SingleFlight::new();
     let (leader, mut waiter) = flights.join("key");
     drop(leader);
-    assert_eq!(end(&mut waiter), Some(End::Abandoned));
+    assert_eq!(end(&mut waiter), Some(Outcome::Abandoned));
     let (leader, mut waiter) = flights.join("key");
     let panics = std::thread::spawn(move || {
         let _leader = leader;
         panic!("on purpose");
     });
     assert!(panics.join().is_err());
-    assert_eq!(end(&mut waiter), Some(End::Panicked));
+    assert_eq!(end(&mut waiter), Some(Outcome::Panicked));
     assert_eq!(flights.len(), 0);
 }
 
 #[test]
 fn waiters_that_go_leave_nothing_behind() {
-    let flights = Flights::new();
+    let flights = SingleFlight::new();
     let (leader, mut first) = flights.join("key");
     for _ in 0..1_000 {
         let (_, mut waiter) = flights.join("key");
@@ -57,5 +57,5 @@ fn waiters_that_go_leave_nothing_behind() {
     assert!(end(&mut first).is_none());
     assert_eq!(first.waiting(), 1);
     leader.unwrap().done(7);
-    assert_eq!(end(&mut first), Some(End::Done(7)));
+    assert_eq!(end(&mut first), Some(Outcome::Done(7)));
 }
