@@ -1,19 +1,23 @@
-//! Which cached access token may be handed out. Pure: it reads a snapshot and decides.
+//! Selects the cached access token to hand out. Pure.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
-use msal_token_cache::{AccessToken, Snapshot, Target, is_usable_secret};
+use msal_token_cache::{AccessToken, Target, is_usable_secret};
 use token_credential::{AccessTokenInfo, Secret};
+use token_credential_engine::{
+    Found, LAST_RESORT_MARGIN, MIN_TIME_BETWEEN_ATTEMPTS, is_fresh, time_left,
+};
 
 use crate::account::Chosen;
 use crate::authority::Authority;
 use crate::candidates::newest_first;
-use crate::displaced::Displaced;
-use crate::overlay::{Kept, Unsaved};
-use crate::reading::Reading;
+use crate::policy::cache_snapshot::CacheSnapshot;
+use crate::policy::cloud_entries::CloudEntries;
+use crate::policy::displaced::Displaced;
+use crate::policy::unsaved::{Kept, UnsavedResult};
 use crate::tenant::{COMMON, ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT, Tenant};
 
 #[cfg(test)]
@@ -22,20 +26,12 @@ mod tests;
 /// The application in whose name the original class signs in: the Azure CLI.
 const OWN_CLIENT_ID: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 
-/// A token with less time left than this is not worth handing out: the caller's request may reach
-/// the resource too late. The same five minutes as in every MSAL.
-pub(crate) const MARGIN: Duration = Duration::from_secs(300);
-/// A token with this much time left is better than none.
-pub(crate) const LAST_RESORT_MARGIN: Duration = Duration::from_secs(30);
-/// A token that is no older than this is as good as a new one will be: a server that issues none
-/// with more than the margin left is not asked at every call.
-pub(crate) const NEW_FOR: Duration = Duration::from_secs(30);
-/// From this lifetime on a token is refreshed at half of it when the server named no time.
+/// The shortest lifetime at half of which a token is refreshed when the server named no time.
 const HALF_LIFE_FROM: Duration = Duration::from_secs(2 * 3600);
 
-/// Which tokens of the chosen account will do, whatever their scopes.
+/// The criteria for tokens of the selected account, apart from their scopes.
 #[derive(Debug)]
-pub(crate) struct Terms {
+pub(crate) struct Criteria {
     authority: Authority,
     home_account_id: String,
     /// Applications in the order in which their tokens are preferred.
@@ -44,26 +40,17 @@ pub(crate) struct Terms {
     home_realms: Vec<Cow<'static, str>>,
 }
 
-/// What a caller asks for.
+/// The token that a call asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'q> {
     pub(crate) scopes: &'q [&'q str],
     pub(crate) tenant: Tenant<'q>,
-    /// The id of that tenant, where it was asked for by a name that is known to lead there.
+    /// The ID of that tenant, if it was asked for by a name that is known to lead there.
     pub(crate) tid: Option<&'q str>,
 }
 
-/// What a look-up found.
-#[derive(Clone, Debug)]
-pub(crate) enum Found {
-    /// A token to hand out.
-    Hit(AccessTokenInfo),
-    /// None, or one that is better than nothing.
-    Miss(Option<AccessTokenInfo>),
-}
-
-/// What is asked of a token, wherever it is kept.
-struct Offer<'o> {
+/// A token in the store or in memory.
+struct Candidate<'o> {
     environment: &'o str,
     client_id: &'o str,
     realm: &'o str,
@@ -71,11 +58,11 @@ struct Offer<'o> {
     cached_at: Option<SystemTime>,
     expires_on: SystemTime,
     refresh_on: Option<SystemTime>,
-    /// Copied out of the snapshot when it is asked for.
+    /// Copied out of the snapshot only if the token is selected.
     secret: &'o dyn Fn() -> &'o Secret,
 }
 
-impl Terms {
+impl Criteria {
     pub(crate) fn new(reading: &Reading<'_>, chosen: &Chosen) -> Self {
         let authority = reading.authority;
         let mut client_ids: Vec<String> = Vec::new();
@@ -119,21 +106,21 @@ impl Terms {
         }
     }
 
-    /// Looks for a token that is good for all that is asked, in a snapshot and among the results that
-    /// are not in the store yet. Behind these come the tokens that had to go from there.
+    /// Looks for a token that answers the query, in the snapshot and among the unsaved results. The
+    /// tokens that were displaced in the store come last.
     pub(crate) fn find(
         &self,
-        snapshot: &Snapshot,
-        kept: &Kept,
+        snapshot: &CacheSnapshot,
+        kept: Kept<'_>,
         query: &Query<'_>,
         now: SystemTime,
     ) -> Found {
-        let mut best = Best {
+        let mut selection = Selection {
             now,
             hit: None,
             last_resort: None,
         };
-        let unsaved: Vec<&Unsaved> = kept
+        let unsaved: Vec<&UnsavedResult> = kept
             .unsaved()
             .iter()
             .map(AsRef::as_ref)
@@ -147,14 +134,14 @@ impl Terms {
             let good_for_all = snapshot.access_tokens_for(&self.home_account_id, query.scopes);
             good_for_all.collect()
         } else {
-            // What is kept may have to do with any of them.
+            // An unsaved result may displace any of them.
             snapshot.access_tokens_of(&self.home_account_id).collect()
         };
         entries.retain(|entry| {
             entry.is_usable() && entry.is_plain_bearer() && entry.has_believable_times(now)
         });
         for entry in entries.iter().filter(|entry| !kept.refuses(entry)) {
-            let offer = Offer {
+            let candidate = Candidate {
                 environment: entry.environment(),
                 client_id: entry.client_id(),
                 realm: entry.realm(),
@@ -165,7 +152,7 @@ impl Terms {
                 secret: &|| entry.secret(),
             };
             let is_displaced = unsaved.iter().any(|kept| kept.displaces(entry));
-            best.consider(&offer, self.rank(&offer, query), |place| {
+            selection.consider(&candidate, self.rank(&candidate, query), |place| {
                 if is_displaced {
                     Rank::Displaced(place)
                 } else {
@@ -173,10 +160,10 @@ impl Terms {
                 }
             });
         }
-        // They come oldest first.
+        // They are in the order of age, the oldest first.
         for (age, kept) in unsaved.iter().rev().enumerate() {
             let redemption = &kept.redemption;
-            let offer = Offer {
+            let candidate = Candidate {
                 environment: redemption.redeemed().environment(),
                 client_id: redemption.client_id(),
                 realm: redemption.realm(),
@@ -188,38 +175,38 @@ impl Terms {
             };
             // Another program got a newer one meanwhile.
             let is_displaced = entries.iter().any(|entry| kept.is_displaced_by(entry));
-            best.consider(&offer, self.rank(&offer, query), |place| {
+            selection.consider(&candidate, self.rank(&candidate, query), |place| {
                 if is_displaced {
                     Rank::Displaced(place)
                 } else {
-                    // Whatever application it is of: it is what was redeemed last.
+                    // Of any application: it was redeemed last.
                     Rank::Kept(age)
                 }
             });
         }
-        if best.hit.is_none() {
-            self.consider_displaced(snapshot, kept, query, &mut best);
+        if selection.hit.is_none() {
+            self.consider_displaced(snapshot, kept, query, &mut selection);
         }
-        match best.hit {
+        match selection.hit {
             Some((_, hit)) => Found::Hit(hit),
-            None => Found::Miss(best.last_resort.map(|(_, token)| token)),
+            None => Found::Miss(selection.last_resort.map(|(_, token)| token)),
         }
     }
 
-    /// Looks among the tokens that had to go from the store.
+    /// Looks among the tokens that were displaced in the store.
     fn consider_displaced(
         &self,
-        snapshot: &Snapshot,
-        kept: &Kept,
+        snapshot: &CacheSnapshot,
+        kept: Kept<'_>,
         query: &Query<'_>,
-        best: &mut Best,
+        selection: &mut Selection,
     ) {
         let displaced = kept.displaced().iter();
         let is_own = |kept: &&Arc<Displaced>| {
             is_same_home_account_id(&kept.home_account_id, &self.home_account_id)
         };
         for kept in displaced.filter(is_own) {
-            let offer = Offer {
+            let candidate = Candidate {
                 environment: &kept.environment,
                 client_id: &kept.client_id,
                 realm: &kept.realm,
@@ -229,68 +216,69 @@ impl Terms {
                 refresh_on: kept.refresh_on,
                 secret: &|| &kept.secret,
             };
-            let rank = self.rank(&offer, query);
-            // Few get as far as to have the account's entries read.
+            let rank = self.rank(&candidate, query);
+            // Few candidates get so far that the account's entries are read.
             let rank = rank
                 .filter(|_| kept.is_displaced_by(snapshot.access_tokens_of(&self.home_account_id)));
-            best.consider(&offer, rank, Rank::Displaced);
+            selection.consider(&candidate, rank, Rank::Displaced);
         }
     }
 
-    /// The place of the token's application in the order of preference, if the token will do.
-    fn rank(&self, offer: &Offer<'_>, query: &Query<'_>) -> Option<usize> {
-        let is_realm = |realm: &str| is_same_tenant(realm, offer.realm);
+    /// Returns the place of the token's application in the order of preference, if the token meets
+    /// the criteria.
+    fn rank(&self, candidate: &Candidate<'_>, query: &Query<'_>) -> Option<usize> {
+        let is_realm = |realm: &str| is_same_tenant(realm, candidate.realm);
         let is_good_in_tenant = match query.tenant {
             Tenant::Home(_) => self.home_realms.iter().any(|realm| is_realm(realm)),
             Tenant::Named(tenant) => is_realm(tenant) || query.tid.is_some_and(is_realm),
         };
         let will_do = is_good_in_tenant
-            && self.authority.knows(offer.environment)
-            && offer.target.answers(query.scopes.iter().copied());
+            && self.authority.knows(candidate.environment)
+            && candidate.target.answers(query.scopes.iter().copied());
         if !will_do {
             return None;
         }
         self.client_ids
             .iter()
-            .position(|client_id| is_same_client_id(client_id, offer.client_id))
+            .position(|client_id| is_same_client_id(client_id, candidate.client_id))
     }
 }
 
-/// The place of a token in the order of preference.
+/// The rank of a token in the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// In memory, with so many newer ones: the resource may have refused the older.
+    /// In memory, behind so many newer ones: the resource may have refused an older one.
     Kept(usize),
     /// In the snapshot, of the application at this place.
     Stored(usize),
-    /// Wherever it is, of the application at this place: in the store another one takes its turn.
+    /// In store or memory, of the application at this place, displaced by another token.
     Displaced(usize),
 }
 
-/// The best of what was considered, with its rank.
-struct Best {
+/// The best of the considered tokens, with their ranks.
+struct Selection {
     now: SystemTime,
     hit: Option<(Rank, AccessTokenInfo)>,
     last_resort: Option<(Rank, AccessTokenInfo)>,
 }
 
-impl Best {
-    /// Takes what is offered if it is better than what there is. `place` is the one of its
-    /// application, if the token will do.
+impl Selection {
+    /// Selects the candidate if it is better than the present selection. `place` is its
+    /// application's, if it meets the criteria.
     fn consider(
         &mut self,
-        offer: &Offer<'_>,
+        candidate: &Candidate<'_>,
         place: Option<usize>,
         rank: impl FnOnce(usize) -> Rank,
     ) {
         let Some(rank) = place.map(rank) else { return };
         // Also in memory: the clock may have been set back since.
-        if !AccessToken::are_believable(offer.cached_at, offer.expires_on, self.now) {
+        if !AccessToken::are_believable(candidate.cached_at, candidate.expires_on, self.now) {
             return;
         }
-        let is_usable = time_left(offer.expires_on, self.now) >= Some(LAST_RESORT_MARGIN);
-        let place = if is_fresh(offer.expires_on, self.now)
-            || (is_usable && is_new(offer.cached_at, self.now))
+        let is_usable = time_left(candidate.expires_on, self.now) >= Some(LAST_RESORT_MARGIN);
+        let place = if is_fresh(candidate.expires_on, self.now)
+            || (is_usable && is_new(candidate.cached_at, self.now))
         {
             &mut self.hit
         } else if is_usable {
@@ -299,37 +287,28 @@ impl Best {
             return;
         };
         let is_better = place.as_ref().is_none_or(|(known, token)| {
-            rank < *known || (rank == *known && offer.expires_on > token.expires_on())
+            rank < *known || (rank == *known && candidate.expires_on > token.expires_on())
         });
         if is_better {
             let info = info(
-                (offer.secret)(),
-                offer.cached_at,
-                offer.expires_on,
-                offer.refresh_on,
+                (candidate.secret)(),
+                candidate.cached_at,
+                candidate.expires_on,
+                candidate.refresh_on,
             );
             *place = Some((rank, info));
         }
     }
 }
 
-/// Whether a token has enough time left to be handed out as it is.
-pub(crate) fn is_fresh(expires_on: SystemTime, now: SystemTime) -> bool {
-    time_left(expires_on, now) > Some(MARGIN)
-}
-
-/// Returns the time until a token expires, `None` once it has. A sum could overflow instead.
-fn time_left(expires_on: SystemTime, now: SystemTime) -> Option<Duration> {
-    expires_on.duration_since(now).ok()
-}
-
-/// Whether a token was issued a moment ago. One from the future may be of any age.
+/// Returns `true` if a token was issued a moment ago: the server would issue one that lasts no
+/// longer. A token from the future may be of any age.
 fn is_new(cached_at: Option<SystemTime>, now: SystemTime) -> bool {
     let age = cached_at.and_then(|cached_at| now.duration_since(cached_at).ok());
-    age.is_some_and(|age| age < NEW_FOR)
+    age.is_some_and(|age| age < MIN_TIME_BETWEEN_ATTEMPTS)
 }
 
-/// A token with all that is known about it.
+/// Returns a token with everything known about it.
 pub(crate) fn info(
     token: &Secret,
     cached_at: Option<SystemTime>,
@@ -343,7 +322,7 @@ pub(crate) fn info(
     }
 }
 
-/// From when on a token should be refreshed for which the server named no such time.
+/// Returns the refresh time of a token for which the server named none.
 fn half_life(cached_at: SystemTime, expires_on: SystemTime) -> Option<SystemTime> {
     let life = expires_on.duration_since(cached_at).ok()?;
     // Whole seconds, as everything in the cache.

@@ -1,4 +1,4 @@
-//! Which of the cache's accounts is meant. Pure: it reads a snapshot and decides.
+//! Selects the account that is meant among those in a cache. Pure.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,31 +17,31 @@ use crate::tenant::PERSONAL_TENANT;
 #[cfg(test)]
 mod tests;
 
-/// An account that was chosen.
+/// The account that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen {
     /// In lower case, however the cache spells it.
     pub(crate) home_account_id: String,
-    /// The newest name that the cache knows, as it may be shown.
+    /// The newest name in the cache, fit to be shown.
     pub(crate) username: Option<String>,
-    /// The only application whose tokens will do; without it, those of several may.
+    /// The only application whose tokens are used, or `None` for those of a family.
     pub(crate) client_id: Option<String>,
 }
 
 impl Chosen {
-    /// The tenant that the account belongs to: what follows the only dot of its id.
+    /// Returns the tenant that the account belongs to.
     pub(crate) fn home_tenant(&self) -> Option<&str> {
         home_tenant(&self.home_account_id)
     }
 
-    /// Whether it is somebody's own account, and not an organization's.
+    /// Returns `true` for a personal account, as opposed to an organization's.
     pub(crate) fn is_personal(&self) -> bool {
         self.home_tenant()
             .is_some_and(|home| is_same_tenant(home, PERSONAL_TENANT))
     }
 }
 
-/// Why no account was chosen.
+/// The reason why no account was selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotChosen {
     /// The cache holds no account with a refresh token for this cloud.
@@ -54,37 +54,91 @@ pub(crate) enum NotChosen {
     Several(Vec<(Option<String>, Option<String>)>),
 }
 
-/// What the program said about the account that it means.
+/// The rule that selects one account of a cache.
+///
+/// No account or several accounts that match are an error: a credential never guesses.
 #[derive(Clone, Debug)]
-pub(crate) enum Whose {
-    /// The only one that this lets through.
+pub struct AccountSelector(pub(crate) Rule);
+
+/// The kinds of an [`AccountSelector`].
+#[derive(Clone, Debug)]
+pub(crate) enum Rule {
+    /// The only account that passes this filter.
     Filtered(Filter),
-    /// The one that signed in there, for tokens of the application that it signed in with.
+    /// The account that signed in there.
     Recorded(AuthenticationRecord),
 }
 
-/// Which accounts are let through: all of them, unless something is set.
+impl AccountSelector {
+    /// Selects the only account with this user name and this home tenant. `None` matches all. ASCII
+    /// case is ignored. A tenant is an ID, or a domain name that an ID token in the cache vouches
+    /// for.
+    pub fn matching(username: Option<&str>, home_tenant: Option<&str>) -> Self {
+        Self(Rule::Filtered(Filter {
+            username: username.map(str::to_owned),
+            tenant_id: home_tenant.map(str::to_owned),
+        }))
+    }
+
+    /// Selects the account of a sign-in, which needs no refresh token in the cache for a cached
+    /// access token.
+    pub fn of_record(record: AuthenticationRecord) -> Self {
+        Self(Rule::Recorded(record))
+    }
+}
+
+/// The applications whose cached tokens a credential uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Clients {
+    /// The Azure CLI, the applications that the account's refresh tokens were issued to, and those
+    /// of their families.
+    Family,
+    /// One application, by its client ID. It redeems its own refresh tokens and those of its family.
+    Only(String),
+}
+
+impl Clients {
+    /// Returns the only application, if there is just one.
+    fn only(&self) -> Option<&str> {
+        match self {
+            Self::Family => None,
+            Self::Only(client_id) => Some(client_id),
+        }
+    }
+}
+
+/// A filter that all accounts pass unless a member is set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     pub(crate) username: Option<String>,
     pub(crate) tenant_id: Option<String>,
 }
 
-/// An account with all that its entries say.
-struct Candidate<'s> {
+/// An account with everything that its entries say.
+struct KnownAccount<'s> {
     home_account_id: String,
-    /// Entries come oldest first: the last name is the newest.
+    /// Entries are in the order of the document: the last name is the newest.
     usernames: Vec<Cow<'s, str>>,
     of_broker: bool,
     has_refresh_token: bool,
     has_family_token: bool,
 }
 
-pub(crate) fn choose(reading: &Reading<'_>, whose: &Whose) -> Result<Chosen, NotChosen> {
-    match whose {
-        Whose::Filtered(filter) => only_match(reading, filter),
-        Whose::Recorded(record) => recorded(reading, record),
-    }
+/// Selects the account that is meant.
+pub(crate) fn select(
+    reading: &Reading<'_>,
+    selector: &AccountSelector,
+    clients: &Clients,
+) -> Result<Chosen, NotChosen> {
+    let selected = match &selector.0 {
+        Rule::Filtered(filter) => only_match(reading, filter),
+        Rule::Recorded(record) => recorded(reading, record),
+    }?;
+    Ok(Chosen {
+        client_id: clients.only().map(str::to_owned),
+        ..selected
+    })
 }
 
 fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChosen> {
@@ -96,7 +150,7 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
     let of_domain = asked.filter(|tenant| is_domain(tenant));
     let of_domain = of_domain.map_or_else(Vec::new, |domain| tenants_of(reading, domain));
     candidates.retain(|candidate| candidate.passes(filter, &of_domain));
-    // Somebody whom a broker signed in is asked for only where nobody else can be meant.
+    // A broker's account is selected only where no other one can be meant.
     if candidates.iter().any(|other| other.has_refresh_token) {
         candidates.retain(|candidate| candidate.has_refresh_token);
     }
@@ -104,7 +158,7 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
     if of_family.count() == 1 {
         candidates.retain(|candidate| candidate.has_family_token);
     }
-    match <[Candidate<'_>; 1]>::try_from(candidates) {
+    match <[KnownAccount<'_>; 1]>::try_from(candidates) {
         Ok([only]) => Ok(Chosen {
             username: only.username(),
             home_account_id: only.home_account_id,
@@ -126,16 +180,17 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
     }
 }
 
-/// The accounts that tokens can be had of: with a refresh token, or kept by a broker, who leaves
-/// access tokens only.
-fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<Candidate<'s>> {
-    // By the account: whether there is a refresh token, and whether there is one of a family.
+/// Returns the accounts that tokens can be had of: with a refresh token, or kept by a broker, which
+/// leaves access tokens only.
+fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<KnownAccount<'s>> {
+    // By the account: its presence says that there is a refresh token, the value that one is of a
+    // family.
     let mut tokens: HashMap<Cow<'_, str>, bool> = HashMap::new();
     for token in reading.redeemable() {
         let id = lower_home_account_id(token.home_account_id());
         *tokens.entry(id).or_default() |= token.family_id().is_some();
     }
-    let mut candidates: Vec<Candidate<'s>> = Vec::new();
+    let mut candidates: Vec<KnownAccount<'s>> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for account in reading
         .snapshot
@@ -154,7 +209,7 @@ fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<Candidate<'s>> {
         }
         let has_family_token = tokens.get(&*id);
         places.insert(id.clone().into_owned(), candidates.len());
-        candidates.push(Candidate {
+        candidates.push(KnownAccount {
             usernames: account.username().into_iter().collect(),
             of_broker,
             has_refresh_token: has_family_token.is_some(),
@@ -167,8 +222,8 @@ fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<Candidate<'s>> {
     candidates
 }
 
-/// The account of a record, whether it has a refresh token or not: a cached access token needs
-/// none.
+/// Returns the account of a record, with a refresh token or without: a cached access token needs
+/// no refresh token.
 fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chosen, NotChosen> {
     let mut usernames: Vec<String> = reading
         .snapshot
@@ -190,11 +245,11 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
     Ok(Chosen {
         home_account_id: lower_home_account_id(record.home_account_id()).into_owned(),
         username: usernames.last().map(|newest| sanitize(newest)),
-        client_id: Some(record.client_id().to_owned()),
+        client_id: None,
     })
 }
 
-/// Whether the cache says that an account is one of AD FS.
+/// Returns `true` if the cache says that an account is one of AD FS.
 pub(crate) fn is_of_adfs(reading: &Reading<'_>, home_account_id: &str) -> bool {
     let mut entries = reading.snapshot.accounts().filter(|account| {
         is_same_home_account_id(account.home_account_id(), home_account_id)
@@ -203,13 +258,13 @@ pub(crate) fn is_of_adfs(reading: &Reading<'_>, home_account_id: &str) -> bool {
     entries.any(|account| account.authority_type().as_deref().is_some_and(is_adfs))
 }
 
-impl Candidate<'_> {
-    /// The newest name, as it may be shown.
+impl KnownAccount<'_> {
+    /// Returns the newest name, fit to be shown.
     fn username(&self) -> Option<String> {
         self.usernames.last().map(|newest| sanitize(newest))
     }
 
-    /// Whether it is let through; `of_domain` are the tenants that have the domain name in the filter.
+    /// Returns `true` if it passes. `of_domain` are the tenants that have the filter's domain name.
     fn passes(&self, filter: &Filter, of_domain: &[String]) -> bool {
         let Filter {
             username,
@@ -230,7 +285,7 @@ impl Candidate<'_> {
     }
 }
 
-/// The tenant that an account belongs to: what follows the only dot of its id.
+/// Returns the tenant that an account belongs to: the part behind the only dot of its ID.
 pub(crate) fn home_tenant(home_account_id: &str) -> Option<&str> {
     let (_, tenant) = home_account_id.split_once('.')?;
     (!tenant.is_empty() && !tenant.contains('.')).then_some(tenant)

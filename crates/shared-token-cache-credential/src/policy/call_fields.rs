@@ -1,181 +1,78 @@
-//! What a caller asked for, checked and put into the form that the rest works with.
-
-use std::hash::{Hash, Hasher};
+//! The arguments of a call, checked, and the form fields of its requests. Pure.
 
 use msal_token_cache::Target;
 use msal_token_cache::identifier::lower_tenant;
 use serde_json::{Map, Value};
 use token_credential::{Error, ErrorKind, Result, TokenRequestOptions};
+use token_credential_engine::{Call, OwnedCall};
 
-use crate::tenant::{Tenants, check_tenant};
+use crate::policy::tenant::{Tenants, check_tenant};
 
-/// What every redemption asks for besides the caller's scopes: a rotated refresh token and an ID
-/// token that names tenant and user.
+/// The scopes that every redemption asks for besides the caller's: a rotated refresh token and an
+/// ID token that names tenant and user.
 const ADDED_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
 
 /// The claims of a client that can handle Continuous Access Evaluation.
 const CAPABILITY: &str = r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#;
 
-/// A checked call, as long as it may be answered on the spot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) scopes: &'a [&'a str],
-    pub(crate) tenant: &'a str,
-    claims: Option<&'a str>,
-    pub(crate) enable_cae: bool,
-    force_refresh: bool,
+/// Checks a call. Empty claims and an empty tenant are absent ones.
+///
+/// The tenant is in lower case afterwards, because calls that differ in its case are one.
+///
+/// # Errors
+///
+/// Returns `InvalidArgument` if scopes, tenant or claims are malformed, and `AuthenticationFailed`
+/// if the tenant is not allowed.
+pub(crate) fn check<'a>(
+    scopes: &'a [&'a str],
+    options: &'a TokenRequestOptions,
+    tenants: &'a Tenants,
+) -> Result<Call<'a>> {
+    check_scopes(scopes)?;
+    let tenant = options.tenant_id().filter(|tenant| !tenant.is_empty());
+    if let Some(tenant) = tenant {
+        check_tenant(tenant, "the tenant of the call")?;
+    }
+    let claims = options.claims().filter(|claims| !claims.is_empty());
+    if let Some(claims) = claims {
+        parse_claims(claims)?;
+    }
+    Ok(Call {
+        scopes,
+        tenant: lower_tenant(tenants.of_call(tenant)?),
+        claims,
+        enable_cae: options.enable_cae(),
+        force_refresh: options.force_refresh(),
+    })
 }
 
-impl<'a> Call<'a> {
-    pub(crate) fn new(
-        scopes: &'a [&'a str],
-        options: &'a TokenRequestOptions,
-        tenants: &'a Tenants,
-    ) -> Result<Self> {
-        check_scopes(scopes)?;
-        let tenant = options.tenant_id().filter(|tenant| !tenant.is_empty());
-        if let Some(tenant) = tenant {
-            check_tenant(tenant, "the tenant of the call")?;
-        }
-        let claims = options.claims().filter(|claims| !claims.is_empty());
-        if let Some(claims) = claims {
-            parse_claims(claims)?;
-        }
-        Ok(Self {
-            scopes,
-            tenant: tenants.of_call(tenant)?,
-            claims,
-            enable_cae: options.enable_cae(),
-            force_refresh: options.force_refresh(),
-        })
-    }
-
-    /// Whether a cached token will do.
-    pub(crate) fn allows_cached(&self) -> bool {
-        self.claims.is_none() && !self.force_refresh
-    }
-
-    /// The same for a task that outlives the caller.
-    pub(crate) fn to_request(self) -> Request {
-        Request {
-            scopes: Scopes::new(self.scopes),
-            tenant: lower_tenant(self.tenant).into_owned(),
-            claims: self.claims.map(str::to_owned),
-            enable_cae: self.enable_cae,
-            force_refresh: self.force_refresh,
+/// Returns the value of the form's `scope`.
+pub(crate) fn scope_field(call: &OwnedCall) -> String {
+    let mut scopes: Vec<&str> = Vec::new();
+    for scope in call.scopes().chain(ADDED_SCOPES) {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
         }
     }
+    scopes.join(" ")
 }
 
-/// A checked call that a redemption is to answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Request {
-    scopes: Scopes,
-    /// In lower case, however the caller spells it: calls that differ in that are one.
-    tenant: String,
-    claims: Option<String>,
-    enable_cae: bool,
-    force_refresh: bool,
-}
-
-/// A caller's scopes. Their order and case do not count: a token for the one is good for the other,
-/// so one request is for both.
-#[derive(Clone, Debug)]
-struct Scopes {
-    as_given: Vec<String>,
-    /// In lower case, sorted, each once.
-    set: Vec<String>,
-}
-
-impl Scopes {
-    fn new(scopes: &[&str]) -> Self {
-        let mut set: Vec<_> = scopes
-            .iter()
-            .map(|scope| scope.to_ascii_lowercase())
-            .collect();
-        set.sort_unstable();
-        set.dedup();
-        Self {
-            as_given: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            set,
+/// Returns the value of the form's `claims`: the caller's, and the client capability `cp1` if the
+/// cache is for tokens with Continuous Access Evaluation.
+pub(crate) fn claims_field(call: &OwnedCall, sends_cp1: bool) -> Option<String> {
+    match call.claims() {
+        claims if !sends_cp1 => claims.map(str::to_owned),
+        None => Some(CAPABILITY.to_owned()),
+        Some(claims) => {
+            let claims = parse_claims(claims).unwrap_or_default();
+            Some(with_capability(claims).to_string())
         }
     }
 }
 
-impl PartialEq for Scopes {
-    fn eq(&self, other: &Self) -> bool {
-        self.set == other.set
-    }
-}
-
-impl Eq for Scopes {}
-
-impl Hash for Scopes {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.set.hash(state);
-    }
-}
-
-impl Request {
-    /// The scopes in the caller's order.
-    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> + Clone {
-        self.scopes.as_given.iter().map(String::as_str)
-    }
-
-    /// The scopes as they tell one request from another: in lower case, sorted, each once.
-    pub(crate) fn scope_set(&self) -> &[String] {
-        &self.scopes.set
-    }
-
-    /// The tenant that the call is for.
-    pub(crate) fn tenant(&self) -> &str {
-        &self.tenant
-    }
-
-    /// Whether a cached token will do as long as it is good.
-    pub(crate) fn allows_cached(&self) -> bool {
-        self.claims.is_none() && !self.force_refresh
-    }
-
-    /// Whether a cached token will do when there is no other. After a challenge none will: the
-    /// resource has just refused it.
-    pub(crate) fn allows_last_resort(&self) -> bool {
-        self.claims.is_none()
-    }
-
-    /// Whether the caller can handle Continuous Access Evaluation.
-    pub(crate) fn enable_cae(&self) -> bool {
-        self.enable_cae
-    }
-
-    /// The value of the form's `scope`.
-    pub(crate) fn scope_field(&self) -> String {
-        let mut scopes: Vec<&str> = Vec::new();
-        for scope in self.scopes().chain(ADDED_SCOPES) {
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
-            }
-        }
-        scopes.join(" ")
-    }
-
-    /// The value of the form's `claims`: the caller's, and the client capability `cp1` where the
-    /// store is for tokens with Continuous Access Evaluation.
-    pub(crate) fn claims_field(&self, store_is_for_cae: bool) -> Option<String> {
-        match self.claims.as_deref() {
-            claims if !store_is_for_cae => claims.map(str::to_owned),
-            None => Some(CAPABILITY.to_owned()),
-            Some(claims) => {
-                let claims = parse_claims(claims).unwrap_or_default();
-                Some(with_capability(claims).to_string())
-            }
-        }
-    }
-
-    /// The scopes that a token is good for which the server issued for `granted`.
-    pub(crate) fn target(&self, granted: Option<&str>) -> String {
-        Target::issued(self.scopes(), granted).to_string()
-    }
+/// Returns the scopes of a token that the server issued for `granted`.
+pub(crate) fn target(call: &OwnedCall, granted: Option<&str>) -> String {
+    Target::issued(call.scopes(), granted).to_string()
 }
 
 fn check_scopes(scopes: &[&str]) -> Result<()> {
@@ -215,7 +112,7 @@ fn parse_claims(claims: &str) -> Result<Map<String, Value>> {
     }
 }
 
-/// Adds `cp1` to `access_token.xms_cc.values`; whatever the caller put there stays.
+/// Adds `cp1` to `access_token.xms_cc.values`, beside the caller's values.
 fn with_capability(mut claims: Map<String, Value>) -> Value {
     let access_token = object_at(&mut claims, "access_token");
     if let Some(values) = access_token
@@ -239,7 +136,7 @@ fn is_cp1(value: &Value) -> bool {
         .is_some_and(|value| value.eq_ignore_ascii_case("cp1"))
 }
 
-/// The object under a name; null or nothing there becomes an empty one.
+/// Returns the object under a name. A missing or null one becomes empty.
 fn object_at<'a>(
     map: &'a mut Map<String, Value>,
     name: &str,
@@ -253,12 +150,14 @@ fn object_at<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{Hash, Hasher};
+
     use super::*;
 
-    fn request(scopes: &[&str], options: &TokenRequestOptions) -> Request {
+    fn request(scopes: &[&str], options: &TokenRequestOptions) -> OwnedCall {
         let tenants = Tenants::of_account(Vec::new());
-        let call = Call::new(scopes, options, &tenants);
-        call.expect("a good call").to_request()
+        let call = check(scopes, options, &tenants);
+        call.expect("a good call").to_owned_call()
     }
 
     #[test]
@@ -279,7 +178,7 @@ mod tests {
         ] {
             // Also one that the tenants do not allow is first of all bad.
             let tenants = Tenants::of_account(vec!["other".to_owned()]);
-            let error = Call::new(scopes, &options, &tenants).expect_err("a bad request");
+            let error = check(scopes, &options, &tenants).expect_err("a bad request");
             assert_eq!(
                 error.kind(),
                 ErrorKind::InvalidArgument,
@@ -293,7 +192,7 @@ mod tests {
         let tenants = Tenants::of_account(vec!["*".to_owned()]);
         let request = |tenant: &str| {
             let options = TokenRequestOptions::default().with_tenant_id(tenant);
-            Call::new(&["a"], &options, &tenants).unwrap().to_request()
+            check(&["a"], &options, &tenants).unwrap().to_owned_call()
         };
         let guid = "aaaaaaaa-2222-3333-4444-bbbbbbbbbbbb";
         for tenant in [guid, "contoso.example", "common"] {
@@ -314,10 +213,10 @@ mod tests {
     fn the_three_scopes_are_added_once() {
         let plain = TokenRequestOptions::default();
         assert_eq!(
-            request(&["b", "a"], &plain).scope_field(),
+            scope_field(&request(&["b", "a"], &plain)),
             "b a openid profile offline_access"
         );
-        let doubled = request(&["profile", "a", "a"], &plain).scope_field();
+        let doubled = scope_field(&request(&["profile", "a", "a"], &plain));
         assert_eq!(doubled, "profile a openid offline_access");
     }
 
@@ -341,9 +240,7 @@ mod tests {
             let options = TokenRequestOptions::default()
                 .with_claims(claims)
                 .with_enable_cae(true);
-            let field = request(&["a"], &options)
-                .claims_field(true)
-                .expect("claims");
+            let field = claims_field(&request(&["a"], &options), true).expect("claims");
             let [field, expected]: [Value; 2] =
                 [&*field, expected].map(|json| serde_json::from_str(json).expect("JSON"));
             assert_eq!(field, expected);
@@ -355,7 +252,7 @@ mod tests {
         let claims = r#"{"x" : "\u00e9"}"#;
         let options = TokenRequestOptions::default().with_claims(claims);
         assert_eq!(
-            request(&["a"], &options).claims_field(false).as_deref(),
+            claims_field(&request(&["a"], &options), false).as_deref(),
             Some(claims)
         );
     }
@@ -366,7 +263,7 @@ mod tests {
         let one = request(&["x/b", "A", "x/b"], &plain);
         let other = request(&["a", "X/B"], &plain);
         assert_eq!(one, other);
-        let hash = |request: &Request| {
+        let hash = |request: &OwnedCall| {
             let mut hasher = std::hash::DefaultHasher::new();
             request.hash(&mut hasher);
             hasher.finish()
@@ -374,7 +271,7 @@ mod tests {
         assert_eq!(hash(&one), hash(&other));
         assert_eq!(one.scope_set(), other.scope_set());
         // Each is sent as it was given.
-        assert!(one.scope_field().starts_with("x/b A openid"));
+        assert!(scope_field(&one).starts_with("x/b A openid"));
         for different in [&["a"][..], &["a", "x/b", "c"], &["a", "x//b"]] {
             assert_ne!(one, request(different, &plain), "{different:?}");
         }
@@ -384,9 +281,9 @@ mod tests {
     fn a_target_is_what_was_granted_and_what_was_asked() {
         let request = request(&["r/.default", "A"], &TokenRequestOptions::default());
         assert_eq!(
-            request.target(Some("r/user_impersonation  a")),
+            target(&request, Some("r/user_impersonation  a")),
             "r/user_impersonation a r/.default"
         );
-        assert_eq!(request.target(None), "r/.default A");
+        assert_eq!(target(&request, None), "r/.default A");
     }
 }

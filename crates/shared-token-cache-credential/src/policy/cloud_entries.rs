@@ -1,3 +1,5 @@
+//! The entries of a snapshot that are of one authority's cloud. Pure.
+
 use std::cell::OnceCell;
 use std::time::SystemTime;
 
@@ -6,16 +8,16 @@ use msal_token_cache::{AppMetadata, RefreshToken, Snapshot};
 
 use crate::authority::Authority;
 
-/// A snapshot that is read for an authority at some time. What is looked at more than once is taken
-/// apart once.
-pub(crate) struct Reading<'s> {
+/// A snapshot that is read for an authority at some time. Entries that are asked for repeatedly are
+/// parsed once.
+pub(crate) struct CloudEntries<'s> {
     pub(crate) snapshot: &'s Snapshot,
     pub(crate) authority: &'s Authority,
     now: SystemTime,
     redeemable: OnceCell<Vec<RefreshToken<'s>>>,
 }
 
-impl<'s> Reading<'s> {
+impl<'s> CloudEntries<'s> {
     pub(crate) fn new(snapshot: &'s Snapshot, authority: &'s Authority, now: SystemTime) -> Self {
         Self {
             snapshot,
@@ -25,14 +27,14 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// The entries of applications in this authority's cloud, of those that can be sent.
+    /// Returns the entries of applications whose ID can be sent.
     pub(crate) fn applications(&self) -> impl Iterator<Item = AppMetadata<'s>> {
         let apps = self.snapshot.app_metadata();
         apps.filter(|app| self.authority.knows(app.environment()) && app.is_usable())
     }
 
-    /// The refresh tokens that may be redeemed at the authority: they are of its cloud, can be sent,
-    /// are not past their time and not bound to anything else.
+    /// Returns the refresh tokens that may be redeemed at the authority: they can be sent, have not
+    /// expired and are not bound to anything else.
     pub(crate) fn redeemable(&self) -> &[RefreshToken<'s>] {
         let may_be_redeemed = |token: &RefreshToken<'_>| {
             self.authority.knows(token.environment())
@@ -48,8 +50,8 @@ impl<'s> Reading<'s> {
         })
     }
 
-    /// Whether an account is there with a refresh token, of whatever application. Without either it
-    /// has signed out.
+    /// Returns `true` if the account is there with a refresh token of any application. Without
+    /// either it has signed out.
     pub(crate) fn is_signed_in(&self, home_account_id: &str) -> bool {
         let mut accounts = self.snapshot.accounts();
         let mut tokens = self.snapshot.refresh_tokens();

@@ -1,10 +1,10 @@
+//! The tokens that rivals displace in the store. Pure.
+
 use std::time::SystemTime;
 
 use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
 use msal_token_cache::{AccessToken, Redemption, Target, is_usable_secret, same_cloud};
 use token_credential::Secret;
-
-use crate::overlay::{Unsaved, refuses};
 
 /// An access token that a rival displaces in the store, and that is still good.
 ///
@@ -21,7 +21,7 @@ pub(crate) struct Displaced {
     pub(crate) cached_at: Option<SystemTime>,
     pub(crate) expires_on: SystemTime,
     pub(crate) refresh_on: Option<SystemTime>,
-    /// As for [`Unsaved::refuses_until`].
+    /// Rivals that were cached up to this time must not come back.
     pub(crate) refuses_until: Option<SystemTime>,
     /// Whether a redemption of ours displaces it. Otherwise the store holds it until another
     /// program's does.
@@ -49,33 +49,6 @@ impl Displaced {
             refuses_until: None,
             is_by_us: true,
         })
-    }
-
-    /// Returns the token of a result that a later one displaces.
-    pub(crate) fn by_us(result: &Unsaved) -> Self {
-        Self::of(result, true)
-    }
-
-    /// Returns the token of a result that the store holds, where others may displace it.
-    pub(crate) fn by_others(result: &Unsaved) -> Self {
-        Self::of(result, false)
-    }
-
-    fn of(result: &Unsaved, is_by_us: bool) -> Self {
-        let redemption = &result.redemption;
-        Self {
-            home_account_id: redemption.redeemed().home_account_id().to_owned(),
-            environment: redemption.redeemed().environment().to_owned(),
-            client_id: redemption.client_id().to_owned(),
-            realm: redemption.realm().to_owned(),
-            target: redemption.target().to_owned(),
-            secret: redemption.access_token().clone(),
-            cached_at: Some(redemption.cached_at()),
-            expires_on: redemption.expires_on(),
-            refresh_on: redemption.refresh_on(),
-            refuses_until: result.refuses_until,
-            is_by_us,
-        }
     }
 
     /// Returns `true` if both are the same token.
@@ -152,4 +125,10 @@ impl Displaced {
     pub(crate) fn target(&self) -> Target<'_> {
         Target::from(&*self.target)
     }
+}
+
+/// Returns `true` if a token that was cached then must not come back where rivals are refused up to
+/// this time.
+pub(crate) fn refuses(until: Option<SystemTime>, cached_at: Option<SystemTime>) -> bool {
+    until.is_some_and(|until| cached_at.is_none_or(|cached_at| cached_at <= until))
 }

@@ -1,4 +1,4 @@
-//! Which refresh tokens to redeem, under which application, in which order. Pure.
+//! The refresh tokens to redeem, in their order, and the applications to redeem them under. Pure.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -11,17 +11,17 @@ use msal_token_cache::{RedeemedToken, RefreshToken, Snapshot};
 use crate::account::Chosen;
 use crate::reading::Reading;
 
-/// A refresh token and the applications to redeem it under, its own first.
+/// A refresh token with the applications to redeem it under, its own first.
 #[derive(Clone, Debug)]
-pub(crate) struct Attempt {
+pub(crate) struct RefreshCandidate {
     pub(crate) token: RedeemedToken,
     pub(crate) client_ids: Vec<String>,
 }
 
-/// A refresh token is tried under so many applications at most besides its own.
-const MOST_RELATIVES: usize = 2;
+/// The most applications under which a refresh token is tried besides its own.
+const MAX_FAMILY_CLIENTS: usize = 2;
 
-/// The refresh tokens that get tokens of the account, the newest first.
+/// Returns the refresh tokens that get tokens of the account, the newest first.
 pub(crate) fn newest_first<'r, 's>(
     reading: &'r Reading<'s>,
     chosen: &Chosen,
@@ -42,8 +42,8 @@ pub(crate) fn newest_first<'r, 's>(
     tokens
 }
 
-/// What to try, in turn. How many of them are asked for is not decided here.
-pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<Attempt> {
+/// Returns the refresh tokens to try, in their order. The caller limits how many.
+pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<RefreshCandidate> {
     let tokens = newest_first(reading, chosen);
     let relatives = match chosen.client_id {
         Some(_) => HashMap::new(),
@@ -53,15 +53,15 @@ pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<Attempt>
         Some(client_id) => vec![client_id.clone()],
         None => client_ids(token, &relatives),
     };
-    let attempts = tokens.into_iter().map(|token| Attempt {
+    let attempts = tokens.into_iter().map(|token| RefreshCandidate {
         token: token.into(),
         client_ids: client_ids(token),
     });
     attempts.collect()
 }
 
-/// Whether an application may redeem another one's refresh token: it is of that token's family, or
-/// nothing is known about it yet.
+/// Returns `true` if an application may redeem another one's refresh token: it is of that token's
+/// family, or nothing is known about it yet.
 fn is_relative(reading: &Reading<'_>, client_id: &str, token: &RefreshToken<'_>) -> bool {
     let mut known = reading
         .applications()
@@ -72,8 +72,8 @@ fn is_relative(reading: &Reading<'_>, client_id: &str, token: &RefreshToken<'_>)
     })
 }
 
-/// When the entry was last replaced. A writer that does not say so left a trace in the access
-/// tokens that it got.
+/// Returns the time at which the entry was last replaced. A writer that does not note it left a
+/// trace in the access tokens that it got.
 fn last_change(snapshot: &Snapshot, token: &RefreshToken<'_>) -> Option<SystemTime> {
     token.last_modification_time().or_else(|| {
         snapshot
@@ -84,8 +84,8 @@ fn last_change(snapshot: &Snapshot, token: &RefreshToken<'_>) -> Option<SystemTi
     })
 }
 
-/// The first applications of each of the tokens' families, one more than a token is tried under
-/// besides its own: that may be among them.
+/// Returns the first applications of each of the tokens' families, one more than a token is tried
+/// under besides its own, which may be among them.
 fn relatives<'s>(
     reading: &Reading<'s>,
     tokens: &[&RefreshToken<'s>],
@@ -97,7 +97,7 @@ fn relatives<'s>(
     }
     for app in reading.applications() {
         if let Some(known) = app.family_id().and_then(|id| relatives.get_mut(&id))
-            && known.len() <= MOST_RELATIVES
+            && known.len() <= MAX_FAMILY_CLIENTS
             && !known
                 .iter()
                 .any(|known| is_same_client_id(known, app.client_id()))
@@ -108,8 +108,8 @@ fn relatives<'s>(
     relatives
 }
 
-/// A token is always good under the application it was issued to; if it belongs to a family and
-/// that application has left it, another member may still be let in.
+/// Returns the applications to redeem a token under. It always works under the one that it was
+/// issued to; if that one has left its family, another member may still be let in.
 fn client_ids(
     token: &RefreshToken<'_>,
     relatives: &HashMap<Cow<'_, str>, Vec<String>>,
@@ -120,7 +120,7 @@ fn client_ids(
         .flatten()
         .filter(|id| !is_same_client_id(id, token.client_id()));
     let own = std::iter::once(token.client_id().to_owned());
-    own.chain(others.take(MOST_RELATIVES).cloned()).collect()
+    own.chain(others.take(MAX_FAMILY_CLIENTS).cloned()).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,5 @@
-//! Which tenant a call is for. Pure, but for what was learnt of domain names.
+//! The tenant that a call is for. Pure.
 
-use std::sync::Arc;
-
-use arc_swap::ArcSwap;
 pub(crate) use msal_token_cache::identifier::is_guid;
 use msal_token_cache::identifier::is_same_tenant;
 use token_credential::{Error, ErrorKind, Result};
@@ -22,17 +19,17 @@ pub(crate) const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f
 const ANY: &str = "*";
 
 /// The tenants that a credential gets tokens of.
-#[derive(Debug)]
-pub(crate) struct Tenants {
-    /// For a call that names none.
+#[derive(Clone, Debug)]
+pub struct Tenants {
+    /// For a call that names no tenant.
     default: String,
     of_calls: OfCalls,
 }
 
-/// What a tenant in a call does.
-#[derive(Debug)]
+/// The effect of a tenant in a call.
+#[derive(Clone, Debug)]
 enum OfCalls {
-    /// Nothing, as the original class documents.
+    /// It is ignored, as the original class documents.
     Ignored,
     /// It governs, if it is one of these.
     Listed(Vec<String>),
@@ -40,8 +37,39 @@ enum OfCalls {
     Any,
 }
 
+impl Default for Tenants {
+    /// The home tenant of the account.
+    fn default() -> Self {
+        Self::of_account(Vec::new())
+    }
+}
+
 impl Tenants {
-    /// For tokens of the account's home tenant, and of the allowed ones when a call names one.
+    /// Gets tokens of the account's home tenant, and of the allowed ones when a call names one; `*`
+    /// allows all. Without any the tenant of a call is ignored.
+    ///
+    /// # Errors
+    ///
+    /// Returns `InvalidArgument` if an allowed tenant is malformed.
+    pub fn of_home(allowed: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
+        Ok(Self::of_account(checked(allowed)?))
+    }
+
+    /// Gets tokens of this tenant, and of the allowed ones when a call names one; `*` allows all.
+    /// A call that names another one fails.
+    ///
+    /// # Errors
+    ///
+    /// Returns `InvalidArgument` if a tenant is malformed.
+    pub fn of_tenant(
+        tenant: impl Into<String>,
+        allowed: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self> {
+        let tenant = tenant.into();
+        check_tenant(&tenant, "the tenant of the account")?;
+        Ok(Self::of_sign_in(tenant, checked(allowed)?))
+    }
+
     pub(crate) fn of_account(allowed: Vec<String>) -> Self {
         let of_calls = if allowed.is_empty() {
             OfCalls::Ignored
@@ -54,8 +82,7 @@ impl Tenants {
         }
     }
 
-    /// For tokens of the tenant that somebody signed in to, and of the allowed ones when a call
-    /// names one. Where that is none in particular, any will do.
+    /// A sign-in to no tenant in particular allows all.
     pub(crate) fn of_sign_in(default: String, allowed: Vec<String>) -> Self {
         let of_calls = if allowed.is_empty() && is_same_tenant(&default, ORGANIZATIONS) {
             OfCalls::Any
@@ -65,15 +92,15 @@ impl Tenants {
         Self { default, of_calls }
     }
 
-    /// The same where the environment says that every call is for the default.
-    pub(crate) fn without_choice(self) -> Self {
+    /// Ignores the tenants of calls.
+    pub fn without_choice(self) -> Self {
         Self {
             of_calls: OfCalls::Ignored,
             ..self
         }
     }
 
-    /// The tenant of a call that asks for this one, or for none.
+    /// Returns the tenant of a call that names this one or no tenant.
     pub(crate) fn of_call<'a>(&'a self, asked: Option<&'a str>) -> Result<&'a str> {
         let Some(asked) = asked.filter(|asked| !is_same_tenant(asked, &self.default)) else {
             return Ok(&self.default);
@@ -90,16 +117,23 @@ impl Tenants {
                      \"*\" for all, in the builder's additionally_allowed_tenants"
                 ),
             )),
-            OfCalls::Ignored => {
-                tracing::debug!(
-                    asked,
-                    "the tenant of a call is ignored: the builder's additionally_allowed_tenants \
-                     are not set"
-                );
-                Ok(&self.default)
-            }
+            OfCalls::Ignored => Ok(&self.default),
         }
     }
+
+    /// Returns `true` if a call that names this tenant gets a token of another one.
+    pub(crate) fn ignore(&self, asked: &str) -> bool {
+        matches!(self.of_calls, OfCalls::Ignored)
+            && !asked.is_empty()
+            && !is_same_tenant(asked, &self.default)
+    }
+}
+
+fn checked(allowed: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<String>> {
+    let allowed: Vec<String> = allowed.into_iter().map(Into::into).collect();
+    let mut tenants = allowed.iter();
+    tenants.try_for_each(|tenant| check_allowed_tenant(tenant))?;
+    Ok(allowed)
 }
 
 impl From<Vec<String>> for OfCalls {
@@ -188,49 +222,11 @@ impl<'a> Tenant<'a> {
     }
 }
 
-/// Whether the word stands for the home tenant of an organization's account.
+/// Returns `true` for a word that stands for the home tenant of an organization's account.
 pub(crate) fn is_word_for_home(tenant: &str) -> bool {
     [ORGANIZATIONS, COMMON]
         .iter()
         .any(|word| is_same_tenant(word, tenant))
-}
-
-/// The ids of the tenants that domain names led to.
-#[derive(Debug, Default)]
-pub(crate) struct Domains(ArcSwap<Vec<(String, Arc<str>)>>);
-
-/// More domain names than a program uses; beyond it the oldest are forgotten.
-const MOST_DOMAINS: usize = 64;
-
-impl Domains {
-    pub(crate) fn tid(&self, domain: &str) -> Option<Arc<str>> {
-        let known = self.0.load();
-        let (_, tid) = known
-            .iter()
-            .find(|(known, _)| is_same_tenant(known, domain))?;
-        Some(Arc::clone(tid))
-    }
-
-    /// Remembers that a token which was asked for by this domain name is of this tenant.
-    pub(crate) fn remember(&self, domain: &str, tid: &str) {
-        if self
-            .tid(domain)
-            .is_some_and(|known| is_same_tenant(&known, tid))
-        {
-            return;
-        }
-        self.0.rcu(|known| {
-            let others = known
-                .iter()
-                .filter(|(known, _)| !is_same_tenant(known, domain));
-            let mut known: Vec<_> = others.cloned().collect();
-            if known.len() == MOST_DOMAINS {
-                known.remove(0);
-            }
-            known.push((domain.to_owned(), tid.into()));
-            known
-        });
-    }
 }
 
 #[cfg(test)]
@@ -338,20 +334,6 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{tenant:?}");
         }
         assert!(check_allowed_tenant("*").is_ok() && check_allowed_tenant("**").is_err());
-    }
-
-    #[test]
-    fn a_domain_is_remembered_with_the_tenant_it_led_to() {
-        let domains = Domains::default();
-        assert_eq!(domains.tid("contoso.example"), None);
-        domains.remember("contoso.example", "old");
-        domains.remember("Contoso.Example", TID);
-        assert_eq!(domains.tid("CONTOSO.example").as_deref(), Some(TID));
-        for n in 0..MOST_DOMAINS {
-            domains.remember(&format!("{n}.example"), TID);
-        }
-        assert_eq!(domains.tid("contoso.example"), None);
-        assert_eq!(domains.tid("0.example").as_deref(), Some(TID));
     }
 
     #[test]

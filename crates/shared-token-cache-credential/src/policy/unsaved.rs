@@ -1,80 +1,107 @@
-//! What is known beyond the store: results that are not there yet, and tokens that are not there
-//! any more.
+//! The results that a store does not hold yet, and the tokens that it holds no more. Pure: each
+//! change returns the whole as it is afterwards.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use arc_swap::ArcSwap;
 use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
 use msal_token_cache::{AccessToken, Redemption, Target, is_usable_secret, same_cloud};
-use token_credential::Secret;
+use token_credential::{Error, Secret};
+use token_credential_engine::{UnsavedView, Written};
 
-use crate::displaced::Displaced;
+use crate::policy::displaced::{Displaced, refuses};
 
 #[cfg(test)]
 mod tests;
 
-/// What was redeemed and is not in the store yet, or cannot be written there: it answers until it
-/// expires, so that a store that is read-only costs no second redemption. Apart from that, the
-/// tokens that such results displace in the store.
-#[derive(Debug, Default)]
-pub(crate) struct Overlay {
-    held: ArcSwap<Held>,
-    /// Counts the changes, each after it was made.
-    changes: AtomicU64,
-}
-
-/// The lists, each with the oldest first.
+/// The knowledge beyond the store, each list with the oldest first.
+///
+/// A result that cannot be written answers calls until it expires, so that a read-only store costs
+/// no second redemption. Beside the results are the tokens that they displace in the store.
 #[derive(Clone, Debug, Default)]
-struct Held {
-    unsaved: Vec<Arc<Unsaved>>,
+pub(crate) struct UnsavedResults {
+    results: Vec<Arc<UnsavedResult>>,
     displaced: Vec<Arc<Displaced>>,
     rotated: Vec<Rotated>,
 }
 
-/// A result whose refresh token is not in the store yet. It outlives its access token: the server
-/// may have revoked the refresh token that the store shows.
+/// The result of a redemption.
+#[derive(Debug)]
+pub(crate) struct Obtained {
+    pub(crate) redemption: Arc<Redemption>,
+    pub(crate) access_token: Usefulness,
+    /// Whether its call refuses every token that this one replaces: it had claims or
+    /// `force_refresh`.
+    pub(crate) refuses_rivals: bool,
+}
+
+/// The use of a new access token.
+#[derive(Debug)]
+pub(crate) enum Usefulness {
+    /// It is handed out.
+    Usable,
+    /// A cached one outlasts it and is handed out in its place.
+    Outlasted,
+    /// It must not be handed out.
+    Unusable(Error),
+}
+
+/// A result whose refresh token the store does not hold yet. It outlives its access token: the
+/// server may have revoked the refresh token that the store shows.
 #[derive(Clone, Debug)]
 struct Rotated {
     redemption: Arc<Redemption>,
     until: SystemTime,
 }
 
-/// How long a rotated refresh token stands in for the stored one, at least.
+/// The shortest time for which a rotated refresh token stands in for the stored one.
 const ROTATED_FOR: Duration = Duration::from_secs(3600);
 
-/// The result of a redemption that is not in the store yet.
+/// A result whose access token the store does not hold yet.
 #[derive(Debug)]
-pub(crate) struct Unsaved {
+pub(crate) struct UnsavedResult {
     pub(crate) redemption: Arc<Redemption>,
-    /// Whether its own call would have none of the tokens that it replaces: it had claims or
-    /// `force_refresh`.
-    pub(crate) refuses_rivals: bool,
-    /// Set by such a call, and passed on to the results that cover it. Tokens that this one replaces
-    /// and that are from up to this time must not come back.
+    /// Tokens that this one replaces and that were cached up to this time must not come back. Set
+    /// by a call that refuses them, and passed on to the results that cover it.
     pub(crate) refuses_until: Option<SystemTime>,
 }
 
-impl Unsaved {
-    /// Returns a result that only goes into the store: its token is not handed out.
-    pub(crate) fn not_kept(redemption: Arc<Redemption>) -> Self {
-        Self {
-            redemption,
-            refuses_rivals: false,
-            refuses_until: None,
-        }
-    }
-
-    /// Whether it will go where an entry of its account is in the store, which was there first.
+impl UnsavedResult {
+    /// Returns `true` if it will take the place of an older entry of its account in the store.
     pub(crate) fn displaces(&self, entry: &AccessToken<'_>) -> bool {
         self.is_rival_of(entry) && !self.is_older_than(entry)
     }
 
-    /// Whether an entry of its account is in the store where this would go, and came later.
+    /// Returns `true` if a newer entry of its account is in its place in the store.
     pub(crate) fn is_displaced_by(&self, entry: &AccessToken<'_>) -> bool {
         self.is_rival_of(entry) && self.is_older_than(entry)
+    }
+
+    /// Returns its token as one that a later result displaces.
+    pub(crate) fn displaced_by_us(&self) -> Displaced {
+        self.displaced(true)
+    }
+
+    /// Returns its token as one that the store holds, where others may displace it.
+    pub(crate) fn displaced_by_others(&self) -> Displaced {
+        self.displaced(false)
+    }
+
+    fn displaced(&self, is_by_us: bool) -> Displaced {
+        let redemption = &self.redemption;
+        Displaced {
+            home_account_id: redemption.redeemed().home_account_id().to_owned(),
+            environment: redemption.redeemed().environment().to_owned(),
+            client_id: redemption.client_id().to_owned(),
+            realm: redemption.realm().to_owned(),
+            target: redemption.target().to_owned(),
+            secret: redemption.access_token().clone(),
+            cached_at: Some(redemption.cached_at()),
+            expires_on: redemption.expires_on(),
+            refresh_on: redemption.refresh_on(),
+            refuses_until: self.refuses_until,
+            is_by_us,
+        }
     }
 
     fn refuses(&self, entry: &AccessToken<'_>) -> bool {
@@ -94,29 +121,34 @@ impl Unsaved {
     }
 }
 
-/// What an overlay held at some time.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    held: Arc<Held>,
-    /// When the store had been read.
-    later: Arc<Held>,
-    changes: u64,
+/// The unsaved results as a look-up sees them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'k> {
+    before: &'k UnsavedResults,
+    after: &'k UnsavedResults,
 }
 
-impl Kept {
-    /// The results that are not in the store, the oldest first.
-    pub(crate) fn unsaved(&self) -> &[Arc<Unsaved>] {
-        &self.held.unsaved
+impl<'k> Kept<'k> {
+    pub(crate) fn new(view: &'k UnsavedView<UnsavedResults>) -> Self {
+        Self {
+            before: view.before_reading(),
+            after: view.after_reading(),
+        }
     }
 
-    /// The tokens that may have gone from the store.
-    pub(crate) fn displaced(&self) -> &[Arc<Displaced>] {
-        &self.later.displaced
+    /// Returns the results that the store does not hold, the oldest first.
+    pub(crate) fn unsaved(self) -> &'k [Arc<UnsavedResult>] {
+        &self.before.results
     }
 
-    /// Whether an entry must not come back. After a claims challenge the resource has refused what
-    /// the new token replaces; but a result that is still kept came later.
-    pub(crate) fn refuses(&self, entry: &AccessToken<'_>) -> bool {
+    /// Returns the tokens that the store may not hold any more.
+    pub(crate) fn displaced(self) -> &'k [Arc<Displaced>] {
+        &self.after.displaced
+    }
+
+    /// Returns `true` if an entry must not come back. After a claims challenge the resource has
+    /// refused the tokens that the new one replaces. A result that is still kept came later.
+    pub(crate) fn refuses(self, entry: &AccessToken<'_>) -> bool {
         let id = entry.home_account_id();
         let unsaved = self.unsaved().iter();
         let unsaved = unsaved.filter(|kept| {
@@ -135,211 +167,162 @@ impl Kept {
                 .into_iter()
                 .any(|kept| kept.secret.expose_secret() == secret())
     }
-
-    /// Whether nothing has changed in between.
-    pub(crate) fn is_of_same_time(&self, other: &Self) -> bool {
-        self.changes == other.changes
-    }
 }
 
-/// More than a process asks for; beyond it the oldest go.
+/// More than a process asks for. Beyond it the oldest are dropped.
 const CAPACITY: usize = 1024;
 
-impl Overlay {
-    /// What is kept now. To be asked before the store is read: a result that moves there meanwhile
-    /// is then in both.
-    pub(crate) fn kept(&self) -> Kept {
-        // The count first: a change in between then shows.
-        let changes = self.changes.load(Ordering::Acquire);
-        let held = self.held.load_full();
-        Kept {
-            later: Arc::clone(&held),
-            held,
-            changes,
-        }
-    }
-
-    /// The same once the store was read: a token that moved from there meanwhile is then in both.
-    pub(crate) fn after_reading(&self, kept: Kept) -> Kept {
-        Kept {
-            later: self.held.load_full(),
-            ..kept
-        }
-    }
-
-    /// Whether nothing has changed since.
-    pub(crate) fn is_at(&self, kept: &Kept) -> bool {
-        self.changes.load(Ordering::Acquire) == kept.changes
-    }
-
-    /// Keeps the result of a redemption, in place of those that the store would not hold beside it.
-    /// They are displaced, unless its call would have none of them.
-    pub(crate) fn keep(&self, redemption: &Arc<Redemption>, refuses_rivals: bool) -> Arc<Unsaved> {
-        let now = redemption.cached_at();
-        let unsaved = |refuses_until| {
-            Arc::new(Unsaved {
-                redemption: Arc::clone(redemption),
-                refuses_rivals,
-                refuses_until,
-            })
+impl UnsavedResults {
+    /// Adds the result of a redemption.
+    pub(crate) fn with(&self, new: &Obtained) -> Self {
+        let results = match new.access_token {
+            Usefulness::Usable => self.with_access_token(&new.redemption, new.refuses_rivals),
+            Usefulness::Outlasted | Usefulness::Unusable(_) => self.clone(),
         };
-        let mut new = unsaved(None);
-        self.change(|held| {
-            let is_good = |old: &&Arc<Unsaved>| old.redemption.expires_on() > now;
-            let (replaced, mut kept): (Vec<_>, Vec<_>) = held
-                .unsaved
-                .iter()
-                .filter(is_good)
-                .cloned()
-                .partition(|old| replaces(redemption, &old.redemption));
-            let mut displaced = held.displaced.clone();
-            displaced.retain(|old| old.expires_on > now);
-            add(
-                &mut displaced,
-                replaced.iter().map(|old| Displaced::by_us(old)),
-            );
-            // It stands for those that it covers, also in what they refuse.
-            let (covered, mut displaced): (Vec<_>, Vec<_>) = displaced
-                .into_iter()
-                .partition(|old| old.is_covered_by(redemption));
-            let until = covered.iter().map(|old| old.refuses_until).max().flatten();
-            new = unsaved(if refuses_rivals { Some(now) } else { until });
-            displaced.retain(|old| !(refuses_rivals && old.is_rival_of(redemption)));
-            if kept.len() >= CAPACITY {
-                kept.remove(0);
-            }
-            kept.push(Arc::clone(&new));
-            let held = Held {
-                unsaved: kept,
-                displaced,
-                rotated: held.rotated.clone(),
-            };
-            held.with_rotated(redemption)
-        });
-        new
+        results.with_rotated(&new.redemption)
     }
 
-    /// Keeps tokens that are about to go from the store, but for those that a result refuses.
-    pub(crate) fn displace(&self, going: &[Displaced]) {
-        if going.is_empty() {
-            return;
+    /// Adds a result in place of those that the store would not hold beside it. They are displaced,
+    /// unless its call refuses them.
+    fn with_access_token(&self, redemption: &Arc<Redemption>, refuses_rivals: bool) -> Self {
+        let now = redemption.cached_at();
+        let is_good = |old: &&Arc<UnsavedResult>| old.redemption.expires_on() > now;
+        let (replaced, mut results): (Vec<_>, Vec<_>) = self
+            .results
+            .iter()
+            .filter(is_good)
+            .cloned()
+            .partition(|old| replaces(redemption, &old.redemption));
+        let mut displaced = self.displaced.clone();
+        displaced.retain(|old| old.expires_on > now);
+        let replaced = replaced.iter().map(|old| old.displaced_by_us());
+        add(&mut displaced, replaced);
+        // It stands for those that it covers, also in what they refuse.
+        let (covered, mut displaced): (Vec<_>, Vec<_>) = displaced
+            .into_iter()
+            .partition(|old| old.is_covered_by(redemption));
+        let until = covered.iter().map(|old| old.refuses_until).max().flatten();
+        displaced.retain(|old| !(refuses_rivals && old.is_rival_of(redemption)));
+        if results.len() >= CAPACITY {
+            results.remove(0);
         }
-        self.change(|held| {
-            let is_refused = |token: &Displaced| {
-                held.unsaved.iter().any(|new| {
-                    refuses(new.refuses_until, token.cached_at)
-                        && token.is_rival_of(&new.redemption)
-                }) || held
-                    .displaced
-                    .iter()
-                    .any(|old| old.refuses_displaced(token))
-            };
-            // A result of ours that was refused is not kept any more.
-            let is_kept = |token: &Displaced| held.displaced.iter().any(|old| old.is(token));
-            let mut displaced = held.displaced.clone();
-            let comes = |token: &&Displaced| is_kept(token) || !is_refused(token);
-            add(&mut displaced, going.iter().filter(comes).cloned());
-            Held {
-                displaced,
-                ..held.clone()
-            }
-        });
+        results.push(Arc::new(UnsavedResult {
+            redemption: Arc::clone(redemption),
+            refuses_until: if refuses_rivals { Some(now) } else { until },
+        }));
+        Self {
+            results,
+            displaced,
+            rotated: self.rotated.clone(),
+        }
     }
 
-    /// Moves a result behind the store, which holds it now, and from where others may displace it.
-    pub(crate) fn stored(&self, stored: &Arc<Unsaved>) {
-        self.change(|held| {
-            let is_it = |old: &Arc<Unsaved>| Arc::ptr_eq(old, stored);
-            let mut displaced = held.displaced.clone();
-            // One that was replaced meanwhile has found its place, or was refused.
-            if held.unsaved.iter().any(is_it) {
-                add(&mut displaced, [Displaced::by_others(stored)]);
-            }
-            let mut rotated = held.rotated.clone();
-            rotated.retain(|kept| !Arc::ptr_eq(&kept.redemption, &stored.redemption));
-            Held {
-                displaced,
-                unsaved: without(&held.unsaved, is_it),
-                rotated,
-            }
-        });
+    /// Adds tokens that are about to leave the store, but for those that a result refuses.
+    pub(crate) fn with_displaced(&self, going: &[Displaced]) -> Self {
+        let is_refused = |token: &Displaced| {
+            self.results.iter().any(|new| {
+                refuses(new.refuses_until, token.cached_at) && token.is_rival_of(&new.redemption)
+            }) || self
+                .displaced
+                .iter()
+                .any(|old| old.refuses_displaced(token))
+        };
+        // A result of ours that was refused is not kept any more.
+        let is_kept = |token: &Displaced| self.displaced.iter().any(|old| old.is(token));
+        let mut displaced = self.displaced.clone();
+        let comes = |token: &&Displaced| is_kept(token) || !is_refused(token);
+        add(&mut displaced, going.iter().filter(comes).cloned());
+        Self {
+            displaced,
+            ..self.clone()
+        }
     }
 
-    /// Lets go of what was kept for the account of a result that found its refresh token gone, for
-    /// it has signed out. Results of other applications have refresh tokens of their own.
-    pub(crate) fn signed_out(&self, found: &Unsaved) {
-        let id = found.redemption.redeemed().home_account_id();
-        let client_id = found.redemption.client_id();
-        self.change(|held| Held {
-            unsaved: without(&held.unsaved, |old| {
+    /// Returns the results after a write of one of them.
+    pub(crate) fn after_write(&self, result: &Obtained, written: Written) -> Self {
+        match written {
+            Written::Stored => self.stored(result, false),
+            Written::InPart => self.stored(result, true),
+            Written::SignedOut => self.signed_out(&result.redemption),
+            Written::NotStored => self.clone(),
+        }
+    }
+
+    /// Moves a result behind the store, which holds its access token now, and from where others
+    /// may displace it.
+    fn stored(&self, stored: &Obtained, keeps_refresh_token: bool) -> Self {
+        let is_same = |redemption: &Arc<Redemption>| Arc::ptr_eq(redemption, &stored.redemption);
+        let mut displaced = self.displaced.clone();
+        // One that was replaced meanwhile is among the displaced already, or was refused.
+        let result = self.results.iter().find(|old| is_same(&old.redemption));
+        add(&mut displaced, result.map(|old| old.displaced_by_others()));
+        let mut rotated = self.rotated.clone();
+        rotated.retain(|kept| keeps_refresh_token || !is_same(&kept.redemption));
+        Self {
+            displaced,
+            results: without(&self.results, |old| is_same(&old.redemption)),
+            rotated,
+        }
+    }
+
+    /// Drops the results for the account of one that found its refresh token gone, because the
+    /// account has signed out. Results of other applications have refresh tokens of their own.
+    fn signed_out(&self, found: &Redemption) -> Self {
+        let id = found.redeemed().home_account_id();
+        let client_id = found.client_id();
+        Self {
+            results: without(&self.results, |old| {
                 is_same_home_account_id(old.redemption.redeemed().home_account_id(), id)
                     && is_same_client_id(old.redemption.client_id(), client_id)
             }),
-            displaced: without(&held.displaced, |old| {
+            displaced: without(&self.displaced, |old| {
                 is_same_home_account_id(&old.home_account_id, id)
             }),
-            rotated: held.without_rotated_of(|other| is_same_home_account_id(other, id)),
-        });
+            rotated: self.without_rotated_of(|other| is_same_home_account_id(other, id)),
+        }
     }
 
-    /// Lets go of what was kept at some time of accounts that are signed in no more, and returns
-    /// whether there was any.
-    pub(crate) fn forget_signed_out(
-        &self,
-        kept: &Kept,
-        is_signed_in: impl Fn(&str) -> bool,
-    ) -> bool {
-        let of_unsaved = kept.held.unsaved.iter();
-        let of_unsaved = of_unsaved.map(|old| old.redemption.redeemed().home_account_id());
-        let of_displaced = kept.held.displaced.iter();
-        let mut ids: Vec<_> = of_displaced
+    /// Returns the accounts that are signed in no more, of those with a result or a displaced
+    /// token.
+    pub(crate) fn signed_out_accounts(&self, is_signed_in: impl Fn(&str) -> bool) -> Vec<&str> {
+        let results = self.results.iter();
+        let results = results.map(|old| old.redemption.redeemed().home_account_id());
+        let displaced = self.displaced.iter();
+        let mut ids: Vec<_> = displaced
             .map(|old| &*old.home_account_id)
-            .chain(of_unsaved)
+            .chain(results)
             .collect();
         ids.sort_unstable();
         ids.dedup();
         ids.retain(|id| !is_signed_in(id));
-        if ids.is_empty() {
-            return false;
+        ids
+    }
+
+    /// Drops the results and displaced tokens of accounts that are in `seen`. A later one may be of
+    /// a later sign-in.
+    pub(crate) fn without_accounts(&self, ids: &[&str], seen: &Self) -> Self {
+        Self {
+            results: without(&self.results, |old| {
+                ids.contains(&old.redemption.redeemed().home_account_id())
+                    && is_in(old, &seen.results)
+            }),
+            displaced: without(&self.displaced, |old| {
+                ids.contains(&&*old.home_account_id) && is_in(old, &seen.displaced)
+            }),
+            rotated: self.without_rotated_of(|id| ids.contains(&id)),
         }
-        // What came later may be of a later sign-in.
-        let was_kept = |old: &Arc<Unsaved>| is_in(old, &kept.held.unsaved);
-        let was_displaced = |old: &Arc<Displaced>| is_in(old, &kept.held.displaced);
-        self.change(|held| Held {
-            unsaved: without(&held.unsaved, |old| {
-                ids.contains(&old.redemption.redeemed().home_account_id()) && was_kept(old)
-            }),
-            displaced: without(&held.displaced, |old| {
-                ids.contains(&&*old.home_account_id) && was_displaced(old)
-            }),
-            rotated: held.without_rotated_of(|id| ids.contains(&id)),
-        });
-        true
     }
 
-    fn change(&self, mut change: impl FnMut(&Held) -> Held) {
-        self.held.rcu(|held| change(held));
-        self.changes.fetch_add(1, Ordering::Release);
-    }
-
-    /// Keeps the refresh token of a result until the store holds it.
-    pub(crate) fn rotate(&self, new: &Arc<Redemption>) {
-        self.change(|held| held.clone().with_rotated(new));
-    }
-
-    /// The refresh token that has replaced this one although the store does not show it.
+    /// Returns the refresh token that has replaced this one although the store does not show it.
     pub(crate) fn rotated(&self, redeemed: &Secret, now: SystemTime) -> Option<Secret> {
-        let held = self.held.load();
-        let newest_first = held.rotated.iter().rev().filter(|kept| kept.until > now);
+        let newest_first = self.rotated.iter().rev().filter(|kept| kept.until > now);
         let redemptions = newest_first.map(|kept| &kept.redemption);
         redemptions
             .filter(|kept| kept.redeemed().secret().expose_secret() == redeemed.expose_secret())
             .find_map(|kept| kept.refresh_token().cloned())
     }
-}
 
-impl Held {
-    /// The same with the refresh token of a result, if that takes the place of the redeemed one.
+    /// Adds the refresh token of a result, if that takes the place of the redeemed one.
     fn with_rotated(mut self, new: &Arc<Redemption>) -> Self {
         let is_usable = |token: &Secret| is_usable_secret(token.expose_secret());
         let is_rotated = new.refresh_token().is_some_and(is_usable)
@@ -356,14 +339,14 @@ impl Held {
         self
     }
 
-    /// The same without the refresh tokens of accounts.
+    /// Returns the rotated refresh tokens without those of accounts.
     fn without_rotated_of(&self, goes: impl Fn(&str) -> bool) -> Vec<Rotated> {
         let stays = |kept: &&Rotated| !goes(kept.redemption.redeemed().home_account_id());
         self.rotated.iter().filter(stays).cloned().collect()
     }
 }
 
-/// Whether the store would not hold both either.
+/// Returns `true` if the store would not hold both either.
 fn replaces(new: &Redemption, old: &Redemption) -> bool {
     let (one, other) = (new.redeemed(), old.redeemed());
     is_same_home_account_id(one.home_account_id(), other.home_account_id())
@@ -373,12 +356,7 @@ fn replaces(new: &Redemption, old: &Redemption) -> bool {
         && Target::from(new.target()).is_rival_of(&Target::from(old.target()))
 }
 
-/// Whether a token that was cached then must not come back where rivals are refused up to this time.
-pub(crate) fn refuses(until: Option<SystemTime>, cached_at: Option<SystemTime>) -> bool {
-    until.is_some_and(|until| cached_at.is_none_or(|cached_at| cached_at <= until))
-}
-
-/// Adds tokens behind the others. What is known of the same ones goes with them.
+/// Adds tokens behind the others, with everything known of the same ones.
 fn add(displaced: &mut Vec<Arc<Displaced>>, new: impl IntoIterator<Item = Displaced>) {
     for mut token in new {
         displaced.retain(|old| !token.absorb(old));

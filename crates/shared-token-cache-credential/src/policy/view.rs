@@ -1,58 +1,33 @@
-use std::sync::Arc;
-use std::time::SystemTime;
+//! The conclusions that every look-up in one snapshot shares. Pure.
 
-use msal_token_cache::Snapshot;
+use crate::policy::access_token::Criteria;
+use crate::policy::account::{AccountSelector, Clients, SelectError, SelectedAccount, select};
+use crate::policy::cloud_entries::CloudEntries;
 
-use crate::access::{Found, Query, Terms};
-use crate::account::{Chosen, NotChosen, Whose, choose};
-use crate::overlay::Kept;
-use crate::reading::Reading;
-
-/// What this credential sees in a cache, until that or what is kept in memory changes.
+/// The account in a snapshot that is meant, or the reason why there is none.
 #[derive(Debug)]
 pub(crate) struct View {
-    pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) kept: Kept,
-    pub(crate) account: Result<ChosenAccount, NotChosen>,
+    pub(crate) account: Result<ServedAccount, SelectError>,
 }
 
-/// The account that is meant, and which tokens of it will do.
+/// The account that is meant, and the criteria for its tokens.
 #[derive(Debug)]
-pub(crate) struct ChosenAccount {
-    pub(crate) chosen: Chosen,
-    terms: Terms,
+pub(crate) struct ServedAccount {
+    pub(crate) selected: SelectedAccount,
+    pub(crate) criteria: Criteria,
 }
 
 impl View {
+    /// Selects the account among these entries.
     pub(crate) fn new(
-        snapshot: &Arc<Snapshot>,
-        kept: Kept,
-        reading: &Reading<'_>,
-        whose: &Whose,
+        entries: &CloudEntries<'_>,
+        selector: &AccountSelector,
+        clients: &Clients,
     ) -> Self {
-        let account = choose(reading, whose).map(|chosen| {
-            let terms = Terms::new(reading, &chosen);
-            ChosenAccount { chosen, terms }
+        let account = select(entries, selector, clients).map(|selected| {
+            let criteria = Criteria::new(entries, &selected);
+            ServedAccount { selected, criteria }
         });
-        Self {
-            snapshot: Arc::clone(snapshot),
-            kept,
-            account,
-        }
-    }
-
-    /// Whether nothing has changed since.
-    pub(crate) fn is_of(&self, snapshot: &Arc<Snapshot>, kept: &Kept) -> bool {
-        Arc::ptr_eq(&self.snapshot, snapshot) && self.kept.is_of_same_time(kept)
-    }
-
-    /// Looks for a token of the account that is good for all that is asked.
-    pub(crate) fn find(
-        &self,
-        account: &ChosenAccount,
-        query: &Query<'_>,
-        now: SystemTime,
-    ) -> Found {
-        account.terms.find(&self.snapshot, &self.kept, query, now)
+        Self { account }
     }
 }

@@ -162,7 +162,7 @@ fn k14_a_call_that_would_have_no_other_leaves_no_rival() {
     let going = |secret: &str, cached_at: u64| Displaced {
         secret: Secret::new(secret),
         cached_at: Some(at(cached_at)),
-        ..Displaced::by_us(&new)
+        ..new.displaced_by_us()
     };
     overlay.displace(&[
         going("older", NOW - 1),
@@ -274,7 +274,7 @@ fn k14_neither_expired_nor_too_many_are_displaced() {
         secret: Secret::new(n.to_string()),
         target: n.to_string(),
         expires_on: at(expires_on),
-        ..Displaced::by_us(&kept)
+        ..kept.displaced_by_us()
     };
     let many: Vec<_> = (0..=CAPACITY).map(|n| token(n, NOW + 60)).collect();
     overlay.displace(&many);
@@ -333,7 +333,7 @@ fn k14_a_token_on_its_way_is_seen_in_one_of_two_places_at_least() {
     overlay.stored(&token);
     let going = Displaced {
         secret: Secret::new("going"),
-        ..Displaced::by_us(&token)
+        ..token.displaced_by_us()
     };
     overlay.displace(&[going]);
     let after = overlay.after_reading(before);
@@ -353,7 +353,7 @@ fn k14_a_stored_result_goes_on_refusing_what_it_replaced() {
         secret: Secret::new(secret),
         cached_at: Some(at(cached_at)),
         refuses_until: None,
-        ..Displaced::by_us(&new)
+        ..new.displaced_by_us()
     };
     overlay.displace(&[going("older", NOW - 1), going("newer", NOW + 1)]);
     assert_eq!(displaced(&overlay), ["new", "newer"]);
