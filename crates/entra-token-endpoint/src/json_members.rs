@@ -1,4 +1,4 @@
-//! The members of an answer.
+//! The members of a JSON object, undecoded.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,40 +8,40 @@ use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 use token_credential::Secret;
 
-/// The members of an answer, each as it stands there, and of two of one name the last: what is
-/// secret is copied once, into custody, and what is not asked for is never decoded.
+/// The members of a response, each as it is written, and of two of one name the last. A secret is
+/// copied once, into custody, and a member that nobody asks for is never decoded.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Members<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
 
 impl<'a> Members<'a> {
-    /// `None` if the text is not a JSON object.
+    /// Reads an object. Returns `None` if the text is not a JSON object.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// Whether a member is there, whatever it says.
+    /// Returns `true` if a member is present, whatever it says.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// A member that is neither missing nor null, as JSON.
+    /// Returns a member that is neither missing nor null, as JSON.
     pub(crate) fn json(&self, name: &str) -> Option<&'a str> {
         let json = self.0.get(name)?.get();
         (json != "null").then_some(json)
     }
 
-    /// The text of a member that is a string and not empty.
+    /// Returns the text of a member that is a string and not empty.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         decode(self.json(name)?).filter(|text| !text.is_empty())
     }
 
-    /// The same of one that must not be seen.
+    /// Returns the same text in custody.
     pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         self.text(name).map(Secret::new)
     }
 
-    /// Whether a member says something: it is there, and neither null, false nor empty.
+    /// Returns `true` if a member is present, and neither null, false nor empty.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         let Some(json) = self.json(name) else {
             return false;
@@ -56,8 +56,8 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Whether a member is a number, be it as a text, of any sign and size.
-    pub(super) fn is_number(&self, name: &str) -> bool {
+    /// Returns `true` for a number of any sign and size, be it as a text.
+    pub(crate) fn is_number(&self, name: &str) -> bool {
         let number = |json: &str| match decode(json) {
             Some(text) => text.trim().parse::<f64>().is_ok(),
             None => serde_json::from_str::<Number>(json).is_ok(),
@@ -65,8 +65,8 @@ impl<'a> Members<'a> {
         self.json(name).is_some_and(number)
     }
 
-    /// A number of seconds that is not negative, as a number or as decimal text; a fraction is cut
-    /// off.
+    /// Returns a number of seconds that is not negative, as a number or as decimal text, without its
+    /// fraction.
     pub(crate) fn seconds(&self, name: &str) -> Option<u64> {
         let json = self.json(name)?;
         if let Some(text) = decode(json) {
@@ -79,8 +79,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The text of a JSON string. `None` for what is not one, or has no meaning as text.
-pub(super) fn decode(json: &str) -> Option<Cow<'_, str>> {
+/// Returns the text of a JSON string. `None` for another type, or a string that is not Unicode.
+pub(crate) fn decode(json: &str) -> Option<Cow<'_, str>> {
     match json.strip_prefix('"')?.strip_suffix('"')? {
         plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
         _ => serde_json::from_str(json).ok().map(Cow::Owned),

@@ -1,8 +1,9 @@
-//! When a request is sent again. Pure: it is told what happened and says what to do.
+//! When a request is sent again: it is told what happened, and says what to do.
 
 use std::time::{Duration, SystemTime};
 
-use crate::token_endpoint::{TokenReply, TransportErrorKind};
+use crate::token_endpoint::error::TransportErrorKind;
+use crate::token_endpoint::reply::HttpResponse;
 
 /// How often a request is sent again at most.
 const MOST_RETRIES: u32 = 2;
@@ -19,8 +20,10 @@ const AFTER_THROTTLING: Duration = Duration::from_secs(60);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
 /// The retries of one request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Retries {
+    /// Whether the request may be sent again after the server may have acted on it.
+    is_repeatable: bool,
     made: u32,
     delayed: u32,
     lost: bool,
@@ -36,10 +39,19 @@ pub(crate) enum Next {
 }
 
 impl Retries {
-    /// What to do after an answer, with so much time left; `spread` is a random number from 0 to 1.
+    pub(crate) fn new(is_repeatable: bool) -> Self {
+        Self {
+            is_repeatable,
+            made: 0,
+            delayed: 0,
+            lost: false,
+        }
+    }
+
+    /// Returns what to do after an answer, with so much time left; `spread` is a random number from 0 to 1.
     pub(crate) fn after_reply(
         &mut self,
-        reply: &TokenReply,
+        reply: &HttpResponse,
         now: SystemTime,
         left: Duration,
         spread: f64,
@@ -53,7 +65,8 @@ impl Retries {
             .and_then(|value| parse_retry_after(value, now));
         let is_patient = retry_after.is_none_or(|wait| wait <= MOST_PATIENCE);
         let again = match status {
-            408 | 500..600 => is_patient,
+            408 | 500..600 => is_patient && self.is_repeatable,
+            // The server has not acted on it, and says when to ask again.
             429 => is_patient && retry_after.is_some(),
             _ => false,
         };
@@ -73,7 +86,7 @@ impl Retries {
         }))
     }
 
-    /// What to do when there was no answer, with so much time left.
+    /// Returns what to do when there was no answer, with so much time left.
     pub(crate) fn after_error(
         &mut self,
         kind: TransportErrorKind,
@@ -86,8 +99,8 @@ impl Retries {
         let wait = match kind {
             TransportErrorKind::Connect => self.delay(spread),
             // A connection that the server closed just then, most likely: the next one is new. A
-            // refresh token can be redeemed twice.
-            TransportErrorKind::Lost if !self.lost => {
+            // repeatable request may reach the server twice.
+            TransportErrorKind::Lost if self.is_repeatable && !self.lost => {
                 self.lost = true;
                 Duration::ZERO
             }
@@ -126,8 +139,15 @@ fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
-    use crate::fixtures::{NOW, at};
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
 
     const LEFT: Duration = s(60);
 
@@ -139,8 +159,8 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    fn reply(status: u16, retry_after: Option<&str>) -> TokenReply {
-        let reply = TokenReply::new(status, "");
+    fn reply(status: u16, retry_after: Option<&str>) -> HttpResponse {
+        let reply = HttpResponse::new(status, "");
         match retry_after {
             Some(retry_after) => reply.with_retry_after(retry_after),
             None => reply,
@@ -149,7 +169,7 @@ mod tests {
 
     /// What follows on the same answer, time and again, to the end.
     fn course(status: u16, retry_after: Option<&str>) -> (Vec<Duration>, Option<Duration>) {
-        let mut retries = Retries::default();
+        let mut retries = Retries::new(true);
         let mut waits = Vec::new();
         loop {
             match retries.after_reply(&reply(status, retry_after), at(NOW), LEFT, 0.5) {
@@ -194,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_lost_connection_is_replaced_once_and_at_once() {
-        let mut retries = Retries::default();
+        let mut retries = Retries::new(true);
         let mut after = |kind| retries.after_error(kind, LEFT, 0.5);
         assert_eq!(after(TransportErrorKind::Lost), Next::Again(s(0)));
         assert_eq!(after(TransportErrorKind::Lost), Next::GiveUp(None));
@@ -207,9 +227,36 @@ mod tests {
             TransportErrorKind::Setup,
             TransportErrorKind::Closed,
         ] {
-            let next = Retries::default().after_error(kind, LEFT, 0.5);
+            let next = Retries::new(true).after_error(kind, LEFT, 0.5);
             assert_eq!(next, Next::GiveUp(None), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_request_that_is_not_repeatable_is_sent_again_only_if_the_server_cannot_have_acted() {
+        for (status, retry_after, next) in [
+            (408, None, Next::GiveUp(None)),
+            (500, None, Next::GiveUp(Some(s(5)))),
+            (503, Some("3"), Next::GiveUp(Some(s(3)))),
+            (599, Some("0"), Next::GiveUp(Some(s(5)))),
+            (429, None, Next::GiveUp(Some(s(60)))),
+            (429, Some("3"), Next::Again(s(3))),
+            (429, Some("11"), Next::GiveUp(Some(s(11)))),
+        ] {
+            let mut retries = Retries::new(false);
+            let after = retries.after_reply(&reply(status, retry_after), at(NOW), LEFT, 0.5);
+            assert_eq!(after, next, "{status} {retry_after:?}");
+        }
+        for kind in [
+            TransportErrorKind::Lost,
+            TransportErrorKind::Interrupted,
+            TransportErrorKind::Unreadable,
+        ] {
+            let next = Retries::new(false).after_error(kind, LEFT, 0.5);
+            assert_eq!(next, Next::GiveUp(None), "{kind:?}");
+        }
+        let next = Retries::new(false).after_error(TransportErrorKind::Connect, LEFT, 0.5);
+        assert_eq!(next, Next::Again(s(1)));
     }
 
     #[test]
@@ -221,7 +268,7 @@ mod tests {
             (0, 408, None, Next::GiveUp(None)),
         ] {
             let reply = reply(status, retry_after);
-            let next = Retries::default().after_reply(&reply, at(NOW), s(left), 0.5);
+            let next = Retries::new(true).after_reply(&reply, at(NOW), s(left), 0.5);
             assert_eq!(next, expected, "{left} {status}");
         }
         for (left, kind, expected) in [
@@ -229,7 +276,7 @@ mod tests {
             (1, TransportErrorKind::Connect, Next::GiveUp(None)),
             (0, TransportErrorKind::Lost, Next::GiveUp(None)),
         ] {
-            let next = Retries::default().after_error(kind, s(left), 0.5);
+            let next = Retries::new(true).after_error(kind, s(left), 0.5);
             assert_eq!(next, expected, "{left} {kind:?}");
         }
     }
@@ -242,7 +289,7 @@ mod tests {
             ("0.001", 1.0, [1500, 3000]),
             ("2", 1.0, [2000, 3000]),
         ] {
-            let mut retries = Retries::default();
+            let mut retries = Retries::new(true);
             let mut next =
                 || retries.after_reply(&reply(503, Some(retry_after)), at(NOW), LEFT, spread);
             let next = [next(), next()];
@@ -254,14 +301,14 @@ mod tests {
         }
         // Nor with no time left for a wait.
         let next =
-            Retries::default().after_reply(&reply(503, Some("0.001")), at(NOW), ms(400), 0.5);
+            Retries::new(true).after_reply(&reply(503, Some("0.001")), at(NOW), ms(400), 0.5);
         assert_eq!(next, Next::GiveUp(Some(s(5))));
     }
 
     #[test]
     fn waits_are_spread_around_their_measure() {
         for (spread, expected) in [(0.0, 500), (0.25, 750), (1.0, 1500)] {
-            let next = Retries::default().after_reply(&reply(500, None), at(NOW), LEFT, spread);
+            let next = Retries::new(true).after_reply(&reply(500, None), at(NOW), LEFT, spread);
             assert_eq!(next, Next::Again(Duration::from_millis(expected)));
         }
     }

@@ -9,7 +9,7 @@ use msal_token_cache::{AccessToken, Snapshot, Target, is_usable_secret};
 use token_credential::{AccessTokenInfo, Secret};
 
 use crate::account::Chosen;
-use crate::authority::Authority;
+use crate::authority::{Authority, KnowsEnvironment};
 use crate::candidates::newest_first;
 use crate::displaced::Displaced;
 use crate::overlay::{Kept, Unsaved};

@@ -24,6 +24,11 @@ impl WallClock {
         self.clock.now()
     }
 
+    /// Returns the clock itself.
+    pub(crate) fn as_clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
     /// The tick of a few milliseconds in which it is enough to ask for the time once. For a clock
     /// that a program made there is none: it may jump.
     pub(crate) fn tick(&self, tick: Option<u64>) -> Option<u64> {

@@ -8,31 +8,37 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use shared_token_cache_credential::HyperTokenEndpoint;
-use test_support::with_whole_signature;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use test_support::logs::Watch;
+use crate::logs::Watch;
+use crate::whole_signature::with_whole_signature;
 
-pub(super) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+/// An answer with an empty JSON object.
+pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
-pub(super) type Stream = TlsStream<TcpStream>;
+/// A connection to a [`RawServer`], behind its handshake.
+pub type Stream = TlsStream<TcpStream>;
 
 /// What the certificate of a server says.
-#[derive(Clone, Copy)]
-pub(super) enum Identity {
+#[derive(Clone, Copy, Debug)]
+pub enum Identity {
+    /// It is valid, for this host.
     Good,
+    /// It was valid until 2020.
     Expired,
+    /// It is valid from 2999 on.
     NotYetValid,
+    /// It is for `login.example`.
     OtherHost,
 }
 
-/// A server with a root of its own; it ends when it is dropped.
-pub(crate) struct RawServer {
+/// A TLS server below HTTP, with a root of its own; it ends when it is dropped.
+#[derive(Debug)]
+pub struct RawServer {
     address: SocketAddr,
     root_pem: String,
     connections: Arc<AtomicUsize>,
@@ -43,7 +49,7 @@ pub(crate) struct RawServer {
 
 impl RawServer {
     /// Hands every connection whose handshake succeeds to `serve`.
-    pub(super) async fn start<F, S>(identity: Identity, serve: S) -> Self
+    pub async fn start<F, S>(identity: Identity, serve: S) -> Self
     where
         S: Fn(Stream) -> F + Clone + Send + 'static,
         F: Future<Output = io::Result<()>> + Send,
@@ -67,7 +73,7 @@ impl RawServer {
     }
 
     /// Answers every request with these bytes, and keeps the connection.
-    pub(crate) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+    pub async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let answer: Arc<[u8]> = answer.into().into();
         Self::start(Identity::Good, move |mut stream| {
             let answer = Arc::clone(&answer);
@@ -83,7 +89,7 @@ impl RawServer {
     }
 
     /// Answers one request on each connection with these bytes, then ends it.
-    pub(super) async fn answering_once(answer: impl Into<Vec<u8>>) -> Self {
+    pub async fn answering_once(answer: impl Into<Vec<u8>>) -> Self {
         let answer: Arc<[u8]> = answer.into().into();
         Self::start(Identity::Good, move |mut stream| {
             let answer = Arc::clone(&answer);
@@ -97,7 +103,7 @@ impl RawServer {
     }
 
     /// Hands every connection to `serve` before any TLS.
-    pub(crate) async fn start_tcp<F, S>(serve: S) -> Self
+    pub async fn start_tcp<F, S>(serve: S) -> Self
     where
         S: Fn(TcpStream) -> F + Send + 'static,
         F: Future<Output = io::Result<()>> + Send + 'static,
@@ -125,31 +131,28 @@ impl RawServer {
         }
     }
 
-    pub(super) fn url(&self) -> String {
+    /// Returns the address of its token endpoint.
+    pub fn url(&self) -> String {
         format!("https://{}/tenant/oauth2/v2.0/token", self.address)
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Returns host and port.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn root_pem(&self) -> &[u8] {
+    /// Returns the root that vouches for it.
+    pub fn root_pem(&self) -> &[u8] {
         self.root_pem.as_bytes()
     }
 
-    /// An endpoint that trusts this server.
-    pub(crate) fn endpoint(&self) -> HyperTokenEndpoint {
-        HyperTokenEndpoint::with_extra_root_certificates(self.root_pem())
-            .unwrap()
-            .without_proxy()
-    }
-
-    pub(super) fn connections(&self) -> usize {
+    /// Returns how many connections were accepted.
+    pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// How many connections got so far that a request could be sent.
-    pub(super) fn handshakes(&self) -> usize {
+    /// Returns how many connections got so far that a request could be sent.
+    pub fn handshakes(&self) -> usize {
         self.handshakes.load(Ordering::SeqCst)
     }
 }
@@ -161,7 +164,11 @@ impl Drop for RawServer {
 }
 
 /// Reads one request, head and body; `None` if the client ended the connection in order.
-pub(super) async fn read_request(stream: &mut Stream) -> io::Result<Option<String>> {
+///
+/// # Errors
+///
+/// Returns those of the connection.
+pub async fn read_request(stream: &mut Stream) -> io::Result<Option<String>> {
     let mut read = Vec::new();
     loop {
         if let Some(request) = whole(&read) {

@@ -16,11 +16,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::linger::Lingering;
+use super::graceful_close::Lingering;
 use super::proxy::{Proxy, ProxyRules};
 use super::resolver::Resolver;
 use super::tls::TrustRoots;
-use super::{TransportError, TransportErrorKind, failure, tunnel};
+use super::{error, tunnel};
+use crate::token_endpoint::error::{TransportError, TransportErrorKind};
 
 /// Until when there must be a connection, TLS included: hyper's own limit ends with TCP, and a
 /// peer that accepts and says nothing would use up the whole deadline of the call.
@@ -122,7 +123,7 @@ async fn call<S: Service<Uri>>(service: &mut S, uri: Uri) -> Result<S::Response,
 }
 
 fn unreachable(proxy: &Proxy, error: impl StdError + Send + Sync + 'static) -> TransportError {
-    let cause = failure::innermost(&error);
+    let cause = error::innermost(&error);
     let text = format!("no connection to {proxy}: {cause}");
     TransportError::new(TransportErrorKind::Connect, text).with_source(error)
 }

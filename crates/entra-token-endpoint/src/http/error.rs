@@ -7,8 +7,8 @@ use std::iter::successors;
 use hyper_util::client::legacy;
 use token_credential::sanitize;
 
-use super::linger::Answered;
-use super::{TransportError, TransportErrorKind};
+use super::graceful_close::Answered;
+use crate::token_endpoint::error::{TransportError, TransportErrorKind};
 
 /// No head of an answer.
 pub(super) fn no_answer(host: &str, error: legacy::Error) -> TransportError {

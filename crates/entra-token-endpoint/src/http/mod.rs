@@ -1,3 +1,14 @@
+//! The transport over hyper and rustls.
+
+mod connector;
+mod error;
+mod graceful_close;
+mod pool;
+mod proxy;
+mod resolver;
+mod tls;
+mod tunnel;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,12 +21,13 @@ use hyper::http::uri::Scheme;
 use hyper::{Request, Response, Uri};
 use zeroize::Zeroizing;
 
-use super::pool::Pools;
-use super::proxy::ProxyRules;
-use super::tls::TrustRoots;
-use super::{
-    MAX_BODY, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind, failure,
-};
+use self::pool::Pools;
+use self::proxy::ProxyRules;
+use self::tls::TrustRoots;
+use crate::token_endpoint::error::{TransportError, TransportErrorKind};
+use crate::token_endpoint::reply::HttpResponse;
+use crate::token_endpoint::request::TokenRequest;
+use crate::token_endpoint::{MAX_BODY, TokenEndpoint};
 
 /// The wire over a pool of HTTP/1.1 connections, always TLS. Clones share the pool.
 ///
@@ -44,11 +56,11 @@ use super::{
 /// and rustls read and write through.
 ///
 /// ```no_run
-/// use shared_token_cache_credential::{
-///     HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError,
+/// use entra_token_endpoint::{
+///     HttpResponse, HyperTokenEndpoint, TokenEndpoint, TokenRequest, TransportError,
 /// };
 ///
-/// # async fn once(request: TokenRequest) -> Result<TokenReply, TransportError> {
+/// # async fn once(request: TokenRequest) -> Result<HttpResponse, TransportError> {
 /// let endpoint = HyperTokenEndpoint::new();
 /// let reply = endpoint.send(request).await?;
 /// endpoint.close().await;
@@ -59,35 +71,35 @@ use super::{
 pub struct HyperTokenEndpoint(Arc<Pools>);
 
 impl HyperTokenEndpoint {
-    /// An endpoint that trusts the platform's roots. Opens and loads nothing yet.
+    /// Makes an endpoint that trusts the platform's roots. Opens and loads nothing yet.
     pub fn new() -> Self {
         Self::trusting(TrustRoots::default())
     }
 
-    /// An endpoint that trusts the certificates in `pem` besides the platform's roots: for a
-    /// proxy that ends TLS, or a server of one's own. With them it works on a machine that has no
-    /// roots, too.
+    /// Makes an endpoint that trusts the certificates in `pem` besides the platform's roots: for a
+    /// proxy that ends TLS, or a private server. With them it works on a machine that has no roots,
+    /// too.
     ///
     /// # Errors
     ///
-    /// [`TransportErrorKind::Setup`] if this is not PEM, holds no certificate, or one that cannot
+    /// Returns [`TransportErrorKind::Setup`] if this is not PEM, holds no certificate, or one that cannot
     /// be a root.
     pub fn with_extra_root_certificates(pem: &[u8]) -> Result<Self, TransportError> {
         TrustRoots::with_extra(pem).map(Self::trusting)
     }
 
-    /// The same with connections of its own, all through this proxy, whatever the environment
+    /// Returns an endpoint with new connections, all through this proxy, whatever the environment
     /// says.
     ///
     /// # Errors
     ///
-    /// [`TransportErrorKind::Setup`] if this is not the URL of an HTTP proxy.
+    /// Returns [`TransportErrorKind::Setup`] if this is not the URL of an HTTP proxy.
     pub fn with_proxy(self, url: &str) -> Result<Self, TransportError> {
         let proxies = ProxyRules::given(url)?;
         Ok(Self(Arc::new(self.0.with_proxies(proxies))))
     }
 
-    /// The same with connections of its own, none through a proxy, whatever the environment says.
+    /// Returns an endpoint with new connections, none through a proxy, whatever the environment says.
     pub fn without_proxy(self) -> Self {
         Self(Arc::new(self.0.with_proxies(ProxyRules::none())))
     }
@@ -111,12 +123,12 @@ impl fmt::Debug for HyperTokenEndpoint {
 
 #[async_trait]
 impl TokenEndpoint for HyperTokenEndpoint {
-    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, request: TokenRequest) -> Result<HttpResponse, TransportError> {
         // Declared first, so that it goes last: behind the response and its connection.
         let call = self.0.call()?;
         let (host, request) = encode(&request)?;
         let response = call.client().request(request).await.map_err(|error| {
-            let error = failure::no_answer(&host, error);
+            let error = error::no_answer(&host, error);
             if error.kind() == TransportErrorKind::Lost {
                 self.0.renew(&call);
             }
@@ -140,7 +152,7 @@ impl TokenEndpoint for HyperTokenEndpoint {
     }
 }
 
-/// The request, and the host for the text of errors.
+/// Returns the request, and the host for the text of errors.
 fn encode(request: &TokenRequest) -> Result<(String, Request<Full<Bytes>>), TransportError> {
     let setup = |text: &str| TransportError::new(TransportErrorKind::Setup, text);
     let uri: Uri = request
@@ -156,11 +168,8 @@ fn encode(request: &TokenRequest) -> Result<(String, Request<Full<Bytes>>), Tran
     let mut head = Request::post(uri)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(ACCEPT, "application/json")
-        .header(
-            USER_AGENT,
-            concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")),
-        )
-        // What the caller of this endpoint does: it heeds a Retry-After, and a 429 without one.
+        .header(USER_AGENT, request.user_agent())
+        // `post` heeds a Retry-After, and a 429 without one.
         .header("x-ms-lib-capability", "retry-after, h429");
     if let Some(id) = request.client_request_id() {
         head = head.header("client-request-id", id);
@@ -172,7 +181,7 @@ fn encode(request: &TokenRequest) -> Result<(String, Request<Full<Bytes>>), Tran
 }
 
 /// Reads the whole answer. Whatever is left of one that is refused goes with its connection.
-async fn read(host: &str, response: Response<Incoming>) -> Result<TokenReply, TransportError> {
+async fn read(host: &str, response: Response<Incoming>) -> Result<HttpResponse, TransportError> {
     let unreadable = |text: String| TransportError::new(TransportErrorKind::Unreadable, text);
     let too_large = || {
         unreadable(format!(
@@ -195,7 +204,7 @@ async fn read(host: &str, response: Response<Incoming>) -> Result<TokenReply, Tr
         .ok_or_else(too_large)?;
     let mut body = Zeroizing::new(Vec::with_capacity(announced));
     while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|error| failure::no_body(host, error))?;
+        let frame = frame.map_err(|error| error::no_body(host, error))?;
         let Some(data) = frame.data_ref() else {
             continue; // trailers
         };
@@ -205,7 +214,7 @@ async fn read(host: &str, response: Response<Incoming>) -> Result<TokenReply, Tr
         append(&mut body, data);
     }
 
-    let reply = TokenReply::new(head.status.as_u16(), std::mem::take(&mut *body));
+    let reply = HttpResponse::new(head.status.as_u16(), std::mem::take(&mut *body));
     let retry_after = head
         .headers
         .get(RETRY_AFTER)

@@ -24,7 +24,7 @@ use super::connector::Connector;
 use super::proxy::ProxyRules;
 use super::resolver::Resolver;
 use super::tls::TrustRoots;
-use super::{TransportError, TransportErrorKind};
+use crate::token_endpoint::error::{TransportError, TransportErrorKind};
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 const MAX_IDLE_PER_HOST: usize = 4;

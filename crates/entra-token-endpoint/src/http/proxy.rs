@@ -6,8 +6,8 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-use super::{TransportError, TransportErrorKind};
-use crate::environment;
+use crate::env;
+use crate::token_endpoint::error::{TransportError, TransportErrorKind};
 
 /// The variables that name a proxy for https, and those that name the hosts to reach without one.
 /// Of each the first that is set and not empty counts.
@@ -39,7 +39,7 @@ impl ProxyRules {
 
     /// What the environment says now. What is wrong in it is told to who needs it.
     pub(super) fn of_environment() -> Self {
-        Self::of_variables(environment::first_of)
+        Self::of_variables(env::first_of)
     }
 
     fn of_variables(first_of: impl Fn(&[&'static str]) -> Option<(&'static str, String)>) -> Self {

@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 
-use super::{TransportError, TransportErrorKind};
+use crate::token_endpoint::error::{TransportError, TransportErrorKind};
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
 compile_error!("TLS needs one of the features `ring` (the default) and `aws-lc-rs`");

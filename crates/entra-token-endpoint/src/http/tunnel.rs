@@ -13,7 +13,7 @@ use hyper::rt::{Read, Write};
 use hyper::{Request, StatusCode, Uri};
 
 use super::proxy::Proxy;
-use super::{TransportError, TransportErrorKind};
+use crate::token_endpoint::error::{TransportError, TransportErrorKind};
 
 /// Asks the proxy at the other end of `io` for a way to the host of `address`; behind its consent
 /// the connection is the host's.

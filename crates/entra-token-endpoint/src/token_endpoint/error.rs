@@ -1,5 +1,4 @@
 use std::error::Error as StdError;
-use std::fmt;
 
 use token_credential::sanitize_error;
 
@@ -15,7 +14,7 @@ pub enum TransportErrorKind {
     Lost,
     /// The connection ended within the answer.
     Interrupted,
-    /// The answer is not one that we read: too large, encoded, not HTTP.
+    /// The answer cannot be read: too large, encoded, not HTTP.
     Unreadable,
     /// The transport cannot work here as it is set up: no trust roots, no runtime, an address
     /// that is not https, a proxy that refuses. Nothing was sent.
@@ -24,8 +23,10 @@ pub enum TransportErrorKind {
     Closed,
 }
 
-/// Why a request got no whole answer. Its text names the host and never the form or the body.
-#[derive(Debug)]
+/// The error of a request that got no whole answer. Its text names the host and never the form or
+/// the body.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
 pub struct TransportError {
     kind: TransportErrorKind,
     text: String,
@@ -51,23 +52,8 @@ impl TransportError {
         self
     }
 
-    /// How far the request came.
+    /// Returns how far the request came.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
-    }
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl StdError for TransportError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.source {
-            Some(source) => Some(&**source),
-            None => None,
-        }
     }
 }

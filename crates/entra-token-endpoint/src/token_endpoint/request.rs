@@ -1,24 +1,32 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use token_credential::Secret;
 use zeroize::Zeroizing;
 
-/// A form to post to a token endpoint (RFC 6749 section 6).
+/// The form of a grant, to be posted to a token endpoint (RFC 6749 sections 4 and 6).
 ///
-/// `Debug` shows the address, the id and the names of the fields.
+/// `Debug` shows the address, the id, the names of the fields, and whether it is repeatable.
 #[derive(Clone)]
 pub struct TokenRequest {
     url: String,
     client_request_id: Option<String>,
+    user_agent: Cow<'static, str>,
+    is_repeatable: bool,
     form: Vec<(&'static str, Secret)>,
 }
 
+/// The `User-Agent` of a request whose sender names no program.
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
 impl TokenRequest {
-    /// An empty form for this address.
+    /// Makes an empty form for this address, that is not repeatable.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             client_request_id: None,
+            user_agent: Cow::Borrowed(USER_AGENT),
+            is_repeatable: false,
             form: Vec::new(),
         }
     }
@@ -29,7 +37,7 @@ impl TokenRequest {
         self
     }
 
-    /// The same form for another address: for tests and gateways that stand in for the server.
+    /// Returns the same form for another address: for tests and gateways that stand in for the server.
     pub fn with_url(mut self, url: impl Into<String>) -> Self {
         self.url = url.into();
         self
@@ -42,22 +50,47 @@ impl TokenRequest {
         self
     }
 
-    /// The address: `https://{host}/{tenant}/oauth2/v2.0/token`.
+    /// Sets the `User-Agent`, `my-program/1.0` for example. By default it is this crate's name and
+    /// version. One that cannot stand in a header makes the request fail.
+    pub fn with_user_agent(mut self, user_agent: impl Into<Cow<'static, str>>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// Sets whether [`post`](crate::post) may send this form again after the server may have acted
+    /// on it. By default it may not, because an authorization code or a device code is valid once.
+    /// A refresh token of Entra may be redeemed twice.
+    pub fn with_repeatable(mut self, is_repeatable: bool) -> Self {
+        self.is_repeatable = is_repeatable;
+        self
+    }
+
+    /// Returns the address: `https://{host}/{tenant}/oauth2/v2.0/token`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The id for the server's logs.
+    /// Returns the id for the server's logs.
     pub fn client_request_id(&self) -> Option<&str> {
         self.client_request_id.as_deref()
     }
 
-    /// The fields in their order.
+    /// Returns the `User-Agent`.
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
+    /// Returns `true` if the form may be sent again after the server may have acted on it.
+    pub fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
+    /// Returns the fields in their order.
     pub fn form(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
         self.form.iter().map(|(name, value)| (*name, value))
     }
 
-    /// The form as `application/x-www-form-urlencoded`, in memory that is overwritten afterwards.
+    /// Returns the form as `application/x-www-form-urlencoded`, in memory that is overwritten afterwards.
     pub fn body(&self) -> Zeroizing<String> {
         // Every byte takes at most three, so the text never grows and leaves no copy behind.
         let room = self
@@ -98,6 +131,7 @@ impl fmt::Debug for TokenRequest {
             .field("url", &self.url)
             .field("client_request_id", &self.client_request_id)
             .field("fields", &fields)
+            .field("is_repeatable", &self.is_repeatable)
             .finish_non_exhaustive()
     }
 }
@@ -136,6 +170,13 @@ mod tests {
                 .with_field("x", Secret::new(""));
             assert_eq!(*request.body(), expected.finish(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_form_is_sent_once_unless_its_sender_says_otherwise() {
+        let request = TokenRequest::new("https://login.example");
+        assert!(!request.is_repeatable());
+        assert!(request.with_repeatable(true).is_repeatable());
     }
 
     #[test]

@@ -3,20 +3,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared_token_cache_credential::{
-    TokenEndpoint, TokenReply, TransportError, TransportErrorKind,
-};
+use entra_token_endpoint::{HttpResponse, TokenEndpoint, TransportError, TransportErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::raw_server::{Identity, OK, RawServer, read_request};
-use super::{PATIENCE, REFRESH_TOKEN, chain, request};
+use super::{EndpointFor, PATIENCE, REFRESH_TOKEN, chain, request};
+use test_support::raw_server::{Identity, OK, RawServer, read_request};
 
 const LIMIT: usize = 256 * 1024;
 
 /// The result of one request to a server that sends this and ends the connection.
-async fn send_to(answer: impl Into<Vec<u8>>) -> Result<TokenReply, TransportError> {
+async fn send_to(answer: impl Into<Vec<u8>>) -> Result<HttpResponse, TransportError> {
     let server = RawServer::answering_once(answer).await;
     timeout(PATIENCE, server.endpoint().send(request(&server.url())))
         .await
@@ -24,7 +22,11 @@ async fn send_to(answer: impl Into<Vec<u8>>) -> Result<TokenReply, TransportErro
 }
 
 #[track_caller]
-fn assert_fails(result: Result<TokenReply, TransportError>, kind: TransportErrorKind, text: &str) {
+fn assert_fails(
+    result: Result<HttpResponse, TransportError>,
+    kind: TransportErrorKind,
+    text: &str,
+) {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), kind, "{}", chain(&error));
     assert!(error.to_string().contains(text), "{}", chain(&error));
@@ -71,7 +73,7 @@ async fn the_request_is_a_plain_form() {
             "content-type: application/x-www-form-urlencoded",
             &format!("host: {host}"),
             concat!(
-                "user-agent: shared-token-cache-credential/",
+                "user-agent: entra-token-endpoint/",
                 env!("CARGO_PKG_VERSION")
             ),
             "x-ms-lib-capability: retry-after, h429",

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
+use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
 use test_support::logs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
@@ -14,8 +14,8 @@ use tokio::runtime::Builder;
 use tokio::sync::{Barrier, Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::raw_server::{Identity, OK, RawServer, Stream, read_request};
-use super::{PATIENCE, request};
+use super::{EndpointFor, PATIENCE, request};
+use test_support::raw_server::{Identity, OK, RawServer, Stream, read_request};
 
 /// How the client's side of a connection ended.
 #[derive(Debug, PartialEq)]

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TokenRequest};
+use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint, TokenRequest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
@@ -12,8 +12,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::raw_server::{Identity, RawServer, Stream, read_request};
-use super::{PATIENCE, request};
+use super::{EndpointFor, PATIENCE, request};
+use test_support::raw_server::{Identity, RawServer, Stream, read_request};
 use token_credential::Secret;
 
 const CALLS: usize = 3;

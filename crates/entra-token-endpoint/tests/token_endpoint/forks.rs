@@ -2,14 +2,14 @@
 
 use std::process::exit;
 
+use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
-use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use super::raw_server::{OK, RawServer};
 use super::{PATIENCE, again, request};
+use test_support::raw_server::{OK, RawServer};
 
 const NAME: &str = "token_endpoint::forks::a_child_opens_connections_of_its_own";
 

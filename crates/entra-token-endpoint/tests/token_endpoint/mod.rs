@@ -5,8 +5,7 @@ mod closing;
 mod cut_calls;
 #[cfg(unix)]
 mod forks;
-pub(crate) mod proxy;
-pub(crate) mod raw_server;
+mod proxy;
 mod reuse;
 mod secrets;
 mod setup;
@@ -16,8 +15,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use shared_token_cache_credential::{TokenRequest, TransportError};
-use test_support::logs;
+use entra_token_endpoint::{HyperTokenEndpoint, TokenRequest, TransportError};
+use test_support::{RawServer, logs};
 use token_credential::Secret;
 
 /// Ends a test that hangs. Not a measure of anything.
@@ -26,6 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What [`request`] asks with: a canary, and what a form has to encode.
 static REFRESH_TOKEN: LazyLock<String> =
     LazyLock::new(|| format!("{}&=", logs::canary("refresh token")));
+
+/// Makes the endpoint for a server.
+trait EndpointFor {
+    /// An endpoint that trusts this server.
+    fn endpoint(&self) -> HyperTokenEndpoint;
+}
+
+impl EndpointFor for RawServer {
+    fn endpoint(&self) -> HyperTokenEndpoint {
+        HyperTokenEndpoint::with_extra_root_certificates(self.root_pem())
+            .unwrap()
+            .without_proxy()
+    }
+}
 
 fn request(url: &str) -> TokenRequest {
     TokenRequest::new(url)

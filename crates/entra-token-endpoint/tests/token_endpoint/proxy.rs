@@ -2,76 +2,23 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
-use shared_token_cache_credential::{
-    HyperTokenEndpoint, TokenEndpoint, TransportError, TransportErrorKind,
-};
-use test_support::logs;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint, TransportError, TransportErrorKind};
+use test_support::{FakeProxy, logs};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::raw_server::{OK, RawServer};
-use super::{PATIENCE, again, chain, request};
+use super::{EndpointFor, PATIENCE, again, chain, request};
+use test_support::raw_server::{OK, RawServer};
 
 const CONSENT: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
-
-/// A proxy that answers every request with the same text; behind a consent it leads to wherever
-/// it was asked to.
-pub(crate) struct FakeProxy {
-    server: RawServer,
-    /// The heads of the requests.
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl FakeProxy {
-    pub(crate) async fn answering(answer: &'static str) -> Self {
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let server = RawServer::start_tcp({
-            let heads = Arc::clone(&heads);
-            move |mut client| {
-                let heads = Arc::clone(&heads);
-                async move {
-                    let head = read_head(&mut client).await?;
-                    let target = head.split(' ').nth(1).unwrap().to_owned();
-                    heads.lock().unwrap().push(head);
-                    client.write_all(answer.as_bytes()).await?;
-                    if answer.contains(" 200 ") {
-                        let mut target = TcpStream::connect(target).await?;
-                        copy_bidirectional(&mut client, &mut target).await?;
-                    }
-                    client.shutdown().await
-                }
-            }
-        })
-        .await;
-        Self { server, heads }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-
-    fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-}
-
-async fn read_head(client: &mut TcpStream) -> io::Result<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(client.read_u8().await?);
-    }
-    Ok(String::from_utf8(head).unwrap())
-}
 
 async fn refused_by(proxy: &FakeProxy, url: &str) -> TransportError {
     let server = RawServer::answering(OK).await;
     let endpoint = server.endpoint().with_proxy(url).unwrap();
     let result = timeout(PATIENCE, endpoint.send(request(&server.url()))).await;
     let error = result.unwrap().unwrap_err();
-    assert_eq!((server.connections(), proxy.server.connections()), (0, 1));
+    assert_eq!((server.connections(), proxy.connections()), (0, 1));
     error
 }
 
@@ -107,7 +54,7 @@ async fn user_and_password_are_for_the_proxy_alone() {
     let proxy = FakeProxy::answering(CONSENT).await;
     let server = RawServer::answering(OK).await;
     let password = logs::canary("proxy password");
-    let url = format!("http://ada:{password}@{}", proxy.server.address());
+    let url = format!("http://ada:{password}@{}", proxy.address());
     let endpoint = server.endpoint().with_proxy(&url).unwrap();
     assert!(!format!("{endpoint:?}").contains(&password));
     let reply = timeout(PATIENCE, endpoint.send(request(&server.url()))).await;
@@ -144,7 +91,7 @@ async fn a_proxy_that_refuses_is_named_with_its_status_and_without_the_password(
     ] {
         let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 6\r\n\r\ncanary");
         let proxy = FakeProxy::answering(answer.leak()).await;
-        let address = proxy.server.address();
+        let address = proxy.address();
         let password = logs::canary("proxy password");
         let error = refused_by(&proxy, &format!("http://ada:{password}@{address}")).await;
         assert_eq!(error.kind(), kind, "{}", chain(&error));
@@ -171,10 +118,7 @@ async fn a_proxy_that_speaks_no_http_is_no_connection() {
         let proxy = FakeProxy::answering(answer).await;
         let error = refused_by(&proxy, &proxy.url()).await;
         assert_eq!(error.kind(), TransportErrorKind::Connect);
-        let expected = format!(
-            "the proxy {} gave no answer that is HTTP",
-            proxy.server.address()
-        );
+        let expected = format!("the proxy {} gave no answer that is HTTP", proxy.address());
         assert_eq!(error.to_string(), expected);
         assert!(!chain(&error).contains("canary"), "{}", chain(&error));
     }

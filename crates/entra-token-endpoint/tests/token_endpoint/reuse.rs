@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use entra_token_endpoint::{TokenEndpoint, TransportErrorKind};
 use rustls::HandshakeKind;
-use shared_token_cache_credential::{TokenEndpoint, TransportErrorKind};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{Barrier, Notify};
 use tokio::time::timeout;
 
-use super::raw_server::{Identity, OK, RawServer, read_request};
-use super::{PATIENCE, request};
+use super::{EndpointFor, PATIENCE, request};
+use test_support::raw_server::{Identity, OK, RawServer, read_request};
 
 #[tokio::test]
 async fn a_thousand_requests_take_one_handshake() {

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use shared_token_cache_credential::{
-    HyperTokenEndpoint, TokenEndpoint, TokenRequest, TransportErrorKind,
-};
+use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint, TokenRequest, TransportErrorKind};
 use test_support::{FakeAccount, FakeEntra, Reply, logs};
 use token_credential::Secret;
 use tokio::time::timeout;

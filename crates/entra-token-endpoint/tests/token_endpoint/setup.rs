@@ -2,14 +2,14 @@
 
 use std::task::{Context, Poll, Waker};
 
-use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
+use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
 use test_support::logs;
 
 #[cfg(unix)]
-use super::again;
-#[cfg(unix)]
-use super::raw_server::{OK, RawServer};
+use super::{EndpointFor, again};
 use super::{chain, request};
+#[cfg(unix)]
+use test_support::raw_server::{OK, RawServer};
 
 #[test]
 fn a_request_needs_a_runtime() {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use shared_token_cache_credential::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
+use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint, TransportErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
-use super::raw_server::{Identity, OK, RawServer, read_request};
-use super::{PATIENCE, chain, request};
+use super::{EndpointFor, PATIENCE, chain, request};
+use test_support::raw_server::{Identity, OK, RawServer, read_request};
 
 // What the platform's verification says.
 #[cfg(not(windows))]
