@@ -46,6 +46,15 @@ pub fn is_known_cloud(host: &str) -> bool {
     cloud_of(host).is_some()
 }
 
+/// Returns the hosts of the clouds that Microsoft runs, in lower case.
+///
+/// ```
+/// assert!(msal_token_cache::known_hosts().any(|host| host == "login.windows.net"));
+/// ```
+pub fn known_hosts() -> impl Iterator<Item = &'static str> {
+    CLOUDS.into_iter().flatten().copied()
+}
+
 /// The place of a host among those of its cloud: the first is the one that programs ask.
 pub(crate) fn place_in_cloud(host: &str) -> usize {
     let hosts = cloud_of(host).map_or(&[][..], |cloud| CLOUDS[cloud]);

@@ -71,7 +71,7 @@ mod transaction;
 mod wipe;
 
 pub use cache::TokenCache;
-pub use environment::{is_known_cloud, same_cloud};
+pub use environment::{is_known_cloud, known_hosts, same_cloud};
 pub use error::{Error, ErrorKind, Result};
 pub use location::default_path;
 pub use lock::{Lease, Leases};

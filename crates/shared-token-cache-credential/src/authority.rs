@@ -1,184 +1,43 @@
-use std::fmt;
+//! An authority, as the program names it and as cached entries do.
 
-use msal_token_cache::identifier::{is_host, is_same_environment};
-use msal_token_cache::{is_known_cloud, same_cloud};
+pub(crate) use entra_token_endpoint::Authority;
+use msal_token_cache::identifier::is_same_environment;
+use msal_token_cache::same_cloud;
 use token_credential::{Error, ErrorKind, Result};
 
-/// Who issues the tokens: the host of a cloud, reached over https.
-///
-/// It comes from the program or its environment, never from a file or the network: whoever names
-/// the host gets the refresh token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Authority {
-    host: String,
-    /// `None` is 443.
-    port: Option<u16>,
+/// Reads the authority that the program names.
+pub(crate) fn parse_authority(text: &str) -> Result<Authority> {
+    Authority::parse(text).map_err(|error| {
+        let text = format!(
+            "{error}: write it as https://login.microsoftonline.com, in AZURE_AUTHORITY_HOST, the \
+             builder's authority or the authentication record"
+        );
+        Error::new(ErrorKind::InvalidArgument, text)
+    })
 }
 
-impl Authority {
-    pub(crate) const DEFAULT: &str = "login.microsoftonline.com";
-
-    /// Reads `https://host[:port]` or `host`; slashes at the end do not count.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        let invalid = |why: &str| {
-            // A user name and password before the host are not ours to show.
-            let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
-            let text: String = shown.escape_debug().take(200).collect();
-            Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!(
-                    "the authority \"{text}\" {why}: write it as https://login.microsoftonline.com, \
-                     in AZURE_AUTHORITY_HOST, the builder's authority or the authentication record"
-                ),
-            ))
-        };
-        if text.contains('@') {
-            return invalid("comes with a user name");
-        }
-        let address = match text.split_once("://") {
-            Some((scheme, address)) if scheme.eq_ignore_ascii_case("https") => address,
-            Some(_) => return invalid("is not https"),
-            None if text.contains(':') => return invalid("has a port and no scheme"),
-            None => text,
-        };
-        let address = address.trim_end_matches('/');
-        let mut path = address.split('/').skip(1);
-        if path.next().is_some_and(is_adfs) {
-            return invalid("is one of AD FS, which is not supported");
-        }
-        let (host, port) = match address.split_once(':') {
-            None => (address, None),
-            Some((host, "443")) => (host, None),
-            Some((host, port)) => match port.parse() {
-                // `parse` takes a sign and leading zeros, a port has neither.
-                Ok(number) if !port.starts_with(['+', '0']) => (host, Some(number)),
-                _ => return invalid("has a port that is none"),
-            },
-        };
-        if !is_host(host) {
-            return invalid("is not a host, or more than a host");
-        }
-        let host = host.to_ascii_lowercase();
-        if port.is_some() && is_known_cloud(&host) {
-            return invalid("is a known cloud at another port");
-        }
-        Ok(Self { host, port })
-    }
-
-    /// The address that tokens of this tenant come from.
-    pub(crate) fn token_endpoint(&self, tenant: &str) -> String {
-        format!("https://{self}/{tenant}/oauth2/v2.0/token")
-    }
-
-    /// Whether it is one of Microsoft's clouds, and so none of AD FS.
-    pub(crate) fn is_known_cloud(&self) -> bool {
-        is_known_cloud(&self.host)
-    }
-
-    /// Whether an entry's `environment` names this authority's cloud. Some writers add the port of
-    /// a host of one's own.
-    pub(crate) fn knows(&self, environment: &str) -> bool {
-        same_cloud(&self.host, environment)
-            || (self.port.is_some() && is_same_environment(&self.to_string(), environment))
-    }
+/// Compares an authority with the entries of a cache.
+pub(crate) trait KnowsEnvironment {
+    /// Returns `true` if an entry's `environment` names this authority's cloud. Some writers add
+    /// the port of a private host.
+    fn knows(&self, environment: &str) -> bool;
 }
 
-/// Whether a path's first part, or what stands for a tenant, says that this is AD FS: its token
-/// endpoint is elsewhere.
-pub(crate) fn is_adfs(text: &str) -> bool {
-    text.eq_ignore_ascii_case("adfs")
-}
-
-/// The host, with the port where there is one.
-impl fmt::Display for Authority {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.host)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+impl KnowsEnvironment for Authority {
+    fn knows(&self, environment: &str) -> bool {
+        same_cloud(self.host(), environment)
+            || (self.port().is_some() && is_same_environment(&self.to_string(), environment))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use msal_token_cache::identifier::is_host;
+    use msal_token_cache::{is_known_cloud, is_usable_secret, known_hosts};
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
-
-    #[test]
-    fn an_authority_is_a_host_and_nothing_else() {
-        for (text, shown) in [
-            ("login.microsoftonline.com", "login.microsoftonline.com"),
-            (
-                "https://login.microsoftonline.com",
-                "login.microsoftonline.com",
-            ),
-            (
-                "HTTPS://LOGIN.microsoftonline.com//",
-                "login.microsoftonline.com",
-            ),
-            (
-                "https://login.microsoftonline.com:443/",
-                "login.microsoftonline.com",
-            ),
-            ("https://localhost:8443", "localhost:8443"),
-            ("https://127.0.0.1:8443", "127.0.0.1:8443"),
-        ] {
-            assert_eq!(
-                Authority::parse(text)
-                    .map(|a| a.to_string())
-                    .ok()
-                    .as_deref(),
-                Some(shown)
-            );
-        }
-        for text in [
-            "",
-            " login.microsoftonline.com",
-            "login.microsoftonline.com ",
-            "http://login.microsoftonline.com",
-            "ftp://login.microsoftonline.com",
-            "localhost:8080",
-            "https://",
-            "https://user@login.microsoftonline.com",
-            "https://user:pw@login.microsoftonline.com",
-            "https://login.microsoftonline.com/tenant",
-            "https://login.microsoftonline.com?x",
-            "https://login.microsoftonline.com#x",
-            "https://LOGIN.microsoftonline.com:8443",
-            "https://login.microsoftonline.com:",
-            "https://localhost:0",
-            "https://localhost:0443",
-            "https://localhost:+443",
-            "https://localhost:65536",
-            "https://[::1]:443",
-            "https://login\u{430}.microsoftonline.com",
-            "https://login.microsoftonline.com\n",
-            "https://a..b",
-            "https://-a.b",
-            "login.microsoftonline.com\\@evil.example",
-        ] {
-            let error = Authority::parse(text).expect_err(text);
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text:?}");
-            assert!(!error.to_string().contains('\n'));
-        }
-    }
-
-    #[test]
-    fn an_authority_of_adfs_is_refused_as_one() {
-        for text in [
-            "https://adfs.contoso.example/adfs",
-            "https://adfs.contoso.example/adfs/",
-            "https://adfs.contoso.example:8443/ADFS/oauth2/token",
-            "adfs.contoso.example/adfs",
-        ] {
-            let error = Authority::parse(text).expect_err(text);
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text}");
-            assert!(error.to_string().contains("is one of AD FS"), "{error}");
-        }
-        // The name of a host says nothing.
-        for text in ["adfs.contoso.example", "https://adfs"] {
-            assert!(Authority::parse(text).is_ok(), "{text}");
-        }
-        let other = Authority::parse("https://login.microsoftonline.com/adfsx");
-        assert!(!other.unwrap_err().to_string().contains("AD FS"));
-    }
 
     #[test]
     fn an_authority_knows_the_aliases_of_its_cloud() {
@@ -189,5 +48,103 @@ mod tests {
         assert!(own.knows("localhost"));
         assert!(own.knows("localhost:8443"));
         assert!(!own.knows("localhost:8444"));
+    }
+
+    #[test]
+    fn an_invalid_authority_is_an_invalid_argument_that_names_the_settings() {
+        for text in ["", "http://login.example", "https://login.example/adfs"] {
+            let error = parse_authority(text).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text:?}");
+            assert!(
+                error.to_string().contains(": write it as https://"),
+                "{error}"
+            );
+        }
+    }
+
+    /// The endpoint's table of hosts and the cache's are two, because neither crate needs the other.
+    #[test]
+    fn the_endpoint_and_the_cache_know_the_same_hosts() {
+        let of_endpoint: Vec<_> = Authority::known_hosts().collect();
+        let of_cache: Vec<_> = known_hosts().collect();
+        assert_eq!(of_endpoint.len(), of_cache.len());
+        for host in &of_endpoint {
+            assert!(is_known_cloud(host) && of_cache.contains(host), "{host}");
+        }
+        for host in &of_cache {
+            let authority = Authority::parse(host).expect(host);
+            assert!(authority.is_known_cloud(), "{host}");
+            assert!(of_endpoint.contains(host), "{host}");
+        }
+    }
+
+    /// Returns `true` if the endpoint's crate takes this text for a host.
+    fn is_host_of_endpoint(text: &str) -> bool {
+        Authority::parse(text).is_ok()
+    }
+
+    /// Returns `true` if the endpoint's crate takes this text for a token.
+    fn is_usable_at_endpoint(text: &str) -> bool {
+        use entra_token_endpoint::{HttpResponse, TokenResponse};
+
+        let body = json!({ "access_token": text }).to_string();
+        TokenResponse::parse(&HttpResponse::new(200, body)).is_ok()
+    }
+
+    #[test]
+    fn the_endpoint_and_the_cache_have_one_notion_of_a_host_and_of_a_token() {
+        let long = |length: usize| "a".repeat(length);
+        for text in [
+            "",
+            ".",
+            "a",
+            "a.b",
+            "a..b",
+            "-a.b",
+            "a-.b",
+            "a_b",
+            "a b",
+            " a",
+            "a.",
+            ".a",
+            "A.B",
+            "127.0.0.1",
+            "xn--e1afmkfd",
+            "\u{430}.example",
+            "a\u{7f}",
+            "a\n",
+            "~",
+            "a!",
+            &long(253),
+            &long(254),
+        ] {
+            assert_eq!(is_host_of_endpoint(text), is_host(text), "{text:?}");
+            assert_eq!(
+                is_usable_at_endpoint(text),
+                is_usable_secret(text),
+                "{text:?}"
+            );
+        }
+        for length in [64 * 1024, 64 * 1024 + 1] {
+            let text = long(length);
+            assert_eq!(
+                is_usable_at_endpoint(&text),
+                is_usable_secret(&text),
+                "{length}"
+            );
+        }
+    }
+
+    proptest! {
+        /// Without the characters that part an address.
+        #[test]
+        fn any_text_is_a_host_for_both_or_for_neither(text in "[^/:@]{0,8}|[aZ0.\\-_ ]{0,8}") {
+            prop_assert_eq!(is_host_of_endpoint(&text), is_host(&text));
+        }
+
+        #[test]
+        fn any_text_is_a_token_for_both_or_for_neither(text in "\\PC{0,8}|[ -~]{0,8}|.{0,8}") {
+            prop_assert_eq!(is_usable_at_endpoint(&text), is_usable_secret(&text));
+        }
     }
 }

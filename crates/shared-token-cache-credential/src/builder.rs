@@ -2,12 +2,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
 use msal_token_cache::{TokenCache, is_usable_secret};
 use token_credential::{Clock, Error, ErrorKind, Result};
 
 use crate::account::{Filter, Whose};
 use crate::authentication_record::AuthenticationRecord;
-use crate::authority::Authority;
+use crate::authority::{Authority, parse_authority};
 use crate::choice::shared_cache;
 use crate::credential::{Inner, SharedTokenCacheCredential};
 use crate::environment;
@@ -18,7 +19,6 @@ use crate::refresh::Refreshing;
 use crate::store::Store;
 use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
 use crate::throttling::Throttling;
-use crate::token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
 use crate::wall_clock::WallClock;
 
 /// How a [`SharedTokenCacheCredential`] is set up; every setting has a default.
@@ -227,7 +227,7 @@ fn of_account(
     allowed: Vec<String>,
 ) -> Result<(Authority, Whose, Tenants)> {
     let authority = authority.or_else(authority_of_environment);
-    let authority = Authority::parse(authority.as_deref().unwrap_or(Authority::DEFAULT))?;
+    let authority = parse_authority(authority.as_deref().unwrap_or(Authority::DEFAULT))?;
     let filter = Filter {
         username,
         tenant_id,
@@ -244,8 +244,8 @@ fn of_record(
 ) -> Result<(Authority, Whose, Tenants)> {
     // A record names the host alone, with a port perhaps.
     let authority = match record.authority() {
-        host if host.contains("://") => Authority::parse(host)?,
-        host => Authority::parse(&format!("https://{host}"))?,
+        host if host.contains("://") => parse_authority(host)?,
+        host => parse_authority(&format!("https://{host}"))?,
     };
     if !is_usable_secret(record.client_id()) || record.home_account_id().is_empty() {
         return Err(Error::new(

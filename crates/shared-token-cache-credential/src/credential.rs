@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use entra_token_endpoint::TokenEndpoint;
 use token_credential::{
     AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
@@ -19,7 +20,6 @@ use crate::request::Call;
 use crate::store::{Freshness, Store};
 use crate::tenant::{Domains, Tenant, Tenants};
 use crate::throttling::Throttling;
-use crate::token_endpoint::TokenEndpoint;
 use crate::view::{ChosenAccount, View};
 use crate::wall_clock::WallClock;
 

@@ -11,10 +11,3 @@ pub(crate) fn value_of(name: &str) -> Option<String> {
         .map(|value| value.to_string_lossy().into_owned())
         .filter(|value| !value.is_empty())
 }
-
-/// The first of these variables that has a value, and the value.
-pub(crate) fn first_of(names: &[&'static str]) -> Option<(&'static str, String)> {
-    names
-        .iter()
-        .find_map(|name| value_of(name).map(|value| (*name, value)))
-}

@@ -65,14 +65,12 @@ mod persistence_options;
 mod reading;
 mod redeem;
 mod refresh;
-mod refusal;
+mod refusal_text;
 mod request;
-mod retry;
 mod store;
 mod sync;
 mod tenant;
 mod throttling;
-mod token_endpoint;
 mod turn;
 mod unavailable;
 mod view;
@@ -81,13 +79,14 @@ mod wall_clock;
 pub use authentication_record::AuthenticationRecord;
 pub use builder::SharedTokenCacheCredentialBuilder;
 pub use credential::SharedTokenCacheCredential;
+pub use entra_token_endpoint::{
+    HttpResponse, HyperTokenEndpoint, TokenEndpoint, TokenRequest, TransportError,
+    TransportErrorKind,
+};
 pub use persistence_options::TokenCachePersistenceOptions;
 pub use token_credential::{
     AccessToken, AccessTokenInfo, ChainedTokenCredential, Error, ErrorKind, OAuthError, Result,
     Secret, TokenCredential, TokenRequestOptions,
-};
-pub use token_endpoint::{
-    HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
 };
 
 /// Compiles the README's sample.

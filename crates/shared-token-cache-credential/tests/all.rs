@@ -7,4 +7,3 @@
 )]
 
 mod credential;
-mod token_endpoint;

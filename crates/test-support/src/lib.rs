@@ -15,12 +15,14 @@ mod account;
 mod cache_builder;
 mod clock;
 mod fake_entra;
+mod fake_proxy;
 mod guid;
 pub mod logs;
 mod panicking_store;
 #[cfg(target_os = "linux")]
 mod peer_server;
 pub mod python_peer;
+pub mod raw_server;
 mod tls_identity;
 mod whole_signature;
 
@@ -28,8 +30,10 @@ pub use account::FakeAccount;
 pub use cache_builder::{AccessTokenSpec, CacheBuilder};
 pub use clock::TestClock;
 pub use fake_entra::{EntraError, FakeEntra, Reply, SeenRequest};
+pub use fake_proxy::FakeProxy;
 pub use panicking_store::PanickingStore;
 #[cfg(target_os = "linux")]
 pub use peer_server::PeerServer;
+pub use raw_server::RawServer;
 pub use tls_identity::TlsIdentity;
 pub use whole_signature::with_whole_signature;

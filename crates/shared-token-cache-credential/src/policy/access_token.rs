@@ -12,7 +12,7 @@ use token_credential_engine::{
 };
 
 use crate::account::Chosen;
-use crate::authority::Authority;
+use crate::authority::{Authority, KnowsEnvironment};
 use crate::candidates::newest_first;
 use crate::policy::cache_snapshot::CacheSnapshot;
 use crate::policy::cloud_entries::CloudEntries;

@@ -9,10 +9,10 @@ use msal_token_cache::identifier::{
 use token_credential::sanitize;
 
 use crate::authentication_record::AuthenticationRecord;
-use crate::authority::is_adfs;
+use crate::authority::KnowsEnvironment;
 use crate::domain::{is_domain, tenants_of};
 use crate::reading::Reading;
-use crate::tenant::PERSONAL_TENANT;
+use crate::tenant::{PERSONAL_TENANT, is_adfs};
 
 #[cfg(test)]
 mod tests;

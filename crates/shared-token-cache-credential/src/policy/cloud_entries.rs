@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use msal_token_cache::identifier::is_same_home_account_id;
 use msal_token_cache::{AppMetadata, RefreshToken, Snapshot};
 
-use crate::authority::Authority;
+use crate::authority::{Authority, KnowsEnvironment};
 
 /// A snapshot that is read for an authority at some time. Entries that are asked for repeatedly are
 /// parsed once.

@@ -9,6 +9,7 @@ use msal_token_cache::{Account, IdToken};
 
 use crate::account::home_tenant;
 use crate::answer::IdClaims;
+use crate::authority::KnowsEnvironment;
 use crate::reading::Reading;
 use crate::tenant::PERSONAL_TENANT;
 

@@ -1,20 +1,13 @@
 //! The tenant that a call is for. Pure.
 
-pub(crate) use msal_token_cache::identifier::is_guid;
-use msal_token_cache::identifier::is_same_tenant;
+use entra_token_endpoint::tenant::{
+    COMMON, ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT, is_adfs, is_tenant,
+};
+use msal_token_cache::identifier::{is_guid, is_same_tenant};
 use token_credential::{Error, ErrorKind, Result};
 
 use crate::account::Chosen;
-use crate::authority::is_adfs;
 
-/// The word that stands for the home tenant of whoever the refresh token belongs to.
-pub(crate) const ORGANIZATIONS: &str = "organizations";
-/// Another one that does.
-pub(crate) const COMMON: &str = "common";
-/// The tenant of all personal accounts.
-pub(crate) const PERSONAL_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
-/// The tenant in which personal accounts use Azure.
-pub(crate) const PERSONAL_PASSTHROUGH_TENANT: &str = "f8cdef31-a31e-4b4a-93e4-5f571e91255a";
 /// In the list of allowed tenants: all of them.
 const ANY: &str = "*";
 
@@ -166,15 +159,6 @@ pub(crate) fn check_tenant(tenant: &str, place: &str) -> Result<()> {
              and '-'"
         ),
     ))
-}
-
-/// Whether a text can stand for a tenant, in an address as well.
-pub(crate) fn is_tenant(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    (1..=255).contains(&text.len())
-        && text.bytes().all(allowed)
-        && !matches!(text, "." | "..")
-        && !is_adfs(text)
 }
 
 /// Checks a tenant of the list of allowed ones, which may also be `*`.

@@ -1,10 +1,11 @@
 //! Redeeming an account's refresh tokens, in turn, until one of them gets a token.
 
 use std::collections::HashSet;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use entra_token_endpoint::{Posted, TokenError, TokenRequest, post};
 use msal_token_cache::RedeemedToken;
-use token_credential::{Error, ErrorKind, Result, Secret, sanitize};
+use token_credential::{Error, Result, Secret, sanitize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -14,13 +15,11 @@ use crate::authority::Authority;
 use crate::candidates::{Attempt, candidates};
 use crate::credential::Inner;
 use crate::reading::Reading;
-use crate::refusal::Refusal;
+use crate::refusal_text::Refusal;
 use crate::request::Request;
-use crate::retry::{Next, Retries};
 use crate::store::{Freshness, Store};
 use crate::tenant::{Tenant, is_guid};
 use crate::throttling::Purpose;
-use crate::token_endpoint::{TokenReply, TokenRequest, TransportError, TransportErrorKind};
 use crate::unavailable;
 use crate::view::View;
 
@@ -41,6 +40,9 @@ pub(crate) struct Exchange<'a> {
 /// For so many refresh tokens at most requests are sent in one call. Those that were refused a
 /// moment ago need none.
 const MAX_ASKED_FOR: usize = 3;
+
+/// By which the server knows the program.
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 impl<'a> Exchange<'a> {
     pub(crate) fn new(
@@ -130,12 +132,13 @@ impl<'a> Exchange<'a> {
                     return Ok(Some(granted));
                 }
                 Err(NoToken::Failed(error)) => return Err(self.more_useful(error, username)),
-                Err(NoToken::Refused(refusal)) if !refusal.lets_others_try() => {
+                Err(NoToken::Refused(refusal)) if !refusal.response().allows_next_token() => {
                     let error = refusal.into_error(&self.inner.authority, username);
                     return Err(self.more_useful(error, username));
                 }
                 Err(NoToken::Refused(refusal)) => {
-                    let is_more = |old: &Refusal| refusal.actionable() > old.actionable();
+                    let rank = |refusal: &Refusal| refusal.response().actionability();
+                    let is_more = |old: &Refusal| rank(&refusal) > rank(old);
                     if self.reported.as_deref().is_none_or(is_more) {
                         self.reported = Some(refusal);
                     }
@@ -196,6 +199,9 @@ impl<'a> Exchange<'a> {
         *is_asked = true;
         let mut form = TokenRequest::new(url)
             .with_client_request_id(&self.client_request_id)
+            .with_user_agent(USER_AGENT)
+            // A refresh token of Entra can be redeemed twice.
+            .with_repeatable(true)
             .with_field("grant_type", Secret::new("refresh_token"))
             .with_field("refresh_token", secret)
             .with_field("scope", Secret::new(scope))
@@ -204,14 +210,13 @@ impl<'a> Exchange<'a> {
         if let Some(claims) = claims {
             form = form.with_field("claims", Secret::new(claims));
         }
-        let Sent {
-            reply,
-            at,
+        let endpoint = &*self.inner.endpoint;
+        let Posted {
+            result,
+            sent_at,
             leave_alone,
-        } = self
-            .send(&form)
-            .await
-            .map_err(|error| NoToken::Failed(unreachable(&self.inner.authority, error)))?;
+        } = post(endpoint, &form, clock.as_clock(), self.deadline).await;
+        let is_answered = !matches!(result, Err(TokenError::Transport(_)));
         let now = clock.now();
         let asked = Asked {
             authority,
@@ -219,10 +224,10 @@ impl<'a> Exchange<'a> {
             tenant: tenant.in_address(),
             token,
             client_id,
-            at,
+            at: sent_at,
             now,
         };
-        match answer::read(&reply, &asked) {
+        match answer::read(result, &asked) {
             Ok(granted) => {
                 if let Some(error) = self.pause(&granted, authority, now) {
                     throttling.pause(&key, error, PAUSE, now);
@@ -234,7 +239,9 @@ impl<'a> Exchange<'a> {
                     Some(wait) => no_token.with_retry_after(wait),
                     None => no_token,
                 };
-                throttling.remember(key, &no_token, leave_alone, now);
+                if is_answered {
+                    throttling.remember(key, &no_token, leave_alone, now);
+                }
                 Err(no_token)
             }
         }
@@ -250,71 +257,4 @@ impl<'a> Exchange<'a> {
             .then(|| short_lived(authority)),
         }
     }
-
-    /// Sends a request, again where that may help, and returns the last answer.
-    async fn send(&self, form: &TokenRequest) -> Result<Sent, TransportError> {
-        let mut retries = Retries::default();
-        loop {
-            let at = self.inner.clock.now();
-            let result = self.inner.endpoint.send(form.clone()).await;
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            let (now, spread) = (self.inner.clock.now(), fastrand::f64());
-            let next = match &result {
-                Ok(reply) => retries.after_reply(reply, now, left, spread),
-                Err(error) => retries.after_error(error.kind(), left, spread),
-            };
-            let wait = match next {
-                Next::Again(wait) => wait,
-                Next::GiveUp(leave_alone) => {
-                    return Ok(Sent {
-                        reply: result?,
-                        at,
-                        leave_alone,
-                    });
-                }
-            };
-            tracing::debug!(
-                status = result.as_ref().ok().map(TokenReply::status),
-                error = result.as_ref().err().map(tracing::field::display),
-                ?wait,
-                "the token endpoint is asked again"
-            );
-            tokio::time::sleep(wait).await;
-        }
-    }
-}
-
-/// An answer.
-struct Sent {
-    reply: TokenReply,
-    /// When the request was sent that it answers.
-    at: SystemTime,
-    /// For how long the endpoint is to be left alone.
-    leave_alone: Option<Duration>,
-}
-
-fn unreachable(authority: &Authority, error: TransportError) -> Error {
-    let transient = matches!(
-        error.kind(),
-        TransportErrorKind::Connect | TransportErrorKind::Lost | TransportErrorKind::Interrupted
-    );
-    // What is set up wrongly says itself what to do.
-    let next = match error.kind() {
-        TransportErrorKind::Connect => {
-            "; check the network and the builder's authority, then call again"
-        }
-        TransportErrorKind::Tls => {
-            "; where a proxy looks into TLS, give its root to the builder's extra_root_certificates"
-        }
-        TransportErrorKind::Lost | TransportErrorKind::Interrupted => "; call again",
-        TransportErrorKind::Unreadable => {
-            "; check the builder's authority, and for a proxy in between"
-        }
-        TransportErrorKind::Setup => "",
-        TransportErrorKind::Closed => "; build the credential with an open one",
-    };
-    let text = format!("no answer from {authority}: {error}{next}");
-    Error::new(ErrorKind::AuthenticationFailed, text)
-        .with_transient(transient)
-        .with_source(error)
 }

@@ -90,8 +90,10 @@ impl Throttling {
         now: SystemTime,
     ) {
         let refused = match no_token {
-            NoToken::Refused(refusal) if refusal.is_of_the_refresh_token() => Some(key.of_token()),
-            NoToken::Refused(refusal) if refusal.stands() => Some(key.clone()),
+            NoToken::Refused(refusal) if refusal.response().revokes_refresh_token() => {
+                Some(key.of_token())
+            }
+            NoToken::Refused(refusal) if refusal.response().is_final() => Some(key.clone()),
             _ => None,
         };
         if let Some(key) = refused {
@@ -156,22 +158,25 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
+    use entra_token_endpoint::{HttpResponse, TokenError, TokenResponse};
     use serde_json::{Value, json};
     use token_credential::ErrorKind;
 
     use super::*;
-    use crate::answer::Members;
     use crate::fixtures::{NOW, at};
-    use crate::refusal::Refusal;
-    use crate::token_endpoint::TokenReply;
+    use crate::refusal_text::Refusal;
 
     fn refusal(body: &Value) -> NoToken {
-        let reply = TokenReply::new(400, "");
-        NoToken::Refused(Box::new(Refusal::read(
-            &reply,
-            &Members::parse(&body.to_string()).unwrap(),
-            "c",
-        )))
+        refusal_with(400, body)
+    }
+
+    fn refusal_with(status: u16, body: &Value) -> NoToken {
+        match TokenResponse::parse(&HttpResponse::new(status, body.to_string())) {
+            Err(TokenError::Refused(response)) => {
+                NoToken::Refused(Box::new(Refusal::new(*response, "c")))
+            }
+            other => panic!("not refused: {other:?}"),
+        }
     }
 
     fn trouble() -> NoToken {
@@ -311,9 +316,7 @@ mod tests {
             let throttling = Throttling::default();
             let throttled = key(&throttling, "r", "s");
             let body = json!({ "error": "invalid_grant", "suberror": "bad_token" });
-            let reply = TokenReply::new(status, "");
-            let refusal = Refusal::read(&reply, &Members::parse(&body.to_string()).unwrap(), "c");
-            let no_token = NoToken::Refused(Box::new(refusal));
+            let no_token = refusal_with(status, &body);
             let leave_alone = Some(Duration::from_secs(wait));
             throttling.remember(throttled.clone(), &no_token, leave_alone, at(NOW));
             let stands = |second| throttling.answer(&throttled, at(NOW + second)).is_some();

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use shared_token_cache_credential::{
-    TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
+    HttpResponse, TokenEndpoint, TokenRequest, TransportError, TransportErrorKind,
 };
 use tokio::time::Instant;
 
@@ -46,7 +46,7 @@ impl Script {
             .collect()
     }
 
-    fn answer(&mut self, request: &TokenRequest) -> Result<TokenReply, TransportError> {
+    fn answer(&mut self, request: &TokenRequest) -> Result<HttpResponse, TransportError> {
         let form: BTreeMap<_, _> = request
             .form()
             .map(|(name, value)| (name.to_owned(), value.expose_secret().to_owned()))
@@ -70,7 +70,7 @@ impl Script {
             return Err(TransportError::new(kind, "scripted"));
         }
         let body = answer.text();
-        let reply = TokenReply::new(answer.status.unwrap_or(200), body);
+        let reply = HttpResponse::new(answer.status.unwrap_or(200), body);
         Ok(match answer.header("Retry-After") {
             Some(value) => reply.with_retry_after(value),
             None => reply,
@@ -178,7 +178,7 @@ impl Scripted {
 
 #[async_trait]
 impl TokenEndpoint for Scripted {
-    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, request: TokenRequest) -> Result<HttpResponse, TransportError> {
         let mut script = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         script.answer(&request)
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use msal_token_cache::{FilePersistence, TokenCache};
 use shared_token_cache_credential::{
-    SharedTokenCacheCredential, TokenCredential, TokenEndpoint, TokenReply, TokenRequest,
+    HttpResponse, SharedTokenCacheCredential, TokenCredential, TokenEndpoint, TokenRequest,
     TokenRequestOptions, TransportError,
 };
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount, TestClock};
@@ -60,9 +60,9 @@ struct Granting;
 
 #[async_trait]
 impl TokenEndpoint for Granting {
-    async fn send(&self, _request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, _request: TokenRequest) -> Result<HttpResponse, TransportError> {
         let answer = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"new"}"#;
-        Ok(TokenReply::new(200, answer))
+        Ok(HttpResponse::new(200, answer))
     }
 }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use msal_token_cache::{Persistence, TokenCache};
 use serde_json::json;
 use shared_token_cache_credential::{
-    ErrorKind, TokenEndpoint, TokenReply, TokenRequest, TransportError, TransportErrorKind,
+    ErrorKind, HttpResponse, TokenEndpoint, TokenRequest, TransportError, TransportErrorKind,
 };
 use test_support::{EntraError, FakeAccount, FakeEntra, Reply, logs};
 
@@ -199,7 +199,7 @@ impl<F> fmt::Debug for Failing<F> {
 
 #[async_trait]
 impl<F: Fn() + Send + Sync> TokenEndpoint for Failing<F> {
-    async fn send(&self, _: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, _: TokenRequest) -> Result<HttpResponse, TransportError> {
         (self.0)();
         let kind = TransportErrorKind::Interrupted;
         Err(TransportError::new(kind, "it fails"))

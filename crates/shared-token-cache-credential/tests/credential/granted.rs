@@ -13,7 +13,7 @@ use msal_token_cache::{MemoryPersistence, TokenCache};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use shared_token_cache_credential::{
-    AccessTokenInfo, ErrorKind, Result, SharedTokenCacheCredential, TokenEndpoint, TokenReply,
+    AccessTokenInfo, ErrorKind, HttpResponse, Result, SharedTokenCacheCredential, TokenEndpoint,
     TokenRequest, TokenRequestOptions, TransportError,
 };
 use test_support::{CacheBuilder, FakeAccount, TestClock};
@@ -40,9 +40,9 @@ impl fmt::Debug for Constant {
 
 #[async_trait]
 impl TokenEndpoint for Constant {
-    async fn send(&self, _: TokenRequest) -> std::result::Result<TokenReply, TransportError> {
+    async fn send(&self, _: TokenRequest) -> std::result::Result<HttpResponse, TransportError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Ok(TokenReply::new(200, self.body.clone()))
+        Ok(HttpResponse::new(200, self.body.clone()))
     }
 }
 

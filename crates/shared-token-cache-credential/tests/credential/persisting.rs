@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use msal_token_cache::{FilePersistence, MemoryPersistence, TokenCache};
 use shared_token_cache_credential::{
-    HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest,
+    HttpResponse, HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint, TokenRequest,
     TokenRequestOptions, TransportError,
 };
 use test_support::Reply;
@@ -416,7 +416,7 @@ struct JustInTime(HyperTokenEndpoint);
 
 #[async_trait]
 impl TokenEndpoint for JustInTime {
-    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, request: TokenRequest) -> Result<HttpResponse, TransportError> {
         let late = tokio::time::sleep(Duration::from_millis(1_800));
         let (answer, ()) = tokio::join!(self.0.send(request), late);
         answer

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use msal_token_cache::{FilePersistence, TokenCache};
 use shared_token_cache_credential::{
-    SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder, TokenReply, TokenRequestOptions,
+    HttpResponse, SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder,
+    TokenRequestOptions,
 };
 use test_support::{CacheBuilder, EntraError, Reply};
 use tokio::runtime::Handle;
@@ -142,7 +143,7 @@ async fn there_is_one_attempt_in_thirty_seconds_for_each_key() {
 /// While the server wants to be left alone, or has said no, nothing is asked, and no call knows.
 #[tokio::test]
 async fn a_failure_is_remembered_and_no_calls() {
-    let throttled = || Answer::Refusal(TokenReply::new(429, "{}").with_retry_after("300"));
+    let throttled = || Answer::Refusal(HttpResponse::new(429, "{}").with_retry_after("300"));
     let denied = || refused("invalid_grant");
     for (first, lasts) in [(throttled as fn() -> Answer, 300), (denied, 120)] {
         let stage = Stage::new();

@@ -13,7 +13,7 @@ use fastrand::Rng;
 use msal_token_cache::{FilePersistence, MemoryPersistence, Persistence as _, TokenCache};
 use serde_json::{Value, json};
 use shared_token_cache_credential::{
-    ErrorKind, HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint, TokenReply,
+    ErrorKind, HttpResponse, HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint,
     TokenRequest, TokenRequestOptions, TransportError,
 };
 use test_support::{AccessTokenSpec, CacheBuilder, Reply, logs};
@@ -345,7 +345,7 @@ struct SigningOut {
 
 #[async_trait]
 impl TokenEndpoint for SigningOut {
-    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, request: TokenRequest) -> Result<HttpResponse, TransportError> {
         let answer = self.entra.send(request).await;
         if let Some(content) = self.leaves.lock().unwrap().take() {
             self.store.save(content.as_bytes()).unwrap();
@@ -382,7 +382,7 @@ const SCOPES: [&str; 10] = [
 
 #[async_trait]
 impl TokenEndpoint for Granting {
-    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, request: TokenRequest) -> Result<HttpResponse, TransportError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let asked = request.form().find(|(name, _)| *name == "scope").unwrap().1;
         let asked: BTreeSet<_> = asked.expose_secret().split(' ').collect();
@@ -409,7 +409,7 @@ impl TokenEndpoint for Granting {
         if !granted.is_empty() {
             answer["scope"] = json!(granted.join(" "));
         }
-        Ok(TokenReply::new(200, answer.to_string()))
+        Ok(HttpResponse::new(200, answer.to_string()))
     }
 }
 

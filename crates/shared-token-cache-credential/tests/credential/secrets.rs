@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use msal_token_cache::TokenCache;
 use serde::Serialize;
 use shared_token_cache_credential::{
-    AccessToken, AccessTokenInfo, Error, HyperTokenEndpoint, Secret, SharedTokenCacheCredential,
-    SharedTokenCacheCredentialBuilder, TokenCachePersistenceOptions, TokenCredential, TokenReply,
-    TokenRequest, TokenRequestOptions, TransportError, TransportErrorKind,
+    AccessToken, AccessTokenInfo, Error, HttpResponse, HyperTokenEndpoint, Secret,
+    SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder, TokenCachePersistenceOptions,
+    TokenCredential, TokenRequest, TokenRequestOptions, TransportError, TransportErrorKind,
 };
 use test_support::logs;
 
@@ -49,7 +49,7 @@ fn types_have_the_traits_that_they_must_and_no_others() {
     assert!(has!(String: Display) && has!(String: Serialize));
     assert!(!has!(Secret: Display) && !has!(Secret: Serialize));
     assert!(!has!(AccessToken: Display) && !has!(AccessToken: Serialize));
-    assert!(!has!(TokenRequest: Display) && !has!(TokenReply: Display));
+    assert!(!has!(TokenRequest: Display) && !has!(HttpResponse: Display));
     assert_eq!(size_of::<Error>(), size_of::<usize>());
     assert_eq!(size_of::<SharedTokenCacheCredential>(), size_of::<usize>());
 }
@@ -101,7 +101,7 @@ async fn debug_shows_no_secret() {
     }
     let request = TokenRequest::new("https://localhost/t").with_field("refresh_token", secret());
     assert_shows_no_secret(&request);
-    assert_shows_no_secret(&TokenReply::new(200, logs::canary("body")));
+    assert_shows_no_secret(&HttpResponse::new(200, logs::canary("body")));
     assert_shows_no_secret(&TransportError::new(TransportErrorKind::Lost, "lost"));
     assert_shows_no_secret(&HyperTokenEndpoint::new());
     assert_shows_no_secret(&TokenCachePersistenceOptions::default());

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use msal_token_cache::{MemoryPersistence, Persistence, TokenCache};
 use serde_json::json;
 use shared_token_cache_credential::{
-    AccessTokenInfo, ErrorKind, Result, SharedTokenCacheCredential, TokenEndpoint, TokenReply,
+    AccessTokenInfo, ErrorKind, HttpResponse, Result, SharedTokenCacheCredential, TokenEndpoint,
     TokenRequest, TokenRequestOptions, TransportError,
 };
 use test_support::{FakeAccount, PanickingStore, Reply};
@@ -51,7 +51,10 @@ impl fmt::Debug for Scripted {
 
 #[async_trait]
 impl TokenEndpoint for Scripted {
-    async fn send(&self, request: TokenRequest) -> std::result::Result<TokenReply, TransportError> {
+    async fn send(
+        &self,
+        request: TokenRequest,
+    ) -> std::result::Result<HttpResponse, TransportError> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let scope = request.form().find(|(name, _)| *name == "scope").unwrap().1;
         let scope = scope.expose_secret().split(' ').next().unwrap().to_owned();
@@ -61,7 +64,7 @@ impl TokenEndpoint for Scripted {
             "token_type": "Bearer", "expires_in": 3600, "scope": scope,
             "access_token": format!("{scope}#{number}"),
         });
-        Ok(TokenReply::new(200, token.to_string()))
+        Ok(HttpResponse::new(200, token.to_string()))
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use msal_token_cache::{MemoryPersistence, Persistence, TokenCache};
 use serde_json::json;
 use shared_token_cache_credential::{
-    AccessTokenInfo, ErrorKind, Result, SharedTokenCacheCredential, TokenEndpoint, TokenReply,
+    AccessTokenInfo, ErrorKind, HttpResponse, Result, SharedTokenCacheCredential, TokenEndpoint,
     TokenRequest, TokenRequestOptions, TransportError,
 };
 use test_support::{EntraError, Reply, logs};
@@ -201,20 +201,20 @@ struct Overtaken {
 
 #[async_trait]
 impl TokenEndpoint for Overtaken {
-    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, request: TokenRequest) -> Result<HttpResponse, TransportError> {
         let is_first = self.calls.fetch_add(1, Ordering::Relaxed) == 0;
         self.store.save(self.newer.as_bytes()).unwrap();
         let refresh_token = request.form().find(|(name, _)| *name == "refresh_token");
         let refresh_token = refresh_token.unwrap().1.expose_secret().to_owned();
         Ok(if is_first || !self.good {
             let error = json!({ "error": "invalid_grant", "error_codes": [50173] });
-            TokenReply::new(400, error.to_string())
+            HttpResponse::new(400, error.to_string())
         } else {
             assert!(self.newer.contains(&refresh_token));
             let token = json!({
                 "token_type": "Bearer", "access_token": "new", "expires_in": 3600,
             });
-            TokenReply::new(200, token.to_string())
+            HttpResponse::new(200, token.to_string())
         })
     }
 }

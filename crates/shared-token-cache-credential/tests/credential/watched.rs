@@ -10,7 +10,7 @@ use msal_token_cache::{
     Error, ErrorKind, Loaded, MemoryPersistence, Persistence, Result, Stamp, StoreLock,
 };
 use shared_token_cache_credential::{
-    HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError,
+    HttpResponse, HyperTokenEndpoint, TokenEndpoint, TokenRequest, TransportError,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -139,7 +139,10 @@ impl WatchedEndpoint {
 
 #[async_trait]
 impl TokenEndpoint for WatchedEndpoint {
-    async fn send(&self, request: TokenRequest) -> std::result::Result<TokenReply, TransportError> {
+    async fn send(
+        &self,
+        request: TokenRequest,
+    ) -> std::result::Result<HttpResponse, TransportError> {
         self.journal.note("asked");
         let answer = self.endpoint.send(request).await;
         self.journal.note("answered");

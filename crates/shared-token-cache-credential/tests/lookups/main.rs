@@ -27,8 +27,8 @@ use std::{env, thread};
 use async_trait::async_trait;
 use msal_token_cache::{MemoryPersistence, TokenCache};
 use shared_token_cache_credential::{
-    AuthenticationRecord, ErrorKind, Result, SharedTokenCacheCredential, TokenEndpoint, TokenReply,
-    TokenRequest, TokenRequestOptions, TransportError, TransportErrorKind,
+    AuthenticationRecord, ErrorKind, HttpResponse, Result, SharedTokenCacheCredential,
+    TokenEndpoint, TokenRequest, TokenRequestOptions, TransportError, TransportErrorKind,
 };
 use token_credential::Clock;
 
@@ -59,7 +59,7 @@ struct Refusing(AtomicUsize);
 
 #[async_trait]
 impl TokenEndpoint for Refusing {
-    async fn send(&self, _request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, _request: TokenRequest) -> Result<HttpResponse, TransportError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         let text = "nothing is sent anywhere";
         Err(TransportError::new(TransportErrorKind::Setup, text))

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use shared_token_cache_credential::{
-    HyperTokenEndpoint, TokenEndpoint, TokenReply, TokenRequest, TransportError,
+    HttpResponse, HyperTokenEndpoint, TokenEndpoint, TokenRequest, TransportError,
 };
 
 /// Sends what is meant for Entra to its stand-in.
@@ -14,7 +14,7 @@ pub(crate) struct StandIn {
 
 #[async_trait]
 impl TokenEndpoint for StandIn {
-    async fn send(&self, request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, request: TokenRequest) -> Result<HttpResponse, TransportError> {
         let path = request
             .url()
             .strip_prefix("https://login.microsoftonline.com")

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use entra_token_endpoint::{Seconds, TokenResponse};
 use msal_token_cache::AccessToken;
 use token_credential::{Error, ErrorKind};
 
-use super::{Members, Unusable};
+use super::Unusable;
 use crate::access::{LAST_RESORT_MARGIN, NEW_FOR};
 use crate::authority::Authority;
 
@@ -43,24 +44,23 @@ impl Lifetime {
     /// The server's clock may differ from ours, so `expires_in` counts first. A time that cannot be
     /// is passed over, for the token could not be used or would never be given up.
     pub(super) fn of(
-        members: &Members<'_>,
+        response: &TokenResponse,
         at: SystemTime,
         now: SystemTime,
     ) -> Result<Self, NoLifetime> {
         let latest = at.checked_add(AccessToken::LONGEST_LIFE);
         let latest = latest.ok_or(NoLifetime::Unbelievable)?;
         let within = |time: &SystemTime| (at..=latest).contains(time);
-        let after = |name: &str| {
-            let seconds = members.seconds(name).filter(|seconds| *seconds > 0)?;
+        let after = |said: Seconds| {
+            let seconds = said.get().filter(|seconds| *seconds > 0)?;
             at.checked_add(Duration::from_secs(seconds)).filter(within)
         };
-        let expires_on = after("expires_in").or_else(|| {
-            let since_1970 = Duration::from_secs(members.seconds("expires_on")?);
+        let expires_on = after(response.expires_in()).or_else(|| {
+            let since_1970 = Duration::from_secs(response.expires_on().get()?);
             UNIX_EPOCH.checked_add(since_1970).filter(within)
         });
         let expires_on = expires_on.ok_or_else(|| {
-            let is_said = ["expires_in", "expires_on"].map(|name| members.is_number(name));
-            if is_said.contains(&true) {
+            if response.expires_in().is_number() || response.expires_on().is_number() {
                 NoLifetime::Unbelievable
             } else {
                 NoLifetime::NotSaid
@@ -71,9 +71,9 @@ impl Lifetime {
         }
         Ok(Self {
             expires_on,
-            extended: after("ext_expires_in"),
+            extended: after(response.ext_expires_in()),
             // With nothing left then it would be due for ever.
-            refresh_on: after("refresh_in").filter(|refresh_on| *refresh_on < expires_on),
+            refresh_on: after(response.refresh_in()).filter(|refresh_on| *refresh_on < expires_on),
         })
     }
 }

@@ -1,6 +1,7 @@
 use base64::Engine;
+use entra_token_endpoint::HttpResponse;
 use msal_token_cache::Merged;
-use msal_token_cache::{MemoryPersistence, TokenCache};
+use msal_token_cache::{LONGEST_SECRET, MemoryPersistence, TokenCache};
 use serde_json::{Value, json};
 use test_support::{CacheBuilder, FakeAccount};
 use token_credential::TokenRequestOptions;
@@ -51,7 +52,10 @@ pub(super) fn read_of(
         at: at(NOW),
         now: at(NOW),
     };
-    read(&TokenReply::new(status, body), &asked)
+    read(
+        TokenResponse::parse(&HttpResponse::new(status, body)),
+        &asked,
+    )
 }
 
 /// The answer to a redemption at `organizations`, with these members besides what must be.
@@ -335,7 +339,7 @@ fn neither_an_answer_nor_a_token_is_without_a_limit() {
         assert!(text.contains(&why), "{text}");
     }
     // What else goes into the cache is passed over.
-    for (name, max) in [("scope", MAX_SCOPE), ("foci", MAX_FAMILY)] {
+    for (name, max) in [("scope", 8 * 1024), ("foci", 64)] {
         for (length, is_kept) in [(max, true), (max + 1, false)] {
             let long = "x".repeat(length);
             let members = json!({ name: long, "refresh_token": "rotated" });

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use entra_token_endpoint::{ClientInfo as SaidInfo, TokenResponse};
 use msal_token_cache::Identity;
 use msal_token_cache::identifier::{is_same_home_account_id, is_same_tenant};
 use serde::Deserialize;
@@ -12,8 +13,7 @@ use serde_json::{Map, Value};
 use token_credential::Secret;
 use zeroize::Zeroizing;
 
-use super::members::decode;
-use super::{Asked, Members, Unusable};
+use super::{Asked, Unusable};
 use crate::account::home_tenant;
 use crate::tenant::{
     ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT, is_guid, is_tenant,
@@ -102,17 +102,14 @@ pub(super) struct ClientInfo {
 
 impl ClientInfo {
     /// What is there and says nothing is an error: the answer could be anybody's.
-    pub(super) fn of(members: &Members<'_>) -> Result<Option<Self>, &'static str> {
-        let Some(json) = members.json("client_info") else {
-            return Ok(None);
-        };
-        match decode(json).as_deref() {
-            Some("") => Ok(None),
-            Some(text) => decode_base64(text)
+    pub(super) fn of(response: &TokenResponse) -> Result<Option<Self>, &'static str> {
+        match response.client_info() {
+            SaidInfo::Missing => Ok(None),
+            SaidInfo::Text(text) => decode_base64(text)
                 .and_then(|json| serde_json::from_slice(&json).ok())
                 .map(Some)
                 .ok_or("names an account that cannot be read, and nothing was stored"),
-            None => Err("names an account in no known way, and nothing was stored"),
+            SaidInfo::Invalid => Err("names an account in no known way, and nothing was stored"),
         }
     }
 

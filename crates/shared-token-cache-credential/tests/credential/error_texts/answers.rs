@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use msal_token_cache::TokenCache;
 use serde_json::{Value, json};
-use shared_token_cache_credential::{Error, TokenReply, TokenRequestOptions};
+use shared_token_cache_credential::{Error, HttpResponse, TokenRequestOptions};
 use test_support::{CacheBuilder, FakeAccount, Reply, logs};
 
 use super::super::{ARM, CLI, Stage, ask, holding};
@@ -31,7 +31,7 @@ const NEXT: &str = "check the builder's authority, and for a proxy in between";
 /// The error for an answer with this status and body.
 fn answer(status: u16, text: &'static str, next: &'static str, body: fn(&Stage) -> Value) -> Row {
     failed(text, "the answer of {host} (HTTP", next, move |stage| {
-        let reply = TokenReply::new(status, body(stage).to_string());
+        let reply = HttpResponse::new(status, body(stage).to_string());
         let endpoint = Scripted(move || Some(Ok(reply.clone())));
         run(ask(&asking(stage, endpoint))).unwrap_err()
     })
@@ -127,7 +127,7 @@ fn lifetimes() -> Vec<Row> {
             "the tokens of {host}",
             "try again later, and check the lifetime that a policy gives them",
             |stage| {
-                let reply = TokenReply::new(200, good("expires_in", json!(29)).to_string());
+                let reply = HttpResponse::new(200, good("expires_in", json!(29)).to_string());
                 let endpoint = Scripted(move || Some(Ok(reply.clone())));
                 run(ask(&asking(stage, endpoint))).unwrap_err()
             },
@@ -343,7 +343,7 @@ fn refusals_of_applications() -> Vec<Row> {
 fn refused(stage: &Stage, cache: &CacheBuilder, status: u16, body: &Value) -> Error {
     let requests = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&requests);
-    let reply = TokenReply::new(status, body.to_string());
+    let reply = HttpResponse::new(status, body.to_string());
     let endpoint = Scripted(move || {
         counter.fetch_add(1, Ordering::Relaxed);
         Some(Ok(reply.clone()))

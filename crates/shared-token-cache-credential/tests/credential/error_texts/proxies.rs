@@ -2,13 +2,11 @@
 
 use msal_token_cache::TokenCache;
 use shared_token_cache_credential::{Error, HyperTokenEndpoint};
-use test_support::logs;
+use test_support::{FakeProxy, RawServer, logs};
 
 use super::super::{Stage, ask, holding};
-use super::requests::{failed, run};
+use super::requests::{endpoint_for, failed, run};
 use super::{Provoked, Row, Surroundings};
-use crate::token_endpoint::proxy::FakeProxy;
-use crate::token_endpoint::raw_server::RawServer;
 
 pub(super) fn rows() -> Vec<Row> {
     [settings(), refusals(), connections()]
@@ -55,7 +53,7 @@ fn through(stage: &Stage, answer: &'static str, user: Option<&str>) -> Provoked 
         let (url, address) = (proxy.url(), proxy.url().replace("http://", ""));
         let url = user.map_or(url, |user| format!("http://{user}@{address}"));
         let server = RawServer::answering("").await;
-        let error = ask_through(stage, server.endpoint(), &url).await;
+        let error = ask_through(stage, endpoint_for(&server), &url).await;
         Provoked::from(error).with("proxy", address)
     })
 }
@@ -133,7 +131,7 @@ fn connections() -> Vec<Row> {
                 run(async {
                     let server = RawServer::answering("").await;
                     let url = format!("http://{nobody}");
-                    let error = ask_through(stage, server.endpoint(), &url).await;
+                    let error = ask_through(stage, endpoint_for(&server), &url).await;
                     Provoked::from(error)
                         .with_cause()
                         .with("proxy", nobody.clone())

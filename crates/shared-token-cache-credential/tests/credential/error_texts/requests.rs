@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use msal_token_cache::TokenCache;
 use shared_token_cache_credential::ErrorKind::{AuthenticationFailed, InvalidArgument};
 use shared_token_cache_credential::{
-    Error, SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest,
-    TokenRequestOptions, TransportError, TransportErrorKind,
+    Error, HttpResponse, HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint,
+    TokenRequest, TokenRequestOptions, TransportError, TransportErrorKind,
 };
-use test_support::Reply;
+use test_support::{RawServer, Reply};
 
 use super::super::{ARM, Stage, ask, at_once, holding};
 use super::{Provoked, Row};
@@ -41,6 +41,13 @@ pub(super) fn run_fast<T>(future: impl Future<Output = T>) -> T {
     builder.build().unwrap().block_on(future)
 }
 
+/// An endpoint that trusts this server.
+pub(super) fn endpoint_for(server: &RawServer) -> HyperTokenEndpoint {
+    HyperTokenEndpoint::with_extra_root_certificates(server.root_pem())
+        .unwrap()
+        .without_proxy()
+}
+
 /// An endpoint that does what it is told; `None` is no answer ever.
 pub(super) struct Scripted<F>(pub(super) F);
 
@@ -53,9 +60,9 @@ impl<F> fmt::Debug for Scripted<F> {
 #[async_trait]
 impl<F> TokenEndpoint for Scripted<F>
 where
-    F: Fn() -> Option<Result<TokenReply, TransportError>> + Send + Sync,
+    F: Fn() -> Option<Result<HttpResponse, TransportError>> + Send + Sync,
 {
-    async fn send(&self, _: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, _: TokenRequest) -> Result<HttpResponse, TransportError> {
         match (self.0)() {
             Some(result) => result,
             None => std::future::pending().await,

@@ -6,12 +6,11 @@ use msal_token_cache::TokenCache;
 use shared_token_cache_credential::{
     HyperTokenEndpoint, SharedTokenCacheCredential, TokenEndpoint, TokenRequestOptions,
 };
-use test_support::{CacheBuilder, FakeEntra, Reply};
+use test_support::{CacheBuilder, FakeEntra, RawServer, Reply};
 
 use super::super::{ARM, CLI, Stage, ask, holding};
-use super::requests::{answered, ask_once, asking, failed, run, run_fast};
+use super::requests::{answered, ask_once, asking, endpoint_for, failed, run, run_fast};
 use super::{Provoked, Row, Surroundings};
-use crate::token_endpoint::raw_server::RawServer;
 
 pub(super) fn rows() -> Vec<Row> {
     [connections(), answers()].into_iter().flatten().collect()
@@ -21,7 +20,7 @@ pub(super) fn rows() -> Vec<Row> {
 fn at_raw_server(stage: &Stage, server: &RawServer) -> SharedTokenCacheCredential {
     let refresh_token = stage.entra.issue_refresh_token(&stage.ada, CLI, false);
     let cache = CacheBuilder::new().signed_in(&stage.ada, "127.0.0.1", CLI, &refresh_token);
-    let builder = stage.builder().token_endpoint(server.endpoint());
+    let builder = stage.builder().token_endpoint(endpoint_for(server));
     let builder = builder.authority(format!("https://{}", server.address()));
     let cache = TokenCache::new(holding(&cache));
     builder.token_cache(cache).build().unwrap()

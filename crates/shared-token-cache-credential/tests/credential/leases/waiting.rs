@@ -10,7 +10,7 @@ use msal_token_cache::{
     FilePersistence, Loaded, MemoryPersistence, Persistence, Stamp, StoreLock, TokenCache,
 };
 use shared_token_cache_credential::{
-    SharedTokenCacheCredential, TokenEndpoint, TokenReply, TokenRequest, TransportError,
+    HttpResponse, SharedTokenCacheCredential, TokenEndpoint, TokenRequest, TransportError,
 };
 use test_support::Reply;
 use token_credential::{AccessTokenInfo, Result};
@@ -28,7 +28,7 @@ struct Panicking(Arc<AtomicUsize>);
 
 #[async_trait]
 impl TokenEndpoint for Panicking {
-    async fn send(&self, _request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, _request: TokenRequest) -> Result<HttpResponse, TransportError> {
         self.0.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(500)).await;
         panic!("on purpose");

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use shared_token_cache_credential::{TokenEndpoint, TokenReply, TokenRequest, TransportError};
+use shared_token_cache_credential::{HttpResponse, TokenEndpoint, TokenRequest, TransportError};
 use test_support::TestClock;
 
 use super::super::Stage;
 
 pub(super) enum Answer {
     Token(Value),
-    Refusal(TokenReply),
+    Refusal(HttpResponse),
 }
 
 /// An endpoint in this process that keeps the times at which it was asked.
@@ -53,7 +53,7 @@ impl fmt::Debug for Scripted {
 
 #[async_trait]
 impl TokenEndpoint for Scripted {
-    async fn send(&self, _request: TokenRequest) -> Result<TokenReply, TransportError> {
+    async fn send(&self, _request: TokenRequest) -> Result<HttpResponse, TransportError> {
         let number = {
             let mut asked = self.asked.lock().unwrap();
             asked.push(self.clock.unix_seconds());
@@ -64,7 +64,7 @@ impl TokenEndpoint for Scripted {
             Answer::Refusal(reply) => reply,
             Answer::Token(mut token) => {
                 token["client_info"] = self.client_info.clone().into();
-                TokenReply::new(200, token.to_string())
+                HttpResponse::new(200, token.to_string())
             }
         })
     }
@@ -83,5 +83,8 @@ pub(super) fn issued(number: usize, expires_in: u64, refresh_in: Option<u64>) ->
 }
 
 pub(super) fn refused(error: &str) -> Answer {
-    Answer::Refusal(TokenReply::new(400, json!({ "error": error }).to_string()))
+    Answer::Refusal(HttpResponse::new(
+        400,
+        json!({ "error": error }).to_string(),
+    ))
 }

@@ -1,3 +1,4 @@
+use entra_token_endpoint::HttpResponse;
 use msal_token_cache::{MemoryPersistence, Merged, TokenCache};
 use serde_json::{Value, json};
 
@@ -7,6 +8,10 @@ use super::*;
 use crate::fixtures::{ARM, CLI, NOW, at};
 
 const WEEK: u64 = 7 * 24 * 3600;
+
+fn response(body: &str) -> TokenResponse {
+    TokenResponse::parse(&HttpResponse::new(200, body)).unwrap()
+}
 
 #[test]
 fn k15_a_lifetime_is_what_the_server_counts_from_now_else_its_time() {
@@ -117,9 +122,8 @@ fn k15_less_than_thirty_seconds_are_too_little() {
         }
     }
     let lifetime = |members: Value, sent, now| {
-        let body = members.to_string();
-        let members = Members::parse(&body).unwrap();
-        Lifetime::of(&members, at(sent), at(now)).map(|lifetime| lifetime.expires_on)
+        Lifetime::of(&response(&body_with(&members)), at(sent), at(now))
+            .map(|lifetime| lifetime.expires_on)
     };
     let minute = json!({ "expires_in": 60 });
     // From when the request was sent; what is left when the answer has come.
@@ -134,15 +138,14 @@ fn k15_less_than_thirty_seconds_are_too_little() {
 
 #[test]
 fn k15_no_clock_is_too_far_for_a_lifetime() {
-    let body = json!({ "expires_in": 3600, "refresh_in": 60 }).to_string();
-    let members = Members::parse(&body).unwrap();
+    let response = response(&body_with(&json!({ "expires_in": 3600, "refresh_in": 60 })));
     let mut latest = UNIX_EPOCH;
     // The last time that this platform can tell.
     for bits in (0..63).rev() {
         let step = Duration::from_secs(1 << bits);
         latest = latest.checked_add(step).unwrap_or(latest);
     }
-    let lifetime = Lifetime::of(&members, latest, latest);
+    let lifetime = Lifetime::of(&response, latest, latest);
     assert_eq!(lifetime.unwrap_err(), NoLifetime::Unbelievable);
 }
 
@@ -167,7 +170,7 @@ fn k15_other_times_of_an_answer_have_the_same_bounds() {
         (json!(null), None, None),
     ] {
         let body = body_with(&json!({ "ext_expires_in": value, "refresh_in": value }));
-        let lifetime = Lifetime::of(&Members::parse(&body).unwrap(), at(NOW), at(NOW)).unwrap();
+        let lifetime = Lifetime::of(&response(&body), at(NOW), at(NOW)).unwrap();
         let after = |seconds: Option<u64>| seconds.map(|seconds| at(NOW + seconds));
         assert_eq!(lifetime.extended, after(extended), "{value}");
         assert_eq!(lifetime.refresh_on, after(refresh), "{value}");
