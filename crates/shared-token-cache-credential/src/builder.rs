@@ -2,26 +2,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entra_token_endpoint::{HyperTokenEndpoint, TokenEndpoint};
+use entra_token_endpoint::{Authority, HyperTokenEndpoint, TokenEndpoint};
 use msal_token_cache::{TokenCache, is_usable_secret};
 use token_credential::{Clock, Error, ErrorKind, Result};
 
-use crate::account::{Filter, Whose};
+use crate::account_source::{Account, FixedAccount};
 use crate::authentication_record::AuthenticationRecord;
-use crate::authority::{Authority, parse_authority};
-use crate::choice::shared_cache;
-use crate::credential::{Inner, SharedTokenCacheCredential};
-use crate::environment;
-use crate::flight::Flights;
-use crate::lifecycle::Lifecycle;
+use crate::caches::Caches;
+use crate::credential::SharedTokenCacheCredential;
+use crate::env;
 use crate::persistence_options::TokenCachePersistenceOptions;
-use crate::refresh::Refreshing;
-use crate::store::Store;
-use crate::tenant::{Domains, Tenants, check_allowed_tenant, check_tenant};
-use crate::throttling::Throttling;
-use crate::wall_clock::WallClock;
+use crate::policy::account::{AccountSelector, Clients};
+use crate::policy::authority::parse_authority;
+use crate::policy::tenant::{Tenants, check_allowed_tenant, check_tenant};
+use crate::shared_cache::shared_cache;
+use crate::silent_credential::SilentCredential;
 
-/// How a [`SharedTokenCacheCredential`] is set up; every setting has a default.
+/// The settings of a [`SharedTokenCacheCredential`]. Every one has a default.
 #[derive(Default)]
 pub struct SharedTokenCacheCredentialBuilder {
     username: Option<String>,
@@ -39,11 +36,6 @@ pub struct SharedTokenCacheCredentialBuilder {
     close_grace: Option<Duration>,
     no_background_refresh: bool,
 }
-
-/// How long a call may take by default.
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// How long calls under way may go on after a close by default.
-const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
 impl SharedTokenCacheCredentialBuilder {
     /// Sets the name of the account that is meant, where the cache holds several; ASCII case does
@@ -135,7 +127,7 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets how long the requests of a call may take in all; 60 s by default. Reading a cache that
+    /// Sets how long the requests of a call may take in all; 60 s by default. CloudEntries a cache that
     /// looks torn (150 ms) or is empty (600 ms), and waiting for the write (250 ms) come on top.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -175,73 +167,62 @@ impl SharedTokenCacheCredentialBuilder {
             check_tenant(tenant_id, "the builder's tenant_id")?;
         }
         let allowed = self.additionally_allowed_tenants;
-        let (authority, whose, tenants) = match self.authentication_record {
+        let account = match self.authentication_record {
             Some(record) => of_record(record, self.tenant_id, allowed),
-            None => of_account(self.authority, self.username, self.tenant_id, allowed),
+            None => of_settings(self.authority, self.username, self.tenant_id, allowed),
         }?;
-        let tenants = if is_multitenant_disabled() {
-            tenants.without_choice()
-        } else {
-            tenants
-        };
         let persistence = self.persistence;
-        let shared = |suffix: &str| shared_cache(persistence.as_ref(), suffix);
-        let (nocae, cae) = match (self.token_cache, self.cae_token_cache) {
-            (None, None) => (
-                Store::new(shared("nocae")?),
-                Some(Store::new(shared("cae")?)),
-            ),
-            (None, Some(cae)) => (Store::new(shared("nocae")?), Some(Store::new(Ok(cae)))),
-            (Some(both), None) => (Store::new(Ok(both)), None),
-            (Some(nocae), Some(cae)) => (Store::new(Ok(nocae)), Some(Store::new(Ok(cae)))),
+        let shared = |suffix: &str| shared_cache(persistence.as_ref(), suffix).map(Caches::of);
+        let (caches, cae_caches) = match (self.token_cache, self.cae_token_cache) {
+            (None, None) => (shared("nocae")?, Some(shared("cae")?)),
+            (None, Some(cae)) => (shared("nocae")?, Some(Caches::new(cae))),
+            (Some(both), None) => (Caches::new(both).with_cp1(true), None),
+            (Some(nocae), Some(cae)) => (Caches::new(nocae), Some(Caches::new(cae))),
         };
-        let nocae = Arc::new(nocae);
-        let cae = cae.map_or_else(|| Arc::clone(&nocae), Arc::new);
         let endpoint = match self.token_endpoint {
             Some(endpoint) => endpoint,
             None => Arc::new(hyper_endpoint(self.extra_root_certificates.as_deref())?),
         };
-        Ok(SharedTokenCacheCredential(Arc::new(Inner {
-            authority,
-            whose,
-            tenants,
-            domains: Domains::default(),
-            throttling: Throttling::default(),
-            nocae,
-            cae,
-            endpoint,
-            clock: WallClock::new(self.clock),
-            timeout: self.timeout.unwrap_or(TIMEOUT),
-            flights: Flights::new(),
-            refreshing: (!self.no_background_refresh).then(Refreshing::new),
-            lifecycle: Lifecycle::new(self.close_grace.unwrap_or(CLOSE_GRACE)),
-        })))
+        let accounts = Arc::new(FixedAccount(Arc::new(account)));
+        let mut credential = SilentCredential::builder(accounts, caches)
+            .token_endpoint(endpoint)
+            .background_refresh(!self.no_background_refresh);
+        if let Some(caches) = cae_caches {
+            credential = credential.cae_caches(caches.with_cp1(true));
+        }
+        if let Some(clock) = self.clock {
+            credential = credential.clock(clock);
+        }
+        if let Some(timeout) = self.timeout {
+            credential = credential.timeout(timeout);
+        }
+        if let Some(grace) = self.close_grace {
+            credential = credential.close_grace(grace);
+        }
+        Ok(SharedTokenCacheCredential(credential.build()))
     }
 }
 
-/// Where to get whose tokens, without a record.
-fn of_account(
+/// Returns the account of the settings, without a record.
+fn of_settings(
     authority: Option<String>,
     username: Option<String>,
     tenant_id: Option<String>,
     allowed: Vec<String>,
-) -> Result<(Authority, Whose, Tenants)> {
+) -> Result<Account> {
     let authority = authority.or_else(authority_of_environment);
     let authority = parse_authority(authority.as_deref().unwrap_or(Authority::DEFAULT))?;
-    let filter = Filter {
-        username,
-        tenant_id,
-    };
-    let tenants = Tenants::of_account(allowed);
-    Ok((authority, Whose::Filtered(filter), tenants))
+    let selector = AccountSelector::matching(username.as_deref(), tenant_id.as_deref());
+    let tenants = with_environment(Tenants::of_account(allowed));
+    Ok(Account::new(authority, selector).with_tenants(tenants))
 }
 
-/// What a record says about where to get whose tokens.
+/// Returns the account of a record.
 fn of_record(
     record: AuthenticationRecord,
     tenant_id: Option<String>,
     allowed: Vec<String>,
-) -> Result<(Authority, Whose, Tenants)> {
+) -> Result<Account> {
     // A record names the host alone, with a port perhaps.
     let authority = match record.authority() {
         host if host.contains("://") => parse_authority(host)?,
@@ -256,8 +237,20 @@ fn of_record(
     }
     let tenant = tenant_id.unwrap_or_else(|| record.tenant_id().to_owned());
     check_tenant(&tenant, "the tenant of the authentication record")?;
-    let tenants = Tenants::of_sign_in(tenant, allowed);
-    Ok((authority, Whose::Recorded(record), tenants))
+    let tenants = with_environment(Tenants::of_sign_in(tenant, allowed));
+    let clients = Clients::Only(record.client_id().to_owned());
+    Ok(Account::new(authority, AccountSelector::of_record(record))
+        .with_tenants(tenants)
+        .with_clients(clients))
+}
+
+/// Ignores the tenants of calls if the environment says so.
+fn with_environment(tenants: Tenants) -> Tenants {
+    if is_multitenant_disabled() {
+        tenants.without_choice()
+    } else {
+        tenants
+    }
 }
 
 fn hyper_endpoint(extra_root_certificates: Option<&[u8]>) -> Result<HyperTokenEndpoint> {
@@ -274,12 +267,12 @@ fn hyper_endpoint(extra_root_certificates: Option<&[u8]>) -> Result<HyperTokenEn
 }
 
 fn authority_of_environment() -> Option<String> {
-    environment::value_of("AZURE_AUTHORITY_HOST")
+    env::value_of("AZURE_AUTHORITY_HOST")
 }
 
-/// Any value says so, as in the original class.
+/// Returns `true` for any value, as the original class does.
 fn is_multitenant_disabled() -> bool {
-    environment::value_of("AZURE_IDENTITY_DISABLE_MULTITENANTAUTH").is_some()
+    env::value_of("AZURE_IDENTITY_DISABLE_MULTITENANTAUTH").is_some()
 }
 
 impl fmt::Debug for SharedTokenCacheCredentialBuilder {

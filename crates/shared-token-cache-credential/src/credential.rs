@@ -1,27 +1,14 @@
+//! The class of the shared token cache.
+
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use entra_token_endpoint::TokenEndpoint;
 use token_credential::{
     AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
 
-use crate::access::{Found, Query, is_fresh};
-use crate::account::Whose;
-use crate::authority::Authority;
 use crate::builder::SharedTokenCacheCredentialBuilder;
-use crate::flight::Flights;
-use crate::join::Key;
-use crate::lifecycle::Lifecycle;
-use crate::refresh::Refreshing;
-use crate::request::Call;
-use crate::store::{Freshness, Store};
-use crate::tenant::{Domains, Tenant, Tenants};
-use crate::throttling::Throttling;
-use crate::view::{ChosenAccount, View};
-use crate::wall_clock::WallClock;
+use crate::silent_credential::SilentCredential;
 
 /// Azure access tokens from the sign-in that the developer's tools already hold.
 ///
@@ -48,24 +35,7 @@ use crate::wall_clock::WallClock;
 /// On Linux the cache is in the Secret Service or in plain text, on Windows the system encrypts it,
 /// on macOS it is in the Keychain; the README's table of stores says what was run where.
 #[derive(Clone)]
-pub struct SharedTokenCacheCredential(pub(crate) Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) authority: Authority,
-    pub(crate) whose: Whose,
-    pub(crate) tenants: Tenants,
-    pub(crate) domains: Domains,
-    pub(crate) throttling: Throttling,
-    pub(crate) nocae: Arc<Store>,
-    pub(crate) cae: Arc<Store>,
-    pub(crate) endpoint: Arc<dyn TokenEndpoint>,
-    pub(crate) clock: WallClock,
-    pub(crate) timeout: Duration,
-    pub(crate) lifecycle: Lifecycle,
-    pub(crate) flights: Flights<Key, Result<AccessTokenInfo>>,
-    /// `None` where nothing is to be refreshed ahead of its time.
-    pub(crate) refreshing: Option<Refreshing>,
-}
+pub struct SharedTokenCacheCredential(pub(crate) SilentCredential);
 
 impl SharedTokenCacheCredential {
     /// A credential under construction.
@@ -123,13 +93,7 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessToken> {
-        let take = |hot: &AccessTokenInfo| AccessToken::new(hot.token().clone(), hot.expires_on());
-        if let Some(token) = self.0.hot(scopes, options, take) {
-            return Ok(token);
-        }
-        // Boxed, so that a hit does not carry the state of all that follows along.
-        let looked_up = Box::pin(self.0.look_up(scopes, options));
-        Ok(looked_up.await?.into())
+        self.0.get_token(scopes, options).await
     }
 
     /// Gets an access token for `scopes` with all that is known about it.
@@ -146,10 +110,7 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        if let Some(token) = self.0.hot(scopes, options, Clone::clone) {
-            return Ok(token);
-        }
-        Box::pin(self.0.look_up(scopes, options)).await
+        self.0.get_token_info(scopes, options).await
     }
 
     /// Ends what the credential holds open: no redemption begins any more, those under way finish
@@ -171,87 +132,7 @@ impl SharedTokenCacheCredential {
     ///
     /// The credential stays closed when this is dropped; call it again to wait for the rest.
     pub async fn close(&self) -> Result<()> {
-        self.0.lifecycle.close(self.0.endpoint.close()).await;
-        Ok(())
-    }
-}
-
-impl Inner {
-    /// What an earlier call for the same got, if that may be handed out as it is.
-    fn hot<T>(
-        &self,
-        scopes: &[&str],
-        options: &TokenRequestOptions,
-        take: impl FnOnce(&AccessTokenInfo) -> T,
-    ) -> Option<T> {
-        if options.claims().is_some() || options.force_refresh() {
-            return None;
-        }
-        let store = self.store(options.enable_cae());
-        store.hot(scopes, options.tenant_id(), &self.clock, take)
-    }
-
-    /// Looks in the cache, and redeems a refresh token if there is no token in it.
-    async fn look_up(
-        self: &Arc<Self>,
-        scopes: &[&str],
-        options: &TokenRequestOptions,
-    ) -> Result<AccessTokenInfo> {
-        let store = self.store(options.enable_cae());
-        let call = Call::new(scopes, options, &self.tenants)?;
-        let view = self.view(store, Freshness::Recent).await?;
-        if call.allows_cached() {
-            let account = self.account(store, &view)?;
-            if let Found::Hit(token) = self.find(&view, account, scopes, call.tenant) {
-                let (now, until) = (self.clock.now(), self.current_until(&token));
-                if now < until {
-                    store.remember(&view, scopes, options.tenant_id(), &token, [now, until]);
-                } else if is_fresh(token.expires_on(), now) {
-                    self.refresh_ahead(&account.chosen.home_account_id, &call);
-                }
-                return Ok(token);
-            }
-        }
-        // Without an account there is nothing to redeem.
-        let account = self.account(store, &view)?.chosen.home_account_id.clone();
-        self.join(account, call.to_request()).await
-    }
-
-    pub(crate) fn store(&self, enable_cae: bool) -> &Arc<Store> {
-        if enable_cae { &self.cae } else { &self.nocae }
-    }
-
-    /// Whether a store is for tokens with Continuous Access Evaluation; one for all callers is.
-    pub(crate) fn is_for_cae(&self, store: &Store) -> bool {
-        std::ptr::eq(store, &raw const *self.cae)
-    }
-
-    pub(crate) async fn view(&self, store: &Store, freshness: Freshness) -> Result<Arc<View>> {
-        store
-            .view(freshness, &self.authority, &self.whose, &self.clock)
-            .await
-    }
-
-    pub(crate) fn account<'v>(&self, store: &Store, view: &'v View) -> Result<&'v ChosenAccount> {
-        store.account(view, &self.authority, &self.whose)
-    }
-
-    /// Looks for a token of the account.
-    pub(crate) fn find(
-        &self,
-        view: &View,
-        account: &ChosenAccount,
-        scopes: &[&str],
-        tenant: &str,
-    ) -> Found {
-        let named = Tenant::new(tenant, &account.chosen);
-        let tid = named.domain().and_then(|domain| self.domains.tid(domain));
-        let query = Query {
-            scopes,
-            tenant: named,
-            tid: tid.as_deref(),
-        };
-        view.find(account, &query, self.clock.now())
+        self.0.close().await
     }
 }
 
@@ -281,8 +162,10 @@ impl TokenCredential for SharedTokenCacheCredential {
 
 impl fmt::Debug for SharedTokenCacheCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let account = self.0.account_source().account();
+        let authority = account.map(|account| account.authority().to_string());
         f.debug_struct("SharedTokenCacheCredential")
-            .field("authority", &self.0.authority.to_string())
+            .field("authority", &authority.unwrap_or_default())
             .finish_non_exhaustive()
     }
 }

@@ -1,21 +1,22 @@
-//! Why there is nothing to work with, and what the user can do about it. Pure.
+//! The errors of the credential: the reason and the next step. Pure.
 
 use std::error::Error as StdError;
 
+use entra_token_endpoint::Authority;
 use msal_token_cache::ErrorKind as CacheErrorKind;
 use token_credential::{Error, ErrorKind, sanitize};
+use token_credential_engine::Failure;
 
-use crate::account::{NotChosen, Whose};
-use crate::authority::Authority;
+use crate::policy::account::{AccountSelector, Rule, SelectError};
 
-/// A cache that cannot even be looked for, by its name.
+/// A cache that cannot be looked for, by its name.
 #[derive(Clone, Debug)]
 pub(crate) struct NoCache {
     pub(crate) name: String,
     pub(crate) why: WhyNoCache,
 }
 
-/// Why a cache cannot be looked for.
+/// The reason why a cache cannot be looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WhyNoCache {
     NoHome,
@@ -26,32 +27,31 @@ pub(crate) enum WhyNoCache {
     EncryptionRequired,
 }
 
-impl NoCache {
-    pub(crate) fn to_error(&self) -> Error {
-        let why = match self.why {
-            #[cfg(windows)]
-            WhyNoCache::NoHome => {
-                "cannot be looked for, because there is no folder for it: set LOCALAPPDATA to an \
+/// Returns the error of a cache that cannot be looked for.
+pub(crate) fn no_cache(missing: &NoCache) -> Error {
+    let why = match missing.why {
+        #[cfg(windows)]
+        WhyNoCache::NoHome => {
+            "cannot be looked for, because there is no folder for it: set LOCALAPPDATA to an \
                  absolute path, or give a cache with the builder's token_cache"
-            }
-            #[cfg(not(windows))]
-            WhyNoCache::NoHome => {
-                "cannot be looked for, because there is no home folder: set HOME to an absolute \
+        }
+        #[cfg(not(windows))]
+        WhyNoCache::NoHome => {
+            "cannot be looked for, because there is no home folder: set HOME to an absolute \
                  path, or give a cache with the builder's token_cache"
-            }
-            WhyNoCache::EncryptionRequired => {
-                "is required to be encrypted, which cannot be read here: build with the feature \
+        }
+        WhyNoCache::EncryptionRequired => {
+            "is required to be encrypted, which cannot be read here: build with the feature \
                  for this platform's store, or allow plain text with \
                  TokenCachePersistenceOptions::with_allow_unencrypted_storage"
-            }
-        };
-        unavailable(format!("the token cache {} {why}", self.name))
-    }
+        }
+    };
+    unavailable(format!("the token cache {} {why}", missing.name))
 }
 
 const FILE_OF_ONES_OWN: &str = "; make it a file that this user owns and may read";
 
-/// There is a cache, and it cannot be read.
+/// Returns the error of a cache that cannot be read.
 pub(crate) fn unreadable(error: msal_token_cache::Error) -> Error {
     let next = match error.kind() {
         CacheErrorKind::Foreign => {
@@ -76,28 +76,28 @@ fn is_of_the_system(error: &msal_token_cache::Error) -> bool {
         .is_some_and(<dyn StdError>::is::<std::io::Error>)
 }
 
-/// There is a cache at `place`, and none of its accounts is the one that is meant.
+/// Returns the error of a cache at `place` without the account that is meant.
 pub(crate) fn no_account(
-    why: &NotChosen,
+    why: &SelectError,
     place: &str,
     authority: &Authority,
-    whose: &Whose,
+    selector: &AccountSelector,
 ) -> Error {
-    let asked = asked(whose);
+    let asked = asked(selector);
     unavailable(match why {
-        NotChosen::None => format!(
+        SelectError::None => format!(
             "the token cache {place} is missing or holds no account with a refresh token for \
              {authority}: sign in with a developer tool that keeps its token cache there"
         ),
-        NotChosen::UnknownDomain => format!(
+        SelectError::UnknownDomain => format!(
             "no account in the token cache {place} matches{asked}, and no ID token in it tells the \
              tenant's ID: give the builder's tenant_id the ID, a GUID, or sign in with that account"
         ),
-        NotChosen::NoMatch => format!(
+        SelectError::NoMatch => format!(
             "no account in the token cache {place} matches{asked}: correct it, or sign in with \
              that account"
         ),
-        NotChosen::Several(accounts) => {
+        SelectError::Several(accounts) => {
             format!(
                 "several accounts in the token cache {place} match{asked}: {}; say which with the \
                  builder's username and tenant_id",
@@ -107,9 +107,9 @@ pub(crate) fn no_account(
     })
 }
 
-/// So many accounts are listed,
+/// The most accounts that are listed.
 const MAX_LISTED: usize = 10;
-/// each with so many characters of its name and of its tenant.
+/// The most characters of a name and of a tenant in the list.
 const MAX_LISTED_TEXT: usize = 128;
 
 /// Lists accounts by name and tenant: the first ten, and how many more there are.
@@ -132,17 +132,17 @@ fn list(accounts: &[(Option<String>, Option<String>)]) -> String {
     }
 }
 
-/// What the program said about the account that it means.
-fn asked(whose: &Whose) -> String {
-    match whose {
-        Whose::Filtered(filter) => [
+/// Describes the account that the program means.
+fn asked(selector: &AccountSelector) -> String {
+    match &selector.0 {
+        Rule::Filtered(filter) => [
             ("username", &filter.username),
             ("tenant", &filter.tenant_id),
         ]
         .iter()
         .filter_map(|(name, value)| Some(format!(" {name} {}", sanitize(value.as_deref()?))))
         .collect(),
-        Whose::Recorded(record) => format!(
+        Rule::Recorded(record) => format!(
             " the authentication record of {} ({})",
             sanitize(record.username()),
             sanitize(record.home_account_id())
@@ -150,7 +150,7 @@ fn asked(whose: &Whose) -> String {
     }
 }
 
-/// There is the account that is meant, and nothing to redeem for it.
+/// Returns the error of an account without a refresh token.
 pub(crate) fn no_refresh_token(
     username: Option<&str>,
     place: &str,
@@ -163,13 +163,40 @@ pub(crate) fn no_refresh_token(
     ))
 }
 
-/// There is the account that is meant, and its token endpoint is of a kind that is not asked.
+/// Returns the error of an account of AD FS, whose token endpoint is at another address.
 pub(crate) fn of_adfs(username: Option<&str>, place: &str) -> Error {
     unavailable(format!(
         "{} in the token cache {place} is of AD FS, which is not supported: sign in with an account \
          of Microsoft Entra",
         username.unwrap_or("the account"),
     ))
+}
+
+/// Returns the error of a failure of the engine.
+pub(crate) fn of_engine(authority: &Authority, failure: Failure) -> Error {
+    let failed = |text: &str| Error::new(ErrorKind::AuthenticationFailed, text);
+    match failure {
+        Failure::NoRuntime => Error::new(
+            ErrorKind::InvalidArgument,
+            "no token is cached, and redeeming one needs a tokio runtime: call from within one",
+        ),
+        Failure::TimedOut(limit) => {
+            let text = format!(
+                "no answer from {authority} within {limit:?} (the builder's timeout sets the limit)"
+            );
+            failed(&text).with_transient(true)
+        }
+        Failure::Panicked => failed(
+            "the token endpoint or the token cache panicked during the redemption: call again",
+        ),
+        Failure::RuntimeEnded => {
+            failed("the tokio runtime ended before the redemption did: call from one that lasts")
+        }
+        Failure::Closed => failed("the credential is closed: build another one"),
+        Failure::ClosedDuringCall => {
+            failed("the credential was closed during the call: build another one")
+        }
+    }
 }
 
 fn unavailable(text: impl Into<String>) -> Error {

@@ -1,13 +1,16 @@
-//! What the unit tests of the pure parts share.
+//! Fixtures of the unit tests of the pure parts.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use entra_token_endpoint::Authority;
 use msal_token_cache::{MemoryPersistence, RedeemedToken, Redemption, Snapshot, TokenCache};
 use test_support::CacheBuilder;
 use token_credential::Secret;
+use token_credential_engine::{Unsaved, UnsavedView, Written};
 
-use crate::authority::Authority;
+use crate::policy::displaced::Displaced;
+use crate::policy::unsaved::{Kept, Obtained, UnsavedResult, UnsavedResults, Usefulness};
 
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const CLOUD: &str = Authority::DEFAULT;
@@ -48,4 +51,85 @@ pub(crate) fn redemption(token: &RedeemedToken, target: &str, secret: &str) -> R
         at(NOW),
         at(NOW + 3600),
     )
+}
+
+/// Unsaved results that a test changes as the engine does.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Unsaved<UnsavedResults>);
+
+/// A view of them.
+pub(crate) struct MemoryView(UnsavedView<UnsavedResults>);
+
+impl MemoryView {
+    pub(crate) fn kept(&self) -> Kept<'_> {
+        Kept::new(&self.0)
+    }
+
+    pub(crate) fn unsaved(&self) -> &[Arc<UnsavedResult>] {
+        self.kept().unsaved()
+    }
+
+    pub(crate) fn displaced(&self) -> &[Arc<Displaced>] {
+        self.kept().displaced()
+    }
+}
+
+impl Memory {
+    pub(crate) fn view(&self) -> MemoryView {
+        MemoryView(self.0.view())
+    }
+
+    pub(crate) fn complete(&self, view: MemoryView) -> MemoryView {
+        MemoryView(self.0.complete(view.0))
+    }
+
+    pub(crate) fn is_at(&self, view: &MemoryView) -> bool {
+        self.0.is_at(&view.0)
+    }
+
+    pub(crate) fn keep(
+        &self,
+        redemption: &Arc<Redemption>,
+        refuses_rivals: bool,
+    ) -> Arc<UnsavedResult> {
+        let new = obtained(redemption, refuses_rivals);
+        self.0.change(|results| results.with(&new));
+        Arc::clone(self.view().unsaved().last().unwrap())
+    }
+
+    pub(crate) fn displace(&self, going: &[Displaced]) {
+        self.0.change(|results| results.with_displaced(going));
+    }
+
+    pub(crate) fn written(&self, result: &UnsavedResult, written: Written) {
+        let result = obtained(&result.redemption, false);
+        self.0
+            .change(|results| results.after_write(&result, written));
+    }
+
+    pub(crate) fn rotated(&self, redeemed: &Secret, now: SystemTime) -> Option<Secret> {
+        self.0.load().rotated(redeemed, now)
+    }
+
+    pub(crate) fn drop_signed_out(
+        &self,
+        view: &MemoryView,
+        is_signed_in: impl Fn(&str) -> bool,
+    ) -> bool {
+        let seen = view.0.before_reading();
+        let ids = seen.signed_out_accounts(is_signed_in);
+        if !ids.is_empty() {
+            self.0
+                .change(|results| results.without_accounts(&ids, seen));
+        }
+        !ids.is_empty()
+    }
+}
+
+fn obtained(redemption: &Arc<Redemption>, refuses_rivals: bool) -> Obtained {
+    Obtained {
+        redemption: Arc::clone(redemption),
+        access_token: Usefulness::Usable,
+        refuses_rivals,
+    }
 }

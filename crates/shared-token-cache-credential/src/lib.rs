@@ -38,52 +38,36 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
-mod access;
-mod account;
-mod answer;
+mod account_source;
 mod authentication_record;
-mod authority;
 mod builder;
-mod candidates;
-mod choice;
+mod caches;
 mod credential;
-mod displaced;
-mod domain;
-mod environment;
-mod exchange;
+mod env;
+mod error;
 #[cfg(test)]
 mod fixtures;
-mod flight;
-#[cfg(test)]
-#[path = "flight/tests.rs"]
-mod flight_tests;
-mod hot;
-mod join;
-mod lifecycle;
-mod overlay;
 mod persistence_options;
-mod reading;
-mod redeem;
-mod refresh;
-mod refusal_text;
-mod request;
-mod store;
-mod sync;
-mod tenant;
-mod throttling;
-mod turn;
-mod unavailable;
-mod view;
-mod wall_clock;
+mod policy;
+mod redemption;
+mod shared_cache;
+mod silent_credential;
+mod source;
+mod state;
 
+pub use account_source::{Account, AccountSource};
 pub use authentication_record::AuthenticationRecord;
 pub use builder::SharedTokenCacheCredentialBuilder;
+pub use caches::Caches;
 pub use credential::SharedTokenCacheCredential;
 pub use entra_token_endpoint::{
-    HttpResponse, HyperTokenEndpoint, TokenEndpoint, TokenRequest, TransportError,
+    Authority, HttpResponse, HyperTokenEndpoint, TokenEndpoint, TokenRequest, TransportError,
     TransportErrorKind,
 };
 pub use persistence_options::TokenCachePersistenceOptions;
+pub use policy::account::{AccountSelector, Clients};
+pub use policy::tenant::Tenants;
+pub use silent_credential::{SilentCredential, SilentCredentialBuilder};
 pub use token_credential::{
     AccessToken, AccessTokenInfo, ChainedTokenCredential, Error, ErrorKind, OAuthError, Result,
     Secret, TokenCredential, TokenRequestOptions,

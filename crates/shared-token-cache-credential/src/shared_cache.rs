@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use msal_token_cache::{TokenCache, default_path};
 use token_credential::{Error, ErrorKind, Result};
 
+use crate::error::{NoCache, WhyNoCache};
 use crate::persistence_options::TokenCachePersistenceOptions;
-use crate::unavailable::{NoCache, WhyNoCache};
 
 /// The shared cache of this platform, or why there is none: then calls are told so, the builder
 /// is not.

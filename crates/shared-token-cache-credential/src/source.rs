@@ -23,7 +23,7 @@ use crate::policy::cloud_entries::CloudEntries;
 use crate::policy::tenant::Tenant;
 use crate::policy::unsaved::{Kept, Obtained, UnsavedResults, Usefulness};
 use crate::policy::view::{ServedAccount, View};
-use crate::redemption::grant::RefreshTokenGrant;
+use crate::redemption::grant::{GrantContext, RefreshTokenGrant};
 use crate::state::cache::CredentialCache;
 use crate::state::refusal_keys::Refusals;
 use crate::state::tenant_aliases::TenantAliases;
@@ -240,9 +240,19 @@ impl Source for SilentSource {
         call: &OwnedCall,
         deadline: Instant,
     ) -> Result<Obtained> {
-        let served = self.served(store, seen)?;
-        let grant = RefreshTokenGrant::new(self, store, unsaved, seen, call, deadline);
-        grant.redeem(served).await
+        let grant = RefreshTokenGrant::new(GrantContext {
+            authority: seen.plan.account.authority(),
+            selected: &self.served(store, seen)?.selected,
+            cache: store,
+            unsaved,
+            endpoint: &*self.endpoint,
+            clock: &self.clock,
+            aliases: &self.aliases,
+            refusals: &self.refusals,
+            call,
+            deadline,
+        });
+        grant.redeem(&seen.snapshot).await
     }
 
     fn token(obtained: &Obtained) -> Result<AccessTokenInfo> {

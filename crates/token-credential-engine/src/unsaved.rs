@@ -56,7 +56,7 @@ impl<T> Unsaved<T> {
     }
 
     /// Returns the view for a look at the store that is about to begin.
-    pub(crate) fn view(&self) -> UnsavedView<T> {
+    pub fn view(&self) -> UnsavedView<T> {
         // The count first: a change in between then shows.
         let changes = self.changes.load(Ordering::Acquire);
         let before = self.load();
@@ -68,7 +68,7 @@ impl<T> Unsaved<T> {
     }
 
     /// Completes a view once the store was read.
-    pub(crate) fn complete(&self, view: UnsavedView<T>) -> UnsavedView<T> {
+    pub fn complete(&self, view: UnsavedView<T>) -> UnsavedView<T> {
         UnsavedView {
             after: self.load(),
             ..view
@@ -77,7 +77,7 @@ impl<T> Unsaved<T> {
 
     /// Returns `true` if nothing has changed since.
     #[inline]
-    pub(crate) fn is_at(&self, view: &UnsavedView<T>) -> bool {
+    pub fn is_at(&self, view: &UnsavedView<T>) -> bool {
         self.changes.load(Ordering::Acquire) == view.changes
     }
 }

@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use entra_token_endpoint::Authority;
+use entra_token_endpoint::tenant::{
+    COMMON, ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT,
+};
 use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id, is_same_tenant};
 use msal_token_cache::{AccessToken, Target, is_usable_secret};
 use token_credential::{AccessTokenInfo, Secret};
@@ -11,14 +15,14 @@ use token_credential_engine::{
     Found, LAST_RESORT_MARGIN, MIN_TIME_BETWEEN_ATTEMPTS, is_fresh, time_left,
 };
 
-use crate::account::Chosen;
-use crate::authority::{Authority, KnowsEnvironment};
-use crate::candidates::newest_first;
+use crate::policy::account::SelectedAccount;
+use crate::policy::authority::KnowsEnvironment;
 use crate::policy::cache_snapshot::CacheSnapshot;
 use crate::policy::cloud_entries::CloudEntries;
 use crate::policy::displaced::Displaced;
+use crate::policy::refresh_token::newest_first;
+use crate::policy::tenant::Tenant;
 use crate::policy::unsaved::{Kept, UnsavedResult};
-use crate::tenant::{COMMON, ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT, Tenant};
 
 #[cfg(test)]
 mod tests;
@@ -63,8 +67,8 @@ struct Candidate<'o> {
 }
 
 impl Criteria {
-    pub(crate) fn new(reading: &Reading<'_>, chosen: &Chosen) -> Self {
-        let authority = reading.authority;
+    pub(crate) fn new(entries: &CloudEntries<'_>, selected: &SelectedAccount) -> Self {
+        let authority = entries.authority;
         let mut client_ids: Vec<String> = Vec::new();
         let mut know = |client_id: &str| {
             if !client_ids
@@ -74,23 +78,23 @@ impl Criteria {
                 client_ids.push(client_id.to_owned());
             }
         };
-        if let Some(only) = &chosen.client_id {
+        if let Some(only) = &selected.client_id {
             know(only);
         } else {
             // The client that redeemed last comes first: its token is not hidden behind another
             // client's, which the resource may have refused.
-            for token in newest_first(reading, chosen) {
+            for token in newest_first(entries, selected) {
                 know(token.client_id());
             }
             know(OWN_CLIENT_ID);
-            for app in reading.applications() {
+            for app in entries.applications() {
                 if app.family_id().is_some() {
                     know(app.client_id());
                 }
             }
         }
-        let home_realms = match chosen.home_tenant() {
-            Some(_) if chosen.is_personal() => vec![
+        let home_realms = match selected.home_tenant() {
+            Some(_) if selected.is_personal() => vec![
                 PERSONAL_TENANT.into(),
                 PERSONAL_PASSTHROUGH_TENANT.into(),
                 ORGANIZATIONS.into(),
@@ -100,7 +104,7 @@ impl Criteria {
         };
         Self {
             authority: authority.clone(),
-            home_account_id: chosen.home_account_id.clone(),
+            home_account_id: selected.home_account_id.clone(),
             client_ids,
             home_realms,
         }

@@ -3,23 +3,24 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use entra_token_endpoint::tenant::{PERSONAL_TENANT, is_adfs};
 use msal_token_cache::identifier::{
     is_same_home_account_id, is_same_tenant, is_same_username, lower_home_account_id,
 };
 use token_credential::sanitize;
 
 use crate::authentication_record::AuthenticationRecord;
-use crate::authority::KnowsEnvironment;
-use crate::domain::{is_domain, tenants_of};
-use crate::reading::Reading;
-use crate::tenant::{PERSONAL_TENANT, is_adfs};
+use crate::policy::authority::KnowsEnvironment;
+use crate::policy::cloud_entries::CloudEntries;
+use crate::policy::domain::{is_domain, tenants_of};
+use crate::policy::home_account::home_tenant;
 
 #[cfg(test)]
 mod tests;
 
 /// The account that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Chosen {
+pub(crate) struct SelectedAccount {
     /// In lower case, however the cache spells it.
     pub(crate) home_account_id: String,
     /// The newest name in the cache, fit to be shown.
@@ -28,7 +29,7 @@ pub(crate) struct Chosen {
     pub(crate) client_id: Option<String>,
 }
 
-impl Chosen {
+impl SelectedAccount {
     /// Returns the tenant that the account belongs to.
     pub(crate) fn home_tenant(&self) -> Option<&str> {
         home_tenant(&self.home_account_id)
@@ -43,7 +44,7 @@ impl Chosen {
 
 /// The reason why no account was selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NotChosen {
+pub(crate) enum SelectError {
     /// The cache holds no account with a refresh token for this cloud.
     None,
     /// It holds accounts, but not the one that is meant.
@@ -127,28 +128,28 @@ struct KnownAccount<'s> {
 
 /// Selects the account that is meant.
 pub(crate) fn select(
-    reading: &Reading<'_>,
+    entries: &CloudEntries<'_>,
     selector: &AccountSelector,
     clients: &Clients,
-) -> Result<Chosen, NotChosen> {
+) -> Result<SelectedAccount, SelectError> {
     let selected = match &selector.0 {
-        Rule::Filtered(filter) => only_match(reading, filter),
-        Rule::Recorded(record) => recorded(reading, record),
+        Rule::Filtered(filter) => only_match(entries, filter),
+        Rule::Recorded(record) => recorded(entries, record),
     }?;
-    Ok(Chosen {
+    Ok(SelectedAccount {
         client_id: clients.only().map(str::to_owned),
         ..selected
     })
 }
 
-fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChosen> {
-    let mut candidates = with_tokens(reading);
+fn only_match(entries: &CloudEntries<'_>, filter: &Filter) -> Result<SelectedAccount, SelectError> {
+    let mut candidates = with_tokens(entries);
     if candidates.is_empty() {
-        return Err(NotChosen::None);
+        return Err(SelectError::None);
     }
     let asked = filter.tenant_id.as_deref();
     let of_domain = asked.filter(|tenant| is_domain(tenant));
-    let of_domain = of_domain.map_or_else(Vec::new, |domain| tenants_of(reading, domain));
+    let of_domain = of_domain.map_or_else(Vec::new, |domain| tenants_of(entries, domain));
     candidates.retain(|candidate| candidate.passes(filter, &of_domain));
     // A broker's account is selected only where no other one can be meant.
     if candidates.iter().any(|other| other.has_refresh_token) {
@@ -159,16 +160,16 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
         candidates.retain(|candidate| candidate.has_family_token);
     }
     match <[KnownAccount<'_>; 1]>::try_from(candidates) {
-        Ok([only]) => Ok(Chosen {
+        Ok([only]) => Ok(SelectedAccount {
             username: only.username(),
             home_account_id: only.home_account_id,
             client_id: None,
         }),
         Err(none) if none.is_empty() => Err(match asked {
-            Some(domain) if is_domain(domain) && of_domain.is_empty() => NotChosen::UnknownDomain,
-            _ => NotChosen::NoMatch,
+            Some(domain) if is_domain(domain) && of_domain.is_empty() => SelectError::UnknownDomain,
+            _ => SelectError::NoMatch,
         }),
-        Err(several) => Err(NotChosen::Several(
+        Err(several) => Err(SelectError::Several(
             several
                 .into_iter()
                 .map(|candidate| {
@@ -182,20 +183,20 @@ fn only_match(reading: &Reading<'_>, filter: &Filter) -> Result<Chosen, NotChose
 
 /// Returns the accounts that tokens can be had of: with a refresh token, or kept by a broker, which
 /// leaves access tokens only.
-fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<KnownAccount<'s>> {
+fn with_tokens<'s>(entries: &CloudEntries<'s>) -> Vec<KnownAccount<'s>> {
     // By the account: its presence says that there is a refresh token, the value that one is of a
     // family.
     let mut tokens: HashMap<Cow<'_, str>, bool> = HashMap::new();
-    for token in reading.redeemable() {
+    for token in entries.redeemable() {
         let id = lower_home_account_id(token.home_account_id());
         *tokens.entry(id).or_default() |= token.family_id().is_some();
     }
     let mut candidates: Vec<KnownAccount<'s>> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    for account in reading
+    for account in entries
         .snapshot
         .accounts()
-        .filter(|account| reading.authority.knows(account.environment()))
+        .filter(|account| entries.authority.knows(account.environment()))
     {
         let id = lower_home_account_id(account.home_account_id());
         let of_broker = account.account_source().as_deref() == Some("broker");
@@ -224,13 +225,16 @@ fn with_tokens<'s>(reading: &Reading<'s>) -> Vec<KnownAccount<'s>> {
 
 /// Returns the account of a record, with a refresh token or without: a cached access token needs
 /// no refresh token.
-fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chosen, NotChosen> {
-    let mut usernames: Vec<String> = reading
+fn recorded(
+    entries: &CloudEntries<'_>,
+    record: &AuthenticationRecord,
+) -> Result<SelectedAccount, SelectError> {
+    let mut usernames: Vec<String> = entries
         .snapshot
         .accounts()
         .filter(|account| {
             is_same_home_account_id(account.home_account_id(), record.home_account_id())
-                && reading.authority.knows(account.environment())
+                && entries.authority.knows(account.environment())
                 && matches!(account.authority_type().as_deref(), Some("MSSTS" | "ADFS"))
         })
         .map(|account| account.username().unwrap_or_default().into_owned())
@@ -239,10 +243,10 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
         .iter()
         .any(|known| record.username().is_empty() || is_same_username(known, record.username()));
     if !is_known {
-        return Err(NotChosen::NoMatch);
+        return Err(SelectError::NoMatch);
     }
     usernames.retain(|known| !known.is_empty());
-    Ok(Chosen {
+    Ok(SelectedAccount {
         home_account_id: lower_home_account_id(record.home_account_id()).into_owned(),
         username: usernames.last().map(|newest| sanitize(newest)),
         client_id: None,
@@ -250,10 +254,10 @@ fn recorded(reading: &Reading<'_>, record: &AuthenticationRecord) -> Result<Chos
 }
 
 /// Returns `true` if the cache says that an account is one of AD FS.
-pub(crate) fn is_of_adfs(reading: &Reading<'_>, home_account_id: &str) -> bool {
-    let mut entries = reading.snapshot.accounts().filter(|account| {
+pub(crate) fn is_of_adfs(entries: &CloudEntries<'_>, home_account_id: &str) -> bool {
+    let mut entries = entries.snapshot.accounts().filter(|account| {
         is_same_home_account_id(account.home_account_id(), home_account_id)
-            && reading.authority.knows(account.environment())
+            && entries.authority.knows(account.environment())
     });
     entries.any(|account| account.authority_type().as_deref().is_some_and(is_adfs))
 }
@@ -283,10 +287,4 @@ impl KnownAccount<'_> {
         };
         username.as_ref().is_none_or(same_name) && tenant_id.as_ref().is_none_or(same_tenant)
     }
-}
-
-/// Returns the tenant that an account belongs to: the part behind the only dot of its ID.
-pub(crate) fn home_tenant(home_account_id: &str) -> Option<&str> {
-    let (_, tenant) = home_account_id.split_once('.')?;
-    (!tenant.is_empty() && !tenant.contains('.')).then_some(tenant)
 }

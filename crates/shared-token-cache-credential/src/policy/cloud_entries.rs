@@ -3,10 +3,11 @@
 use std::cell::OnceCell;
 use std::time::SystemTime;
 
+use entra_token_endpoint::Authority;
 use msal_token_cache::identifier::is_same_home_account_id;
 use msal_token_cache::{AppMetadata, RefreshToken, Snapshot};
 
-use crate::authority::{Authority, KnowsEnvironment};
+use crate::policy::authority::KnowsEnvironment;
 
 /// A snapshot that is read for an authority at some time. Entries that are asked for repeatedly are
 /// parsed once.

@@ -1,32 +1,34 @@
-//! Which tenants have a domain name, as far as the cache knows. Pure.
+//! The tenants of a domain name, as far as a cache knows them. Pure.
 
 use std::collections::HashSet;
 
+use entra_token_endpoint::tenant::PERSONAL_TENANT;
 use msal_token_cache::identifier::{
     is_guid, is_host, is_same_tenant, lower_home_account_id, lower_tenant,
 };
 use msal_token_cache::{Account, IdToken};
 
-use crate::account::home_tenant;
-use crate::answer::IdClaims;
-use crate::authority::KnowsEnvironment;
-use crate::reading::Reading;
-use crate::tenant::PERSONAL_TENANT;
+use crate::policy::authority::KnowsEnvironment;
+use crate::policy::cloud_entries::CloudEntries;
+use crate::policy::home_account::home_tenant;
+use crate::policy::id_token::IdClaims;
 
-/// Whether a tenant is given by a domain name.
+/// Returns `true` if a tenant is given by a domain name.
 pub(crate) fn is_domain(tenant: &str) -> bool {
     tenant.contains('.') && is_host(tenant)
 }
 
-/// The ids of the tenants that have this domain name. An account's name ends in a domain of its
-/// home tenant, so only ID tokens of the home tenant tell; a personal account may be named anything.
-pub(crate) fn tenants_of(reading: &Reading<'_>, domain: &str) -> Vec<String> {
+/// Returns the IDs of the tenants with this domain name.
+///
+/// An account's name ends in a domain of its home tenant, so only ID tokens of the home tenant tell.
+/// A personal account may have any name.
+pub(crate) fn tenants_of(entries: &CloudEntries<'_>, domain: &str) -> Vec<String> {
     let ends_in_it = |name: &str| {
         let end = name.rsplit_once('@').map(|(_, end)| end);
         end.is_some_and(|end| is_same_tenant(end, domain))
     };
-    let knows = |environment: &str| reading.authority.knows(environment);
-    let accounts = reading.snapshot.accounts();
+    let knows = |environment: &str| entries.authority.knows(environment);
+    let accounts = entries.snapshot.accounts();
     let is_of_domain = |account: &Account<'_>| {
         let home = home_tenant(account.home_account_id());
         knows(account.environment())
@@ -39,7 +41,7 @@ pub(crate) fn tenants_of(reading: &Reading<'_>, domain: &str) -> Vec<String> {
         .map(|account| lower_home_account_id(account.home_account_id()).into_owned())
         .collect();
     let mut tenants: Vec<String> = Vec::new();
-    for token in reading.snapshot.id_tokens().filter(IdToken::is_usable) {
+    for token in entries.snapshot.id_tokens().filter(IdToken::is_usable) {
         let id = token.home_account_id();
         let (Some(home), true) = (home_tenant(id), knows(token.environment())) else {
             continue;

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use msal_token_cache::identifier::{is_same_client_id, is_same_home_account_id};
 use msal_token_cache::{RedeemedToken, RefreshToken, Snapshot};
 
-use crate::account::Chosen;
-use crate::reading::Reading;
+use crate::policy::account::SelectedAccount;
+use crate::policy::cloud_entries::CloudEntries;
 
 /// A refresh token with the applications to redeem it under, its own first.
 #[derive(Clone, Debug)]
@@ -23,33 +23,36 @@ const MAX_FAMILY_CLIENTS: usize = 2;
 
 /// Returns the refresh tokens that get tokens of the account, the newest first.
 pub(crate) fn newest_first<'r, 's>(
-    reading: &'r Reading<'s>,
-    chosen: &Chosen,
+    entries: &'r CloudEntries<'s>,
+    selected: &SelectedAccount,
 ) -> Vec<&'r RefreshToken<'s>> {
-    let mut tokens: Vec<_> = reading
+    let mut tokens: Vec<_> = entries
         .redeemable()
         .iter()
         .filter(|token| {
-            is_same_home_account_id(token.home_account_id(), &chosen.home_account_id)
-                && chosen.client_id.as_deref().is_none_or(|client_id| {
+            is_same_home_account_id(token.home_account_id(), &selected.home_account_id)
+                && selected.client_id.as_deref().is_none_or(|client_id| {
                     is_same_client_id(token.client_id(), client_id)
-                        || is_relative(reading, client_id, token)
+                        || is_relative(entries, client_id, token)
                 })
         })
         .collect();
     // The sort is stable: what is equally new stays in document order.
-    tokens.sort_by_cached_key(|token| Reverse(last_change(reading.snapshot, token)));
+    tokens.sort_by_cached_key(|token| Reverse(last_change(entries.snapshot, token)));
     tokens
 }
 
 /// Returns the refresh tokens to try, in their order. The caller limits how many.
-pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<RefreshCandidate> {
-    let tokens = newest_first(reading, chosen);
-    let relatives = match chosen.client_id {
+pub(crate) fn candidates(
+    entries: &CloudEntries<'_>,
+    selected: &SelectedAccount,
+) -> Vec<RefreshCandidate> {
+    let tokens = newest_first(entries, selected);
+    let relatives = match selected.client_id {
         Some(_) => HashMap::new(),
-        None => relatives(reading, &tokens),
+        None => relatives(entries, &tokens),
     };
-    let client_ids = |token: &RefreshToken<'_>| match &chosen.client_id {
+    let client_ids = |token: &RefreshToken<'_>| match &selected.client_id {
         Some(client_id) => vec![client_id.clone()],
         None => client_ids(token, &relatives),
     };
@@ -62,8 +65,8 @@ pub(crate) fn candidates(reading: &Reading<'_>, chosen: &Chosen) -> Vec<RefreshC
 
 /// Returns `true` if an application may redeem another one's refresh token: it is of that token's
 /// family, or nothing is known about it yet.
-fn is_relative(reading: &Reading<'_>, client_id: &str, token: &RefreshToken<'_>) -> bool {
-    let mut known = reading
+fn is_relative(entries: &CloudEntries<'_>, client_id: &str, token: &RefreshToken<'_>) -> bool {
+    let mut known = entries
         .applications()
         .filter(|app| is_same_client_id(app.client_id(), client_id))
         .peekable();
@@ -87,7 +90,7 @@ fn last_change(snapshot: &Snapshot, token: &RefreshToken<'_>) -> Option<SystemTi
 /// Returns the first applications of each of the tokens' families, one more than a token is tried
 /// under besides its own, which may be among them.
 fn relatives<'s>(
-    reading: &Reading<'s>,
+    entries: &CloudEntries<'s>,
     tokens: &[&RefreshToken<'s>],
 ) -> HashMap<Cow<'s, str>, Vec<String>> {
     let families = tokens.iter().filter_map(|token| token.family_id());
@@ -95,7 +98,7 @@ fn relatives<'s>(
     if relatives.is_empty() {
         return relatives;
     }
-    for app in reading.applications() {
+    for app in entries.applications() {
         if let Some(known) = app.family_id().and_then(|id| relatives.get_mut(&id))
             && known.len() <= MAX_FAMILY_CLIENTS
             && !known
@@ -120,7 +123,8 @@ fn client_ids(
         .flatten()
         .filter(|id| !is_same_client_id(id, token.client_id()));
     let own = std::iter::once(token.client_id().to_owned());
-    own.chain(others.take(MAX_FAMILY_CLIENTS).cloned()).collect()
+    own.chain(others.take(MAX_FAMILY_CLIENTS).cloned())
+        .collect()
 }
 
 #[cfg(test)]
@@ -157,14 +161,14 @@ mod tests {
     /// Each candidate's secret and the clients that it is tried under, for tokens of any client
     /// or of one only.
     fn attempts(cache: &CacheBuilder, client_id: Option<&str>) -> Vec<(String, Vec<String>)> {
-        let chosen = Chosen {
+        let selected = SelectedAccount {
             home_account_id: ada().home_account_id(),
             username: None,
             client_id: client_id.map(str::to_owned),
         };
         let (snapshot, authority) = (snapshot(cache), authority());
-        let reading = Reading::new(&snapshot, &authority, at(NOW));
-        candidates(&reading, &chosen)
+        let entries = CloudEntries::new(&snapshot, &authority, at(NOW));
+        candidates(&entries, &selected)
             .into_iter()
             .map(|attempt| {
                 let secret = attempt.token.secret().expose_secret().to_owned();

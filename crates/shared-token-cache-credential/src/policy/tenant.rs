@@ -1,12 +1,10 @@
 //! The tenant that a call is for. Pure.
 
-use entra_token_endpoint::tenant::{
-    COMMON, ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT, is_adfs, is_tenant,
-};
+use entra_token_endpoint::tenant::{COMMON, ORGANIZATIONS, PERSONAL_TENANT, is_adfs, is_tenant};
 use msal_token_cache::identifier::{is_guid, is_same_tenant};
 use token_credential::{Error, ErrorKind, Result};
 
-use crate::account::Chosen;
+use crate::policy::account::SelectedAccount;
 
 /// In the list of allowed tenants: all of them.
 const ANY: &str = "*";
@@ -179,10 +177,10 @@ pub(crate) enum Tenant<'a> {
 }
 
 impl<'a> Tenant<'a> {
-    pub(crate) fn new(tenant: &'a str, chosen: &Chosen) -> Self {
+    pub(crate) fn new(tenant: &'a str, selected: &SelectedAccount) -> Self {
         if is_word_for_home(tenant) {
             Self::Home(tenant)
-        } else if chosen.is_personal() && is_same_tenant(tenant, PERSONAL_TENANT) {
+        } else if selected.is_personal() && is_same_tenant(tenant, PERSONAL_TENANT) {
             // Personal accounts use Azure as guests of a tenant that this word leads to.
             Self::Home(ORGANIZATIONS)
         } else {
@@ -322,20 +320,20 @@ mod tests {
 
     #[test]
     fn a_tenant_is_the_accounts_home_by_a_word_or_a_name() {
-        let chosen = |home: &str| Chosen {
+        let selected = |home: &str| SelectedAccount {
             home_account_id: format!("uid.{home}"),
             username: None,
             client_id: None,
         };
-        let personal = chosen(PERSONAL_TENANT);
-        for (tenant, chosen, expected) in [
-            (ORGANIZATIONS, &chosen(TID), Tenant::Home(ORGANIZATIONS)),
+        let personal = selected(PERSONAL_TENANT);
+        for (tenant, selected, expected) in [
+            (ORGANIZATIONS, &selected(TID), Tenant::Home(ORGANIZATIONS)),
             ("common", &personal, Tenant::Home("common")),
-            (TID, &chosen(TID), Tenant::Named(TID)),
+            (TID, &selected(TID), Tenant::Named(TID)),
             (PERSONAL_TENANT, &personal, Tenant::Home(ORGANIZATIONS)),
             (
                 PERSONAL_TENANT,
-                &chosen(TID),
+                &selected(TID),
                 Tenant::Named(PERSONAL_TENANT),
             ),
             (
@@ -344,7 +342,7 @@ mod tests {
                 Tenant::Named("contoso.example"),
             ),
         ] {
-            assert_eq!(Tenant::new(tenant, chosen), expected);
+            assert_eq!(Tenant::new(tenant, selected), expected);
         }
         assert_eq!(Tenant::Named("a.example").domain(), Some("a.example"));
         assert_eq!(Tenant::Named(TID).domain(), None);

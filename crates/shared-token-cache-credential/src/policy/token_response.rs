@@ -1,15 +1,16 @@
 //! Judges a token response against the request. Pure.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use entra_token_endpoint::{TokenError, TokenResponse};
+use entra_token_endpoint::{Authority, TokenError, TokenResponse};
 use msal_token_cache::{RedeemedToken, Redemption, is_usable_secret};
 use token_credential::{Error, ErrorKind, Secret};
+use token_credential_engine::OwnedCall;
 
-use crate::authority::Authority;
-use crate::refusal_text::{CHECK_AUTHORITY, Refusal, unreachable, unusable};
-use crate::request::Request;
+use crate::policy::call_fields;
+use crate::policy::id_token::IdClaims;
+use crate::policy::rejection::{CHECK_AUTHORITY, Refusal, Rejection, unreachable, unusable};
 
 mod lifetime;
 #[cfg(test)]
@@ -17,59 +18,37 @@ mod tests;
 mod whose;
 
 use lifetime::{Lifetime, NoLifetime};
-pub(crate) use lifetime::{PAUSE, is_pause_due, short_lived};
-pub(crate) use whose::IdClaims;
+pub(crate) use lifetime::{PAUSE, short_lived};
 use whose::{ClientInfo, check_account, realm};
 
-/// What was asked, and of whom.
-pub(crate) struct Asked<'a> {
+/// The request that a response answers.
+pub(crate) struct RequestContext<'a> {
     pub(crate) authority: &'a Authority,
-    pub(crate) request: &'a Request,
+    pub(crate) call: &'a OwnedCall,
     /// The tenant in the address.
     pub(crate) tenant: &'a str,
     pub(crate) token: &'a RedeemedToken,
     pub(crate) client_id: &'a str,
-    /// When the request was sent that got the answer.
+    /// The time at which the request was sent.
     pub(crate) at: SystemTime,
-    /// When the answer was there.
+    /// The time at which the response was there.
     pub(crate) now: SystemTime,
 }
 
-/// What an answer grants.
+/// The grant of a response.
 #[derive(Debug)]
 pub(crate) enum Granted {
     /// A token.
     Token(Redemption),
-    /// A token that has too little time left to be handed out, and the error that says so. Only the
-    /// refresh token that came with it is of use.
+    /// A token with too little time left to be handed out, and the error that says so. Only the
+    /// refresh token that came with it is useful.
     Spent(Redemption, Error),
 }
 
-/// Why an answer holds no token for us.
-#[derive(Clone, Debug)]
-pub(crate) enum NoToken {
-    /// The endpoint says why.
-    Refused(Box<Refusal>),
-    /// There was no answer, none that a token endpoint gives, or one that must not be used.
-    Failed(Error),
-}
-
-impl NoToken {
-    /// The same with for how long the endpoint is to be left alone.
-    pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
-        match self {
-            Self::Refused(refusal) => {
-                Self::Refused(Box::new(refusal.with_retry_after(retry_after)))
-            }
-            Self::Failed(error) => Self::Failed(error.with_retry_after(retry_after)),
-        }
-    }
-}
-
-/// What is wrong with a token response.
+/// The fault of a token response.
 struct Unusable {
     why: Cow<'static, str>,
-    /// What to do about it, where it is not the usual.
+    /// The next step, if it is not the usual one.
     next: Option<&'static str>,
 }
 
@@ -94,19 +73,19 @@ impl Unusable {
 /// Reads the outcome of a redemption.
 pub(crate) fn read(
     result: Result<TokenResponse, TokenError>,
-    asked: &Asked<'_>,
-) -> Result<Granted, NoToken> {
+    asked: &RequestContext<'_>,
+) -> Result<Granted, Rejection> {
     let authority = asked.authority;
     let response = result.map_err(|error| match error {
         TokenError::Refused(response) => {
-            NoToken::Refused(Box::new(Refusal::new(*response, asked.client_id)))
+            Rejection::Refused(Box::new(Refusal::new(*response, asked.client_id)))
         }
-        TokenError::Unusable(response) => NoToken::Failed(unusable(&response, authority)),
-        TokenError::Transport(error) => NoToken::Failed(unreachable(authority, error)),
+        TokenError::Unusable(response) => Rejection::Failed(unusable(&response, authority)),
+        TokenError::Transport(error) => Rejection::Failed(unreachable(authority, error)),
     })?;
     let into_error = |why: Unusable| why.into_error(authority, response.status());
     let (redemption, no_lifetime) =
-        granted(&response, asked).map_err(|why| NoToken::Failed(into_error(why)))?;
+        granted(&response, asked).map_err(|why| Rejection::Failed(into_error(why)))?;
     Ok(match no_lifetime {
         None => Granted::Token(redemption),
         Some(why) => {
@@ -120,10 +99,10 @@ pub(crate) fn read(
     })
 }
 
-/// What is granted, and what keeps the access token from being handed out.
+/// Returns the redemption, and the reason why its access token must not be handed out.
 fn granted(
     response: &TokenResponse,
-    asked: &Asked<'_>,
+    asked: &RequestContext<'_>,
 ) -> Result<(Redemption, Option<NoLifetime>), Unusable> {
     let id_token = response.id_token();
     let claims = id_token.and_then(IdClaims::decode);
@@ -133,14 +112,14 @@ fn granted(
     let realm = realm(asked, tid, client_info.is_some())?;
 
     let lifetime = Lifetime::of(response, asked.at, asked.now);
-    // Nothing is taken from an answer that lacks what it must say.
+    // Nothing is taken from a response without a lifetime.
     let is_said = lifetime != Err(NoLifetime::NotSaid);
     let refresh_token = response.refresh_token().filter(|_| is_said);
     let (lifetime, no_lifetime) = match lifetime {
         Ok(lifetime) => (Some(lifetime), None),
         Err(why) => (None, Some(why)),
     };
-    let target = asked.request.target(response.scope());
+    let target = call_fields::target(asked.call, response.scope());
     let mut redemption = Redemption::new(
         asked.token.clone(),
         realm,
@@ -164,7 +143,7 @@ fn granted(
     if let Some(family_id) = response.family_id() {
         redemption = redemption.with_family_id(family_id);
     }
-    // What cannot be stored is passed over, as everything that is odd.
+    // A token that cannot be stored is passed over, as every odd member.
     let usable = |token: &&Secret| is_usable_secret(token.expose_secret());
     if let Some((claims, token)) = claims.zip(id_token.filter(usable)) {
         redemption = redemption.with_identity(claims.identity(token.clone()));

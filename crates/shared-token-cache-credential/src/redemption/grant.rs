@@ -1,124 +1,160 @@
-//! Redeeming an account's refresh tokens, in turn, until one of them gets a token.
+//! Redeems refresh tokens of an account, in turn, until one of them gets a token.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use entra_token_endpoint::{Posted, TokenError, TokenRequest, post};
+use entra_token_endpoint::{Authority, Posted, TokenEndpoint, TokenError, TokenRequest, post};
 use msal_token_cache::RedeemedToken;
+use msal_token_cache::identifier::is_guid;
 use token_credential::{Error, Result, Secret, sanitize};
+use token_credential_engine::{EngineClock, Freshness, OwnedCall, Unsaved, is_short_lived};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::account::{Chosen, is_of_adfs};
-use crate::answer::{self, Asked, Granted, NoToken, PAUSE, is_pause_due, short_lived};
-use crate::authority::Authority;
-use crate::candidates::{Attempt, candidates};
-use crate::credential::Inner;
-use crate::reading::Reading;
-use crate::refusal_text::Refusal;
-use crate::request::Request;
-use crate::store::{Freshness, Store};
-use crate::tenant::{Tenant, is_guid};
-use crate::throttling::Purpose;
-use crate::unavailable;
-use crate::view::View;
+use crate::error;
+use crate::policy::account::{SelectedAccount, is_of_adfs};
+use crate::policy::cache_snapshot::CacheSnapshot;
+use crate::policy::call_fields::{claims_field, scope_field};
+use crate::policy::cloud_entries::CloudEntries;
+use crate::policy::refresh_token::{RefreshCandidate, candidates};
+use crate::policy::rejection::{Refusal, Rejection};
+use crate::policy::tenant::Tenant;
+use crate::policy::token_response::{self, Granted, PAUSE, RequestContext, short_lived};
+use crate::policy::unsaved::{Obtained, UnsavedResults, Usefulness};
+use crate::state::cache::CredentialCache;
+use crate::state::refusal_keys::{Refusals, Requested};
+use crate::state::tenant_aliases::TenantAliases;
 
-/// One call's requests.
-pub(crate) struct Exchange<'a> {
-    inner: &'a Inner,
-    store: &'a Store,
-    request: &'a Request,
-    deadline: Instant,
-    /// By which the server's logs know all requests of this call.
+/// The requests of one call (RFC 6749 section 6).
+pub(crate) struct RefreshTokenGrant<'a> {
+    context: GrantContext<'a>,
+    /// The ID of this call's requests in the server's logs.
     client_request_id: String,
-    /// For how many refresh tokens a request was sent.
+    /// The number of refresh tokens for which a request was sent.
     asked_for: usize,
     /// The refusal to report.
     reported: Option<Box<Refusal>>,
 }
 
-/// For so many refresh tokens at most requests are sent in one call. Those that were refused a
-/// moment ago need none.
+/// The parts of a credential that a grant uses, and the call that it answers.
+#[derive(Clone, Copy)]
+pub(crate) struct GrantContext<'a> {
+    pub(crate) authority: &'a Authority,
+    pub(crate) selected: &'a SelectedAccount,
+    pub(crate) cache: &'a CredentialCache,
+    pub(crate) unsaved: &'a Unsaved<UnsavedResults>,
+    pub(crate) endpoint: &'a dyn TokenEndpoint,
+    pub(crate) clock: &'a EngineClock,
+    pub(crate) aliases: &'a TenantAliases,
+    pub(crate) refusals: &'a Refusals,
+    pub(crate) call: &'a OwnedCall,
+    pub(crate) deadline: Instant,
+}
+
+/// The most refresh tokens for which requests are sent in one call. A token that was refused a
+/// moment ago needs no request.
 const MAX_ASKED_FOR: usize = 3;
 
-/// By which the server knows the program.
+/// The product in the header `User-Agent`.
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
-impl<'a> Exchange<'a> {
-    pub(crate) fn new(
-        inner: &'a Inner,
-        store: &'a Store,
-        request: &'a Request,
-        deadline: Instant,
-    ) -> Self {
+impl<'a> RefreshTokenGrant<'a> {
+    pub(crate) fn new(context: GrantContext<'a>) -> Self {
         Self {
-            inner,
-            store,
-            request,
-            deadline,
+            context,
             client_request_id: Uuid::new_v4().to_string(),
             asked_for: 0,
             reported: None,
         }
     }
 
-    /// Tries the refresh tokens of the view's account.
-    pub(crate) async fn run(mut self, view: &View) -> Result<Granted> {
-        let chosen = &self.inner.account(self.store, view)?.chosen;
-        let authority = &self.inner.authority;
-        let username = chosen.username.as_deref();
-        let now = self.inner.clock.now();
-        // A known cloud has the endpoint, whatever a writer says of the account.
-        let is_asked = authority.is_known_cloud()
-            || !is_of_adfs(
-                &Reading::new(&view.snapshot, authority, now),
-                &chosen.home_account_id,
-            );
-        if !is_asked {
-            let place = self.store.described_place();
-            return Err(unavailable::of_adfs(username, &place));
+    /// Redeems the refresh tokens of this snapshot.
+    pub(crate) async fn redeem(self, snapshot: &CacheSnapshot) -> Result<Obtained> {
+        let refuses_rivals = !self.context.call.allows_cached();
+        match self.run(snapshot).await? {
+            Granted::Token(redemption) => Ok(Obtained {
+                redemption: Arc::new(redemption),
+                access_token: Usefulness::Usable,
+                refuses_rivals,
+            }),
+            // The server may have revoked the old refresh token.
+            Granted::Spent(redemption, error) if redemption.refresh_token().is_some() => {
+                Ok(Obtained {
+                    redemption: Arc::new(redemption),
+                    access_token: Usefulness::Unusable(error),
+                    refuses_rivals: false,
+                })
+            }
+            Granted::Spent(_, error) => Err(error),
         }
-        let attempts = self.attempts(view, chosen);
+    }
+
+    async fn run(mut self, snapshot: &CacheSnapshot) -> Result<Granted> {
+        let GrantContext {
+            authority,
+            selected,
+            cache,
+            ..
+        } = self.context;
+        let username = selected.username.as_deref();
+        let now = self.context.clock.now();
+        // A known cloud has the endpoint, whatever a writer says of the account.
+        let entries = CloudEntries::new(&snapshot.sign_in, authority, now);
+        if !authority.is_known_cloud() && is_of_adfs(&entries, &selected.home_account_id) {
+            return Err(error::of_adfs(username, &cache.described_location()));
+        }
+        let attempts = candidates(&entries, selected);
         for attempt in &attempts {
             if self.asked_for == MAX_ASKED_FOR {
                 break;
             }
-            if let Some(granted) = self.redeem(attempt, chosen).await? {
+            if let Some(granted) = self.try_candidate(attempt).await? {
                 return Ok(granted);
             }
         }
-        if let Some(attempt) = self.replacement(&attempts, chosen).await
-            && let Some(granted) = self.redeem(&attempt, chosen).await?
+        if let Some(attempt) = self.replacement(&attempts).await
+            && let Some(granted) = self.try_candidate(&attempt).await?
         {
             return Ok(granted);
         }
         if let Some(refusal) = self.reported {
             return Err(refusal.into_error(authority, username));
         }
-        let place = self.store.described_place();
-        Err(unavailable::no_refresh_token(username, &place, authority))
+        let location = cache.described_location();
+        Err(error::no_refresh_token(username, &location, authority))
     }
 
-    fn attempts(&self, view: &View, chosen: &Chosen) -> Vec<Attempt> {
-        let now = self.inner.clock.now();
-        let reading = Reading::new(&view.snapshot, &self.inner.authority, now);
-        candidates(&reading, chosen)
-    }
-
-    /// What another program has put there since these were read.
-    async fn replacement(&self, known: &[Attempt], chosen: &Chosen) -> Option<Attempt> {
-        let view = self.inner.view(self.store, Freshness::Latest).await.ok()?;
+    /// Returns a refresh token that another program has stored since these were read.
+    async fn replacement(&self, known: &[RefreshCandidate]) -> Option<RefreshCandidate> {
+        let GrantContext {
+            authority,
+            selected,
+            cache,
+            clock,
+            ..
+        } = self.context;
+        let snapshot = cache.snapshot(Freshness::Latest).await.ok()?;
         let known = known.iter().map(|known| known.token.secret());
         let known: HashSet<_> = known.map(Secret::expose_secret).collect();
-        let is_new = |attempt: &Attempt| !known.contains(attempt.token.secret().expose_secret());
-        self.attempts(&view, chosen).into_iter().find(is_new)
+        let entries = CloudEntries::new(&snapshot.sign_in, authority, clock.now());
+        candidates(&entries, selected)
+            .into_iter()
+            .find(|attempt| !known.contains(attempt.token.secret().expose_secret()))
     }
 
-    /// Redeems one refresh token, under each application that may do so. `None` if it is refused
-    /// and another one may fare better.
-    async fn redeem(&mut self, attempt: &Attempt, chosen: &Chosen) -> Result<Option<Granted>> {
-        let tenant = Tenant::new(self.request.tenant(), chosen);
-        let username = chosen.username.as_deref();
+    /// Redeems one refresh token, under each application that may do so. Returns `None` if it is
+    /// refused and another one may fare better.
+    async fn try_candidate(&mut self, attempt: &RefreshCandidate) -> Result<Option<Granted>> {
+        let GrantContext {
+            authority,
+            selected,
+            aliases,
+            call,
+            ..
+        } = self.context;
+        let tenant = Tenant::new(call.tenant(), selected);
+        let username = selected.username.as_deref();
         let mut is_asked = false;
         for client_id in &attempt.client_ids {
             let answer = self.ask(&attempt.token, client_id, tenant, &mut is_asked);
@@ -127,16 +163,16 @@ impl<'a> Exchange<'a> {
                     if let (Granted::Token(redemption), Some(domain)) = (&granted, tenant.domain())
                         && is_guid(redemption.realm())
                     {
-                        self.inner.domains.remember(domain, redemption.realm());
+                        aliases.remember(domain, redemption.realm());
                     }
                     return Ok(Some(granted));
                 }
-                Err(NoToken::Failed(error)) => return Err(self.more_useful(error, username)),
-                Err(NoToken::Refused(refusal)) if !refusal.response().allows_next_token() => {
-                    let error = refusal.into_error(&self.inner.authority, username);
+                Err(Rejection::Failed(error)) => return Err(self.more_useful(error, username)),
+                Err(Rejection::Refused(refusal)) if !refusal.response().allows_next_token() => {
+                    let error = refusal.into_error(authority, username);
                     return Err(self.more_useful(error, username));
                 }
-                Err(NoToken::Refused(refusal)) => {
+                Err(Rejection::Refused(refusal)) => {
                     let rank = |refusal: &Refusal| refusal.response().actionability();
                     let is_more = |old: &Refusal| rank(&refusal) > rank(old);
                     if self.reported.as_deref().is_none_or(is_more) {
@@ -149,52 +185,57 @@ impl<'a> Exchange<'a> {
         Ok(None)
     }
 
-    /// Of an earlier refusal and the error that ends the call, the one to report: a refusal that
-    /// the user can do something about, unless the error will go away by itself.
+    /// Returns the more useful one of an earlier refusal and the error that ends the call: the
+    /// refusal if the user can mend it, unless the error will go away by itself.
     fn more_useful(&mut self, last: Error, username: Option<&str>) -> Error {
         match self.reported.take() {
             Some(refusal) if refusal.needs_the_user() && !last.is_transient() => {
-                refusal.into_error(&self.inner.authority, username)
+                refusal.into_error(self.context.authority, username)
             }
             _ => last,
         }
     }
 
-    /// Asks for a token, unless the answer is known to be no; says so if it asks.
+    /// Asks for a token, unless the answer is known to be a refusal. Sets `is_asked` if it asks.
     async fn ask(
         &self,
         token: &RedeemedToken,
         client_id: &str,
         tenant: Tenant<'_>,
         is_asked: &mut bool,
-    ) -> Result<Granted, NoToken> {
-        let Inner {
+    ) -> Result<Granted, Rejection> {
+        let GrantContext {
             authority,
+            cache,
+            unsaved,
+            endpoint,
             clock,
-            throttling,
+            refusals,
+            call,
+            deadline,
             ..
-        } = self.inner;
+        } = self.context;
         let now = clock.now();
-        let rotated = self.store.overlay.rotated(token.secret(), now);
+        let rotated = unsaved.load().rotated(token.secret(), now);
         let secret = rotated.unwrap_or_else(|| token.secret().clone());
         let url = authority.token_endpoint(tenant.in_address());
-        let scope = self.request.scope_field();
-        let claims = self.request.claims_field(self.inner.is_for_cae(self.store));
-        let purpose = Purpose {
+        let scope = scope_field(call);
+        let claims = claims_field(call, cache.sends_cp1());
+        let requested = Requested {
             home_account_id: token.home_account_id().to_owned(),
             client_id: client_id.to_owned(),
             url: url.clone(),
-            scope: self.request.scope_set().join(" "),
+            scope: call.scope_set().join(" "),
             claims: claims.clone(),
         };
-        let key = throttling.key(&secret, purpose);
-        if let Some(no_token) = throttling.answer(&key, now) {
+        let key = refusals.key(&secret, requested);
+        if let Some(rejection) = refusals.get(&key, now) {
             tracing::debug!(
                 url,
                 client_id = sanitize(client_id),
                 "refused lately: the endpoint is not asked again"
             );
-            return Err(no_token);
+            return Err(rejection);
         }
         *is_asked = true;
         let mut form = TokenRequest::new(url)
@@ -210,51 +251,50 @@ impl<'a> Exchange<'a> {
         if let Some(claims) = claims {
             form = form.with_field("claims", Secret::new(claims));
         }
-        let endpoint = &*self.inner.endpoint;
         let Posted {
             result,
             sent_at,
             leave_alone,
-        } = post(endpoint, &form, clock.as_clock(), self.deadline).await;
+        } = post(endpoint, &form, clock.get(), deadline).await;
         let is_answered = !matches!(result, Err(TokenError::Transport(_)));
         let now = clock.now();
-        let asked = Asked {
+        let asked = RequestContext {
             authority,
-            request: self.request,
+            call,
             tenant: tenant.in_address(),
             token,
             client_id,
             at: sent_at,
             now,
         };
-        match answer::read(result, &asked) {
+        match token_response::read(result, &asked) {
             Ok(granted) => {
-                if let Some(error) = self.pause(&granted, authority, now) {
-                    throttling.pause(&key, error, PAUSE, now);
+                if let Some(error) = self.pause(&granted, now) {
+                    refusals.pause(&key, error, PAUSE, now);
                 }
                 Ok(granted)
             }
-            Err(no_token) => {
-                let no_token = match leave_alone {
-                    Some(wait) => no_token.with_retry_after(wait),
-                    None => no_token,
+            Err(rejection) => {
+                let rejection = match leave_alone {
+                    Some(wait) => rejection.with_retry_after(wait),
+                    None => rejection,
                 };
                 if is_answered {
-                    throttling.remember(key, &no_token, leave_alone, now);
+                    refusals.remember(key, &rejection, leave_alone, now);
                 }
-                Err(no_token)
+                Err(rejection)
             }
         }
     }
 
-    /// Why the next token for the same is not asked for at once. A call that takes no cached token
-    /// gets each that can be handed out.
-    fn pause(&self, granted: &Granted, authority: &Authority, now: SystemTime) -> Option<Error> {
+    /// Returns the reason not to ask for the same again at once: the token is short-lived. A call
+    /// that refuses cached tokens gets each new one that can be handed out.
+    fn pause(&self, granted: &Granted, now: SystemTime) -> Option<Error> {
         match granted {
             Granted::Spent(_, error) => Some(error.clone()),
-            Granted::Token(token) => (self.request.allows_cached()
-                && is_pause_due(token.expires_on(), token.cached_at(), now))
-            .then(|| short_lived(authority)),
+            Granted::Token(token) => (self.context.call.allows_cached()
+                && is_short_lived(token.expires_on(), now.max(token.cached_at())))
+            .then(|| short_lived(self.context.authority)),
         }
     }
 }

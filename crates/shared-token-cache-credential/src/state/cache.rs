@@ -138,10 +138,7 @@ impl CredentialCache {
     }
 }
 
-async fn read(
-    cache: &TokenCache,
-    freshness: Freshness,
-) -> Result<Arc<msal_token_cache::Snapshot>> {
+async fn read(cache: &TokenCache, freshness: Freshness) -> Result<Arc<msal_token_cache::Snapshot>> {
     let snapshot = match freshness {
         Freshness::Recent => cache.snapshot_async().await,
         Freshness::Latest => cache.latest_async().await,

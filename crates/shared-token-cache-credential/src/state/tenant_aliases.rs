@@ -52,15 +52,15 @@ mod tests {
 
     #[test]
     fn a_domain_is_remembered_with_the_tenant_it_led_to() {
-        let domains = TenantAliases::default();
-        assert_eq!(domains.tid("contoso.example"), None);
-        domains.remember("contoso.example", "old");
-        domains.remember("Contoso.Example", TID);
-        assert_eq!(domains.tid("CONTOSO.example").as_deref(), Some(TID));
+        let aliases = TenantAliases::default();
+        assert_eq!(aliases.tid("contoso.example"), None);
+        aliases.remember("contoso.example", "old");
+        aliases.remember("Contoso.Example", TID);
+        assert_eq!(aliases.tid("CONTOSO.example").as_deref(), Some(TID));
         for n in 0..CAPACITY {
-            domains.remember(&format!("{n}.example"), TID);
+            aliases.remember(&format!("{n}.example"), TID);
         }
-        assert_eq!(domains.tid("contoso.example"), None);
-        assert_eq!(domains.tid("0.example").as_deref(), Some(TID));
+        assert_eq!(aliases.tid("contoso.example"), None);
+        assert_eq!(aliases.tid("0.example").as_deref(), Some(TID));
     }
 }

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
 
 use super::*;
-use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, authority, redemption, refresh_tokens, snapshot};
-use crate::overlay::Overlay;
+use crate::fixtures::{
+    ARM, CLI, CLOUD, Memory, NOW, at, authority, redemption, refresh_tokens, snapshot,
+};
 
 fn ada() -> FakeAccount {
     FakeAccount::new("ada@contoso.example")
@@ -33,33 +34,40 @@ fn token<'a>(client_id: &'a str, secret: &'a str, left: u64) -> AccessTokenSpec<
     }
 }
 
-fn find_for(account: &FakeAccount, cache: &CacheBuilder, kept: &Overlay, scopes: &[&str]) -> Found {
-    let chosen = Chosen {
+fn find_for(account: &FakeAccount, cache: &CacheBuilder, kept: &Memory, scopes: &[&str]) -> Found {
+    let selected = SelectedAccount {
         home_account_id: account.home_account_id(),
         username: None,
         client_id: None,
     };
     let (snapshot, authority) = (snapshot(cache), authority());
-    let terms = Terms::new(&Reading::new(&snapshot, &authority, at(NOW)), &chosen);
+    let criteria = Criteria::new(
+        &CloudEntries::new(&snapshot, &authority, at(NOW)),
+        &selected,
+    );
     let query = Query {
         scopes,
         tenant: Tenant::Home(ORGANIZATIONS),
         tid: None,
     };
-    terms.find(&snapshot, &kept.kept(), &query, at(NOW))
+    let snapshot = CacheSnapshot {
+        sign_in: snapshot,
+        access_tokens: None,
+    };
+    criteria.find(&snapshot, kept.view().kept(), &query, at(NOW))
 }
 
 /// What is kept of these redemptions, of which some refuse what they replace.
-fn keeping(redemptions: impl IntoIterator<Item = (Redemption, bool)>) -> Overlay {
-    let overlay = Overlay::default();
+fn keeping(redemptions: impl IntoIterator<Item = (Redemption, bool)>) -> Memory {
+    let memory = Memory::default();
     for (redemption, refuses_rivals) in redemptions {
-        overlay.keep(&Arc::new(redemption), refuses_rivals);
+        memory.keep(&Arc::new(redemption), refuses_rivals);
     }
-    overlay
+    memory
 }
 
 fn find(cache: &CacheBuilder) -> Found {
-    find_for(&ada(), cache, &Overlay::default(), &[ARM])
+    find_for(&ada(), cache, &Memory::default(), &[ARM])
 }
 
 #[track_caller]
@@ -265,7 +273,7 @@ fn scopes_compare_as_sets_without_case() {
         (false, &["x"]),
         (false, &["x/rea"]),
     ] {
-        let found = find_for(&ada(), &cache, &Overlay::default(), scopes);
+        let found = find_for(&ada(), &cache, &Memory::default(), scopes);
         assert_eq!(matches!(found, Found::Hit(_)), hit, "{scopes:?}");
     }
 }
@@ -334,7 +342,7 @@ fn a_personal_account_is_at_home_in_three_tenants() {
             ..token(CLI, "a", 3600)
         };
         let cache = CacheBuilder::new().access_token(&eve, spec);
-        let found = find_for(&eve, &cache, &Overlay::default(), &[ARM]);
+        let found = find_for(&eve, &cache, &Memory::default(), &[ARM]);
         assert_eq!(matches!(found, Found::Hit(_)), hit, "{realm}");
     }
 }
@@ -401,7 +409,7 @@ fn k14_a_bare_scope_alone_is_for_no_token_that_names_a_resource() {
             false,
         ),
     ]);
-    let none = Overlay::default();
+    let none = Memory::default();
     for kept in [&none, &kept] {
         let found = find_for(&ada(), &stored, kept, &["user_impersonation"]);
         assert_nothing(&found, "another resource's");

@@ -28,25 +28,34 @@ fn joined_by(cache: CacheBuilder, account: &FakeAccount) -> CacheBuilder {
         .refresh_token(account, CLOUD, CLI, "b", None)
 }
 
-fn chosen(cache: &CacheBuilder, username: &str, tenant_id: &str) -> Result<Chosen, NotChosen> {
-    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let filter = Filter {
-        username: given(username),
-        tenant_id: given(tenant_id),
-    };
-    let whose = Whose::Filtered(filter);
-    choose_in(cache, &whose)
+fn selected(
+    cache: &CacheBuilder,
+    username: &str,
+    tenant_id: &str,
+) -> Result<SelectedAccount, SelectError> {
+    let [username, tenant_id] =
+        [username, tenant_id].map(|text| Some(text).filter(|text| !text.is_empty()));
+    let selector = AccountSelector::matching(username, tenant_id);
+    select_in(cache, &selector)
 }
 
-fn choose_in(cache: &CacheBuilder, whose: &Whose) -> Result<Chosen, NotChosen> {
+fn select_in(
+    cache: &CacheBuilder,
+    selector: &AccountSelector,
+) -> Result<SelectedAccount, SelectError> {
     let (snapshot, authority) = (snapshot(cache), authority());
-    choose(&Reading::new(&snapshot, &authority, at(NOW)), whose)
+    let clients = match &selector.0 {
+        Rule::Filtered(_) => Clients::Family,
+        Rule::Recorded(record) => Clients::Only(record.client_id().to_owned()),
+    };
+    let entries = CloudEntries::new(&snapshot, &authority, at(NOW));
+    select(&entries, selector, &clients)
 }
 
 #[track_caller]
-fn assert_is(chosen: Result<Chosen, NotChosen>, account: &FakeAccount) {
+fn assert_is(selected: Result<SelectedAccount, SelectError>, account: &FakeAccount) {
     assert_eq!(
-        chosen.map(|chosen| chosen.home_account_id),
+        selected.map(|selected| selected.home_account_id),
         Ok(account.home_account_id())
     );
 }
@@ -54,24 +63,27 @@ fn assert_is(chosen: Result<Chosen, NotChosen>, account: &FakeAccount) {
 #[test]
 fn the_only_account_is_meant() {
     let cache = CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "a");
-    let chosen = chosen(&cache, "", "").unwrap();
-    assert_eq!(chosen.username.as_deref(), Some("ada@contoso.example"));
-    assert_eq!(chosen.home_tenant(), Some(&*ada().utid));
+    let selected = selected(&cache, "", "").unwrap();
+    assert_eq!(selected.username.as_deref(), Some("ada@contoso.example"));
+    assert_eq!(selected.home_tenant(), Some(&*ada().utid));
 }
 
 #[test]
 fn name_in_any_case_and_home_tenant_say_which() {
-    assert_is(chosen(&both(), "ADA@Contoso.example", ""), &ada());
-    assert_is(chosen(&both(), "", &bob().utid), &bob());
-    assert_is(chosen(&both(), "bob@fabrikam.example", &bob().utid), &bob());
+    assert_is(selected(&both(), "ADA@Contoso.example", ""), &ada());
+    assert_is(selected(&both(), "", &bob().utid), &bob());
+    assert_is(
+        selected(&both(), "bob@fabrikam.example", &bob().utid),
+        &bob(),
+    );
     for (username, tenant_id) in [
         ("eve@contoso.example", ""),
         ("", GUEST_TENANT),
         ("ada@contoso.example", &*bob().utid),
         ("ada", ""),
     ] {
-        let none = chosen(&both(), username, tenant_id);
-        assert_eq!(none, Err(NotChosen::NoMatch), "{username} {tenant_id}");
+        let none = selected(&both(), username, tenant_id);
+        assert_eq!(none, Err(SelectError::NoMatch), "{username} {tenant_id}");
     }
 }
 
@@ -80,15 +92,19 @@ fn k16_a_name_compares_by_ascii_case_only() {
     let zoe = FakeAccount::new("ZO\u{cb}@contoso.example");
     let kelvin = FakeAccount::new("\u{212a}im@contoso.example");
     let cache = joined_by(joined_by(both(), &zoe), &kelvin);
-    assert_is(chosen(&cache, "zo\u{cb}@CONTOSO.example", ""), &zoe);
+    assert_is(selected(&cache, "zo\u{cb}@CONTOSO.example", ""), &zoe);
     for name in ["zo\u{eb}@contoso.example", "kim@contoso.example"] {
-        assert_eq!(chosen(&cache, name, ""), Err(NotChosen::NoMatch), "{name}");
+        assert_eq!(
+            selected(&cache, name, ""),
+            Err(SelectError::NoMatch),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn k16_a_home_tenant_and_the_entries_of_an_account_compare_without_case() {
-    assert_is(chosen(&both(), "", &bob().utid.to_uppercase()), &bob());
+    assert_is(selected(&both(), "", &bob().utid.to_uppercase()), &bob());
     let upper = FakeAccount {
         uid: ada().uid.to_uppercase(),
         utid: ada().utid.to_uppercase(),
@@ -101,7 +117,7 @@ fn k16_a_home_tenant_and_the_entries_of_an_account_compare_without_case() {
         .account(&ada(), CLOUD, GUEST_TENANT)
         .refresh_token(&ada(), "Login.MicrosoftOnline.com", CLI, "a", None);
     for tenant in ["", &*ada().utid, &*upper.utid] {
-        assert_is(chosen(&cache, "", tenant), &ada());
+        assert_is(selected(&cache, "", tenant), &ada());
     }
 }
 
@@ -122,24 +138,27 @@ fn k16_a_domain_is_the_tenant_that_an_id_token_at_home_names_it_for() {
     ] {
         let token = id_token(&ada.utid.to_uppercase(), member, name);
         let cache = without().id_token(&ada, "sts.windows.net", CLI, &ada.utid, &token);
-        assert_is(chosen(&cache, "", "contoso.EXAMPLE"), &ada);
-        let other = chosen(&cache, "", "fabrikam.example");
-        assert_eq!(other, Err(NotChosen::UnknownDomain), "{name}");
+        assert_is(selected(&cache, "", "contoso.EXAMPLE"), &ada);
+        let other = selected(&cache, "", "fabrikam.example");
+        assert_eq!(other, Err(SelectError::UnknownDomain), "{name}");
         // Here it is the name that is wrong.
-        let misnamed = chosen(&cache, "adda@contoso.example", "contoso.example");
-        assert_eq!(misnamed, Err(NotChosen::NoMatch), "{name}");
+        let misnamed = selected(&cache, "adda@contoso.example", "contoso.example");
+        assert_eq!(misnamed, Err(SelectError::NoMatch), "{name}");
     }
     // The name may also be the account's.
     let nameless = id_token(&ada.utid, "oid", "o");
     let cache = both().id_token(&ada, CLOUD, CLI, &ada.utid, &nameless);
-    assert_is(chosen(&cache, "", "contoso.example"), &ada);
+    assert_is(selected(&cache, "", "contoso.example"), &ada);
     // All accounts of the tenant are of it, whatever their names end in.
     let eve = FakeAccount {
         utid: ada.utid.clone(),
         ..FakeAccount::new("eve@contoso.onmicrosoft.example")
     };
-    let several = chosen(&joined_by(cache, &eve), "", "contoso.example");
-    assert!(matches!(several, Err(NotChosen::Several(_))), "{several:?}");
+    let several = selected(&joined_by(cache, &eve), "", "contoso.example");
+    assert!(
+        matches!(several, Err(SelectError::Several(_))),
+        "{several:?}"
+    );
 }
 
 #[test]
@@ -178,8 +197,8 @@ fn k16_no_domain_is_taken_from_what_does_not_say_so() {
             ),
         ),
     ] {
-        let found = chosen(&cache, "", "contoso.example");
-        assert_eq!(found, Err(NotChosen::UnknownDomain), "{what}");
+        let found = selected(&cache, "", "contoso.example");
+        assert_eq!(found, Err(SelectError::UnknownDomain), "{what}");
     }
 }
 
@@ -187,8 +206,8 @@ fn k16_no_domain_is_taken_from_what_does_not_say_so() {
 fn several_accounts_are_listed() {
     let listed = |account: FakeAccount| (Some(account.username), Some(account.utid));
     assert_eq!(
-        chosen(&both(), "", ""),
-        Err(NotChosen::Several(vec![listed(ada()), listed(bob())]))
+        selected(&both(), "", ""),
+        Err(SelectError::Several(vec![listed(ada()), listed(bob())]))
     );
 }
 
@@ -196,13 +215,16 @@ fn several_accounts_are_listed() {
 fn the_only_one_with_a_family_token_is_taken() {
     let family = |cache: CacheBuilder| cache.with("family_id", json!("1"));
     let bobs = family(both());
-    assert_is(chosen(&bobs, "", ""), &bob());
+    assert_is(selected(&bobs, "", ""), &bob());
     // The name that was given comes first.
-    assert_is(chosen(&bobs, &ada().username, ""), &ada());
+    assert_is(selected(&bobs, &ada().username, ""), &ada());
     let adas = family(joined_by(CacheBuilder::new(), &ada()));
     let of_both = family(joined_by(adas, &bob()));
-    let several = chosen(&of_both, "", "");
-    assert!(matches!(several, Err(NotChosen::Several(_))), "{several:?}");
+    let several = selected(&of_both, "", "");
+    assert!(
+        matches!(several, Err(SelectError::Several(_))),
+        "{several:?}"
+    );
 }
 
 #[test]
@@ -221,11 +243,14 @@ fn entries_of_one_account_are_one_account() {
         .account(&ada(), CLOUD, GUEST_TENANT)
         .account(&nameless, CLOUD, "organizations");
     for username in ["", "ada@old.example", "ada@contoso.example"] {
-        let chosen = chosen(&cache, username, "").unwrap();
-        assert_eq!(chosen.username.as_deref(), Some("ada@contoso.example"));
+        let selected = selected(&cache, username, "").unwrap();
+        assert_eq!(selected.username.as_deref(), Some("ada@contoso.example"));
     }
     // Where it is a guest it is not at home.
-    assert_eq!(chosen(&cache, "", GUEST_TENANT), Err(NotChosen::NoMatch));
+    assert_eq!(
+        selected(&cache, "", GUEST_TENANT),
+        Err(SelectError::NoMatch)
+    );
 }
 
 #[test]
@@ -233,7 +258,7 @@ fn account_and_refresh_token_may_stand_under_aliases() {
     let cache = CacheBuilder::new()
         .account(&ada(), "login.windows.net", &ada().utid)
         .refresh_token(&ada(), "sts.windows.net", CLI, "a", None);
-    assert_is(chosen(&cache, "", ""), &ada());
+    assert_is(selected(&cache, "", ""), &ada());
 }
 
 #[test]
@@ -254,16 +279,16 @@ fn only_a_refresh_token_of_its_own_qualifies_an_account() {
         (with("secret", json!(7)), "malformed"),
         (both().without("client_id"), "no client"),
     ] {
-        let chosen = chosen(&bobs_does_not, "", "").map(|chosen| chosen.home_account_id);
-        assert_eq!(chosen, Ok(ada().home_account_id()), "{why}");
+        let selected = selected(&bobs_does_not, "", "").map(|selected| selected.home_account_id);
+        assert_eq!(selected, Ok(ada().home_account_id()), "{why}");
     }
     for (bobs_does, why) in [
         (with("user_assertion_hash", json!("")), "empty"),
         (with("ext_cache_key", Value::Null), "null"),
         (with("expires_on", json!((NOW + 1).to_string())), "not yet"),
     ] {
-        let several = chosen(&bobs_does, "", "");
-        assert!(matches!(several, Err(NotChosen::Several(_))), "{why}");
+        let several = selected(&bobs_does, "", "");
+        assert!(matches!(several, Err(SelectError::Several(_))), "{why}");
     }
 }
 
@@ -276,8 +301,8 @@ fn without_an_account_there_is_none() {
         CacheBuilder::new().account(&ada(), CLOUD, &ada().utid),
         CacheBuilder::new().raw("Account", "k", json!("not an object")),
     ] {
-        let none = chosen(&cache, &ada().username, "");
-        assert_eq!(none, Err(NotChosen::None), "{}", cache.to_json());
+        let none = selected(&cache, &ada().username, "");
+        assert_eq!(none, Err(SelectError::None), "{}", cache.to_json());
     }
 }
 
@@ -288,8 +313,8 @@ fn a_name_that_is_shown_has_no_control_characters() {
         ..ada()
     };
     let cache = CacheBuilder::new().signed_in(&mallory, CLOUD, CLI, "a");
-    let chosen = chosen(&cache, &mallory.username, "").unwrap();
-    assert_eq!(chosen.username.as_deref(), Some("ada [31m root"));
+    let selected = selected(&cache, &mallory.username, "").unwrap();
+    assert_eq!(selected.username.as_deref(), Some("ada [31m root"));
 }
 
 #[test]
@@ -305,12 +330,12 @@ fn a_home_tenant_follows_the_only_dot() {
     }
 }
 
-fn record(home_account_id: &str, username: &str) -> Whose {
+fn record(home_account_id: &str, username: &str) -> AccountSelector {
     let json = json!({
         "authority": CLOUD, "clientId": "recorded", "homeAccountId": home_account_id,
         "tenantId": GUEST_TENANT, "username": username, "version": "1.0",
     });
-    Whose::Recorded(AuthenticationRecord::deserialize(&json.to_string()).unwrap())
+    AccountSelector::of_record(AuthenticationRecord::deserialize(&json.to_string()).unwrap())
 }
 
 #[test]
@@ -320,22 +345,25 @@ fn the_account_of_a_record_is_found_by_id_and_name_and_needs_no_refresh_token() 
         .account(&ada(), "login.windows.net", &ada().utid)
         .with("username", json!("Ada@Contoso.example"))
         .account(&bob(), CLOUD, &bob().utid);
-    let chosen = |cache: &CacheBuilder, whose| choose_in(cache, &whose);
+    let selected = |cache: &CacheBuilder, whose| select_in(cache, &whose);
     for username in ["ada@contoso.example", ""] {
-        let chosen = chosen(&cache, record(&id, username)).unwrap();
-        assert_eq!(chosen.home_account_id, id);
-        assert_eq!(chosen.username.as_deref(), Some("Ada@Contoso.example"));
-        assert_eq!(chosen.client_id.as_deref(), Some("recorded"));
+        let selected = selected(&cache, record(&id, username)).unwrap();
+        assert_eq!(selected.home_account_id, id);
+        assert_eq!(selected.username.as_deref(), Some("Ada@Contoso.example"));
+        assert_eq!(selected.client_id.as_deref(), Some("recorded"));
     }
-    let upper = chosen(&cache, record(&id.to_uppercase(), "ada@contoso.example"));
-    assert_eq!(upper.map(|chosen| chosen.home_account_id), Ok(id.clone()));
+    let upper = selected(&cache, record(&id.to_uppercase(), "ada@contoso.example"));
+    assert_eq!(
+        upper.map(|selected| selected.home_account_id),
+        Ok(id.clone())
+    );
     for whose in [
         record(&id, "bob@fabrikam.example"),
         record(&id, "ad\u{e1}@contoso.example"),
         record(&bob().home_account_id(), "ada@contoso.example"),
         record("somebody.else", "ada@contoso.example"),
     ] {
-        assert_eq!(chosen(&cache, whose), Err(NotChosen::NoMatch));
+        assert_eq!(selected(&cache, whose), Err(SelectError::NoMatch));
     }
     for (member, value) in [
         ("authority_type", json!("Other")),
@@ -347,7 +375,11 @@ fn the_account_of_a_record_is_found_by_id_and_name_and_needs_no_refresh_token() 
             .account(&ada(), CLOUD, &ada().utid)
             .with(member, value);
         let whose = record(&id, "ada@contoso.example");
-        assert_eq!(chosen(&cache, whose), Err(NotChosen::NoMatch), "{member}");
+        assert_eq!(
+            selected(&cache, whose),
+            Err(SelectError::NoMatch),
+            "{member}"
+        );
     }
 }
 
@@ -359,15 +391,15 @@ fn whom_a_broker_signed_in_is_meant_where_nobody_else_can_be() {
             .with("account_source", json!("broker"))
     };
     let alone = of_broker(CacheBuilder::new(), &bob());
-    assert_is(chosen(&alone, "", ""), &bob());
+    assert_is(selected(&alone, "", ""), &bob());
     let beside = of_broker(
         CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "a"),
         &bob(),
     );
-    assert_is(chosen(&beside, "", ""), &ada());
-    assert_is(chosen(&beside, "bob@fabrikam.example", ""), &bob());
+    assert_is(selected(&beside, "", ""), &ada());
+    assert_is(selected(&beside, "bob@fabrikam.example", ""), &bob());
     let device_code = CacheBuilder::new()
         .account(&bob(), CLOUD, &bob().utid)
         .with("account_source", json!("device_code"));
-    assert_eq!(chosen(&device_code, "", ""), Err(NotChosen::None));
+    assert_eq!(selected(&device_code, "", ""), Err(SelectError::None));
 }

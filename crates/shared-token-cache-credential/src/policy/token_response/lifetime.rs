@@ -1,38 +1,35 @@
-//! How long a granted token lives (K15).
+//! The lifetime of a granted token (K15).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use entra_token_endpoint::{Seconds, TokenResponse};
+use entra_token_endpoint::{Authority, Seconds, TokenResponse};
 use msal_token_cache::AccessToken;
 use token_credential::{Error, ErrorKind};
+use token_credential_engine::{LAST_RESORT_MARGIN, MIN_TIME_BETWEEN_ATTEMPTS, time_left};
 
 use super::Unusable;
-use crate::access::{LAST_RESORT_MARGIN, NEW_FOR};
-use crate::authority::Authority;
 
 #[cfg(test)]
 mod tests;
 
-/// How long a server is left alone that issues tokens of less than a minute.
-pub(crate) const PAUSE: Duration = NEW_FOR;
-/// With this much left, a token can be handed out until the pause is over.
-const OUTLASTS_PAUSE: Duration = PAUSE.saturating_add(LAST_RESORT_MARGIN);
+/// The pause before a server is asked again that issues tokens of less than a minute.
+pub(crate) const PAUSE: Duration = MIN_TIME_BETWEEN_ATTEMPTS;
 
 /// The times of a token that can be handed out.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lifetime {
     pub(super) expires_on: SystemTime,
-    /// Until when it may be used while the server cannot be reached.
+    /// The end of its use while the server cannot be reached.
     pub(super) extended: Option<SystemTime>,
     pub(super) refresh_on: Option<SystemTime>,
 }
 
-/// Why a token has no time left.
+/// The reason why a token has no time left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoLifetime {
-    /// The answer says nothing of it, or nothing that can be read.
+    /// The response says no number.
     NotSaid,
-    /// What it says cannot be.
+    /// The number cannot be a lifetime.
     Unbelievable,
     /// It is too short.
     TooShort,
@@ -66,7 +63,8 @@ impl Lifetime {
                 NoLifetime::NotSaid
             }
         })?;
-        if left(expires_on, at, now) < LAST_RESORT_MARGIN {
+        // A clock that was set back does not prolong it.
+        if time_left(expires_on, now.max(at)).unwrap_or_default() < LAST_RESORT_MARGIN {
             return Err(NoLifetime::TooShort);
         }
         Ok(Self {
@@ -79,7 +77,7 @@ impl Lifetime {
 }
 
 impl NoLifetime {
-    /// What the answer lacks. `None` if it says all, and the token is the server's to prolong.
+    /// Returns the fault of the response, or `None` if only the server's policy can mend it.
     pub(super) fn in_answer(self) -> Option<Unusable> {
         match self {
             Self::NotSaid => Some("does not say when the token expires".into()),
@@ -92,21 +90,11 @@ impl NoLifetime {
     }
 }
 
-/// Whether the next token is asked for only after a pause: this one is too old before that ends.
-pub(crate) fn is_pause_due(expires_on: SystemTime, at: SystemTime, now: SystemTime) -> bool {
-    left(expires_on, at, now) < OUTLASTS_PAUSE
-}
-
-/// The error of a server whose tokens are too short.
+/// Returns the error of a server whose tokens are too short.
 pub(crate) fn short_lived(authority: &Authority) -> Error {
     let text = format!(
         "the tokens of {authority} have less than a minute left when they arrive: try again later, \
          and check the lifetime that a policy gives them"
     );
     Error::new(ErrorKind::AuthenticationFailed, text).with_transient(true)
-}
-
-/// The time left. A clock that was set back does not prolong it.
-fn left(expires_on: SystemTime, at: SystemTime, now: SystemTime) -> Duration {
-    expires_on.duration_since(now.max(at)).unwrap_or_default()
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use base64::Engine;
 use entra_token_endpoint::HttpResponse;
 use msal_token_cache::Merged;
@@ -8,8 +10,7 @@ use token_credential::TokenRequestOptions;
 
 use super::*;
 use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, authority, refresh_tokens};
-use crate::request::Call;
-use crate::tenant::Tenants;
+use crate::policy::tenant::Tenants;
 
 pub(super) const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -25,7 +26,7 @@ pub(super) fn read_at(
     tenant: &str,
     status: u16,
     body: impl Into<Vec<u8>>,
-) -> Result<Granted, NoToken> {
+) -> Result<Granted, Rejection> {
     read_of(&ada(), tenant, status, body)
 }
 
@@ -35,17 +36,17 @@ pub(super) fn read_of(
     tenant: &str,
     status: u16,
     body: impl Into<Vec<u8>>,
-) -> Result<Granted, NoToken> {
+) -> Result<Granted, Rejection> {
     let tenants = Tenants::of_account(Vec::new());
-    let request = Call::new(&[ARM], &TokenRequestOptions::default(), &tenants)
+    let call = call_fields::check(&[ARM], &TokenRequestOptions::default(), &tenants)
         .unwrap()
-        .to_request();
+        .to_owned_call();
     let cache = CacheBuilder::new().signed_in(account, CLOUD, CLI, "refresh-token");
     let [token] = refresh_tokens(&cache).try_into().unwrap();
     let authority = authority();
-    let asked = Asked {
+    let asked = RequestContext {
         authority: &authority,
-        request: &request,
+        call: &call,
         tenant,
         token: &token,
         client_id: CLI,
@@ -59,11 +60,11 @@ pub(super) fn read_of(
 }
 
 /// The answer to a redemption at `organizations`, with these members besides what must be.
-pub(super) fn read_with(members: &Value) -> Result<Granted, NoToken> {
+pub(super) fn read_with(members: &Value) -> Result<Granted, Rejection> {
     read_with_at("organizations", members)
 }
 
-pub(super) fn read_with_at(tenant: &str, members: &Value) -> Result<Granted, NoToken> {
+pub(super) fn read_with_at(tenant: &str, members: &Value) -> Result<Granted, Rejection> {
     read_of(&ada(), tenant, 200, body_with(members))
 }
 
@@ -77,7 +78,7 @@ pub(super) fn body_with(members: &Value) -> String {
 
 /// The token that is granted.
 #[track_caller]
-pub(super) fn token(answer: Result<Granted, NoToken>) -> Redemption {
+pub(super) fn token(answer: Result<Granted, Rejection>) -> Redemption {
     match answer {
         Ok(Granted::Token(redemption)) => redemption,
         other => panic!("no token: {other:?}"),
@@ -86,7 +87,7 @@ pub(super) fn token(answer: Result<Granted, NoToken>) -> Redemption {
 
 /// The text of the error for a token that is not handed out.
 #[track_caller]
-pub(super) fn spent(answer: Result<Granted, NoToken>) -> String {
+pub(super) fn spent(answer: Result<Granted, Rejection>) -> String {
     let Ok(Granted::Spent(_, error)) = answer else {
         panic!("not spent: {answer:?}");
     };
@@ -99,8 +100,8 @@ pub(super) fn spent(answer: Result<Granted, NoToken>) -> String {
 
 /// The text of the error for an answer that is no answer.
 #[track_caller]
-pub(super) fn unusable(answer: Result<Granted, NoToken>) -> String {
-    let Err(NoToken::Failed(error)) = answer else {
+pub(super) fn unusable(answer: Result<Granted, Rejection>) -> String {
+    let Err(Rejection::Failed(error)) = answer else {
         panic!("not unusable");
     };
     assert_eq!(error.kind(), ErrorKind::AuthenticationFailed);
@@ -157,7 +158,7 @@ fn what_is_no_token_is_not_taken_for_one() {
         let text = unusable(read_at("organizations", status, body));
         assert!(text.contains(why), "{body}: {text}");
     }
-    let Err(NoToken::Failed(busy)) = read_at("organizations", 503, "<html>") else {
+    let Err(Rejection::Failed(busy)) = read_at("organizations", 503, "<html>") else {
         panic!("not unusable");
     };
     assert!(busy.is_transient());
@@ -185,12 +186,12 @@ fn k8_an_error_is_a_refusal_whatever_else_there_is() {
     ] {
         for status in [200, 400] {
             let refused = read_at("organizations", status, grant(&error));
-            assert!(matches!(refused, Err(NoToken::Refused(_))), "{error}");
+            assert!(matches!(refused, Err(Rejection::Refused(_))), "{error}");
         }
     }
     let lone_surrogate = r#"{"error":"\ud800","access_token":"canary","expires_in":3600}"#;
     let refused = read_at("organizations", 200, lone_surrogate);
-    assert!(matches!(refused, Err(NoToken::Refused(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Rejection::Refused(_))), "{refused:?}");
 }
 
 #[test]
@@ -212,7 +213,7 @@ fn k8_an_error_that_says_nothing_is_no_refusal_beside_a_token() {
         let text = unusable(read_at("organizations", 200, &*body));
         assert!(text.contains("no access_token"), "{text}");
         let refused = read_at("organizations", 400, body);
-        assert!(matches!(refused, Err(NoToken::Refused(_))), "{error}");
+        assert!(matches!(refused, Err(Rejection::Refused(_))), "{error}");
     }
 }
 
@@ -268,7 +269,7 @@ fn names_and_texts_may_be_escaped() {
         200,
         r#"{"access_token":"canary","err\u006fr":"\u0078"}"#,
     );
-    assert!(matches!(refused, Err(NoToken::Refused(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Rejection::Refused(_))), "{refused:?}");
 }
 
 #[test]

@@ -1,31 +1,23 @@
-//! Whose token an answer holds, and in which tenant it is good.
+//! The account and the tenant of a token response.
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::alphabet::URL_SAFE;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use entra_token_endpoint::{ClientInfo as SaidInfo, TokenResponse};
-use msal_token_cache::Identity;
-use msal_token_cache::identifier::{is_same_home_account_id, is_same_tenant};
+use entra_token_endpoint::tenant::{ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT};
+use entra_token_endpoint::{ClientInfo as RawClientInfo, TokenResponse};
+use msal_token_cache::identifier::{is_guid, is_same_home_account_id, is_same_tenant};
 use serde::Deserialize;
-use serde_json::{Map, Value};
-use token_credential::Secret;
-use zeroize::Zeroizing;
 
-use super::{Asked, Unusable};
-use crate::account::home_tenant;
-use crate::tenant::{
-    ORGANIZATIONS, PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT, is_guid, is_tenant,
-    is_word_for_home,
-};
+use super::{RequestContext, Unusable};
+use crate::policy::home_account::home_tenant;
+use crate::policy::id_token::{IdClaims, decode_base64};
+use crate::policy::tenant::is_word_for_home;
 
 #[cfg(test)]
 mod tests;
 
-/// Checks whose token it is.
+/// Checks that the response is for the account that was asked for.
 pub(super) fn check_account(
-    asked: &Asked<'_>,
+    asked: &RequestContext<'_>,
     client_info: Option<&ClientInfo>,
     claims: Option<&IdClaims>,
 ) -> Result<(), &'static str> {
@@ -42,9 +34,9 @@ pub(super) fn check_account(
     }
 }
 
-/// The tenant that the token is good in, as the look-up for the same call will look for it.
+/// Returns the tenant of the token, as the look-up for the same call compares it.
 pub(super) fn realm<'a>(
-    asked: &Asked<'a>,
+    asked: &RequestContext<'a>,
     tid: Option<&str>,
     account_is_named: bool,
 ) -> Result<Cow<'a, str>, Unusable> {
@@ -58,7 +50,7 @@ pub(super) fn realm<'a>(
         };
     }
     if !is_word_for_home(tenant) {
-        // What a domain name led to is remembered as an id.
+        // The tenant that a domain name led to is remembered by its ID.
         return Ok(match tid {
             Some(tid) if is_guid(tid) => tid.to_ascii_lowercase().into(),
             _ => tenant.into(),
@@ -93,7 +85,7 @@ pub(super) fn realm<'a>(
     Ok(known.into())
 }
 
-/// The account that an answer is for, as far as it says so.
+/// The account in a response (`client_info`).
 #[derive(Deserialize)]
 pub(super) struct ClientInfo {
     uid: Option<String>,
@@ -101,24 +93,26 @@ pub(super) struct ClientInfo {
 }
 
 impl ClientInfo {
-    /// What is there and says nothing is an error: the answer could be anybody's.
+    /// Decodes the member. A malformed one is an error: the response could be for any account.
     pub(super) fn of(response: &TokenResponse) -> Result<Option<Self>, &'static str> {
         match response.client_info() {
-            SaidInfo::Missing => Ok(None),
-            SaidInfo::Text(text) => decode_base64(text)
+            RawClientInfo::Missing => Ok(None),
+            RawClientInfo::Text(text) => decode_base64(text)
                 .and_then(|json| serde_json::from_slice(&json).ok())
                 .map(Some)
                 .ok_or("names an account that cannot be read, and nothing was stored"),
-            SaidInfo::Invalid => Err("names an account in no known way, and nothing was stored"),
+            RawClientInfo::Invalid => {
+                Err("names an account in no known way, and nothing was stored")
+            }
         }
     }
 
-    /// Whether it names an account, or a half of one. One that names nobody says nothing.
+    /// Returns `true` if it names an account, or a half of one.
     pub(super) fn names_somebody(&self) -> bool {
         self.uid.is_some() || self.utid.is_some()
     }
 
-    /// Whether it names this account; half a name is nobody's.
+    /// Returns `true` if it names this account. Half a name does not.
     fn is_for(&self, home_account_id: &str) -> bool {
         match (&self.uid, &self.utid) {
             (Some(user), Some(tenant)) => {
@@ -127,61 +121,4 @@ impl ClientInfo {
             _ => false,
         }
     }
-}
-
-/// What an ID token says. Its signature is not checked: it came over the same connection as the
-/// access token itself (`OpenID` Connect Core section 3.1.3.7).
-pub(crate) struct IdClaims(Map<String, Value>);
-
-impl IdClaims {
-    pub(crate) fn decode(token: &Secret) -> Option<Self> {
-        let payload = decode_base64(token.expose_secret().split('.').nth(1)?)?;
-        serde_json::from_slice(&payload).ok().map(Self)
-    }
-
-    /// A claim that is a text and not empty.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
-    }
-
-    /// The tenant that issued it, if that can be one.
-    pub(crate) fn tid(&self) -> Option<&str> {
-        self.text("tid").filter(|tid| is_tenant(tid))
-    }
-
-    /// Whether it names somebody else of the account's home tenant. Only there, and only in an
-    /// organization's, the object id is the first half of the account's id.
-    fn are_of_another(&self, home_account_id: &str) -> bool {
-        let (Some(tid), Some(oid)) = (self.tid(), self.text("oid")) else {
-            return false;
-        };
-        let Some((uid, utid)) = home_account_id.split_once('.') else {
-            return false;
-        };
-        is_same_tenant(tid, utid)
-            && is_guid(tid)
-            && is_guid(oid)
-            && !is_same_tenant(tid, PERSONAL_TENANT)
-            && !oid.eq_ignore_ascii_case(uid)
-    }
-
-    pub(super) fn identity(&self, token: Secret) -> Identity {
-        let text = |name| self.text(name).map(str::to_owned);
-        Identity::new(
-            token,
-            text("oid").or_else(|| text("sub")),
-            text("preferred_username").or_else(|| text("upn")),
-        )
-    }
-}
-
-fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    // Some senders pad, some leave bits behind the last byte.
-    let config = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    GeneralPurpose::new(&URL_SAFE, config)
-        .decode(text)
-        .ok()
-        .map(Zeroizing::new)
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use test_support::{AccessTokenSpec, CacheBuilder, FakeAccount};
 
 use super::*;
-use crate::fixtures::{ARM, CLOUD, NOW, at, redemption, refresh_tokens, snapshot};
+use crate::fixtures::{ARM, CLOUD, Memory, NOW, at, redemption, refresh_tokens, snapshot};
 
 const VAULT: &str = "https://vault.azure.net/.default";
 
@@ -17,8 +17,8 @@ fn tokens() -> [RedeemedToken; 3] {
     refresh_tokens(&cache).try_into().unwrap()
 }
 
-fn kept(overlay: &Overlay, token: &RedeemedToken) -> Vec<String> {
-    let kept = overlay.kept();
+fn kept(memory: &Memory, token: &RedeemedToken) -> Vec<String> {
+    let kept = memory.view();
     let kept = kept.unsaved().iter().map(|kept| &kept.redemption);
     kept.filter(|kept| kept.redeemed().home_account_id() == token.home_account_id())
         .map(|kept| kept.access_token().expose_secret().to_owned())
@@ -28,7 +28,7 @@ fn kept(overlay: &Overlay, token: &RedeemedToken) -> Vec<String> {
 #[test]
 fn a_redemption_takes_the_place_of_those_that_it_replaces() {
     let [ada_a, ada_b, bob_a] = tokens();
-    let overlay = Overlay::default();
+    let memory = Memory::default();
     for (token, target, secret) in [
         (&ada_a, ARM, "1"),
         (&ada_b, ARM, "2"),
@@ -36,43 +36,43 @@ fn a_redemption_takes_the_place_of_those_that_it_replaces() {
         (&ada_a, VAULT, "4"),
         (&ada_a, ARM, "5"),
     ] {
-        overlay.keep(&Arc::new(redemption(token, target, secret)), false);
+        memory.keep(&Arc::new(redemption(token, target, secret)), false);
     }
-    assert_eq!(kept(&overlay, &ada_a), ["2", "4", "5"]);
-    assert_eq!(kept(&overlay, &bob_a), ["3"]);
+    assert_eq!(kept(&memory, &ada_a), ["2", "4", "5"]);
+    assert_eq!(kept(&memory, &bob_a), ["3"]);
 }
 
 #[test]
 fn what_is_stored_is_forgotten_and_nothing_else() {
     let [ada_a, ..] = tokens();
-    let overlay = Overlay::default();
-    let [old, new] = ["old", "new"]
-        .map(|secret| overlay.keep(&Arc::new(redemption(&ada_a, ARM, secret)), false));
-    overlay.stored(&old);
-    assert_eq!(kept(&overlay, &ada_a), ["new"]);
-    overlay.stored(&new);
-    assert!(kept(&overlay, &ada_a).is_empty());
+    let memory = Memory::default();
+    let [old, new] =
+        ["old", "new"].map(|secret| memory.keep(&Arc::new(redemption(&ada_a, ARM, secret)), false));
+    memory.written(&old, Written::Stored);
+    assert_eq!(kept(&memory, &ada_a), ["new"]);
+    memory.written(&new, Written::Stored);
+    assert!(kept(&memory, &ada_a).is_empty());
 }
 
 #[test]
 fn a_rotated_refresh_token_stands_in_for_the_stored_one() {
     let [ada_a, ada_b, _] = tokens();
-    let overlay = Overlay::default();
+    let memory = Memory::default();
     let rotated = |token: &RedeemedToken, now: u64| {
-        let secret = overlay.rotated(token.secret(), at(now));
+        let secret = memory.rotated(token.secret(), at(now));
         secret.map(|secret| secret.expose_secret().to_owned())
     };
     assert_eq!(rotated(&ada_a, NOW), None);
     for (target, secret) in [(ARM, "older"), (VAULT, "newer")] {
         let redemption = redemption(&ada_a, target, "s").with_refresh_token(Secret::new(secret));
-        overlay.keep(&Arc::new(redemption), false);
+        memory.keep(&Arc::new(redemption), false);
     }
     // Not rotated by this one.
-    overlay.keep(&Arc::new(redemption(&ada_a, "x/.default", "s")), false);
+    memory.keep(&Arc::new(redemption(&ada_a, "x/.default", "s")), false);
     // A relative's rotated token is the relative's.
     let relatives = redemption(&ada_b, ARM, "s").with_client_id("a");
     let relatives = relatives.with_refresh_token(Secret::new("relative's"));
-    overlay.keep(&Arc::new(relatives), false);
+    memory.keep(&Arc::new(relatives), false);
     assert_eq!(rotated(&ada_a, NOW).as_deref(), Some("newer"));
     assert_eq!(rotated(&ada_b, NOW), None);
     assert_eq!(rotated(&ada_a, NOW + 3600), None);
@@ -81,38 +81,38 @@ fn a_rotated_refresh_token_stands_in_for_the_stored_one() {
 #[test]
 fn neither_expired_nor_too_many_are_kept() {
     let [ada_a, ..] = tokens();
-    let overlay = Overlay::default();
-    overlay.keep(&Arc::new(redemption(&ada_a, ARM, "expires")), false);
+    let memory = Memory::default();
+    memory.keep(&Arc::new(redemption(&ada_a, ARM, "expires")), false);
     let (_, home) = ada_a.home_account_id().split_once('.').unwrap();
     for n in 0..=CAPACITY {
         let (start, target) = (at(NOW + 3600), format!("{n}/.default"));
         let end = start + Duration::from_secs(3600);
         let secret = Secret::new(n.to_string());
         let later = Redemption::new(ada_a.clone(), home, target, secret, start, end);
-        overlay.keep(&Arc::new(later), false);
+        memory.keep(&Arc::new(later), false);
     }
-    let kept = kept(&overlay, &ada_a);
+    let kept = kept(&memory, &ada_a);
     assert_eq!((kept.len(), &*kept[0]), (CAPACITY, "1"));
 }
 
 /// The secrets of the tokens that are kept apart, the oldest first.
-fn displaced(overlay: &Overlay) -> Vec<String> {
-    let kept = overlay.kept();
+fn displaced(memory: &Memory) -> Vec<String> {
+    let kept = memory.view();
     let kept = kept.displaced().iter();
     kept.map(|kept| kept.secret.expose_secret().to_owned())
         .collect()
 }
 
 /// Keeps the result of redeeming a token of Ada's.
-fn keep(overlay: &Overlay, target: &str, secret: &str) -> Arc<Unsaved> {
+fn keep(memory: &Memory, target: &str, secret: &str) -> Arc<UnsavedResult> {
     let [ada_a, ..] = tokens();
-    overlay.keep(&Arc::new(redemption(&ada_a, target, secret)), false)
+    memory.keep(&Arc::new(redemption(&ada_a, target, secret)), false)
 }
 
 #[test]
 fn k14_results_of_different_resources_do_not_replace_each_other() {
     let [ada_a, ..] = tokens();
-    let overlay = Overlay::default();
+    let memory = Memory::default();
     for (target, secret) in [
         ("user_impersonation x/.default", "1"),
         ("user_impersonation y/.default", "2"),
@@ -122,70 +122,69 @@ fn k14_results_of_different_resources_do_not_replace_each_other() {
         ("openid", "6"),
         ("profile OpenID", "7"),
     ] {
-        keep(&overlay, target, secret);
+        keep(&memory, target, secret);
     }
-    assert_eq!(kept(&overlay, &ada_a), ["1", "2", "4", "6", "7"]);
+    assert_eq!(kept(&memory, &ada_a), ["1", "2", "4", "6", "7"]);
     // Nothing of what the newer ones are as good for.
-    assert_eq!(displaced(&overlay), [""; 0]);
+    assert_eq!(displaced(&memory), [""; 0]);
 }
 
 #[test]
 fn k14_what_a_result_replaces_and_does_not_cover_is_displaced() {
     let [ada_a, ..] = tokens();
-    let overlay = Overlay::default();
-    keep(&overlay, "a b", "ab");
-    keep(&overlay, "b c", "bc");
-    keep(&overlay, "c", "c");
-    assert_eq!(kept(&overlay, &ada_a), ["c"]);
-    assert_eq!(displaced(&overlay), ["ab", "bc"]);
-    keep(&overlay, "b a openid", "ba");
-    assert_eq!(kept(&overlay, &ada_a), ["c", "ba"]);
-    assert_eq!(displaced(&overlay), ["bc"]);
+    let memory = Memory::default();
+    keep(&memory, "a b", "ab");
+    keep(&memory, "b c", "bc");
+    keep(&memory, "c", "c");
+    assert_eq!(kept(&memory, &ada_a), ["c"]);
+    assert_eq!(displaced(&memory), ["ab", "bc"]);
+    keep(&memory, "b a openid", "ba");
+    assert_eq!(kept(&memory, &ada_a), ["c", "ba"]);
+    assert_eq!(displaced(&memory), ["bc"]);
 }
 
 #[test]
 fn k14_a_call_that_would_have_no_other_leaves_no_rival() {
     let [ada_a, ada_b, _] = tokens();
-    let overlay = Overlay::default();
-    overlay.keep(
+    let memory = Memory::default();
+    memory.keep(
         &Arc::new(redemption(&ada_b, "b d", "another client's")),
         false,
     );
-    overlay.keep(&Arc::new(redemption(&ada_b, "d", "in its place")), false);
+    memory.keep(&Arc::new(redemption(&ada_b, "d", "in its place")), false);
     for (target, secret) in [("a b", "ab"), ("b c", "bc"), ("c d", "cd")] {
-        keep(&overlay, target, secret);
+        keep(&memory, target, secret);
     }
-    assert_eq!(displaced(&overlay), ["another client's", "ab", "bc"]);
-    let new = overlay.keep(&Arc::new(redemption(&ada_a, "b c", "new")), true);
-    assert_eq!(displaced(&overlay), [""; 0]);
+    assert_eq!(displaced(&memory), ["another client's", "ab", "bc"]);
+    let new = memory.keep(&Arc::new(redemption(&ada_a, "b c", "new")), true);
+    assert_eq!(displaced(&memory), [""; 0]);
     // What the store held of them is as bad, but for what came later.
     let going = |secret: &str, cached_at: u64| Displaced {
         secret: Secret::new(secret),
         cached_at: Some(at(cached_at)),
         ..new.displaced_by_us()
     };
-    overlay.displace(&[
+    memory.displace(&[
         going("older", NOW - 1),
         going("as old", NOW),
         going("newer", NOW + 1),
     ]);
-    assert_eq!(displaced(&overlay), ["newer"]);
+    assert_eq!(displaced(&memory), ["newer"]);
     // A result that covers it goes on with that, though its own call would have had them.
-    let other = keep(&overlay, "c e", "other");
+    let other = keep(&memory, "c e", "other");
     assert_eq!(other.refuses_until, None);
-    let again = keep(&overlay, "c f b", "again");
+    let again = keep(&memory, "c f b", "again");
     assert_eq!(again.refuses_until, Some(at(NOW)));
-    assert!(!again.refuses_rivals);
 }
 
 #[test]
 fn k14_a_stored_result_is_displaced_where_a_rival_is_in_its_place() {
-    let overlay = Overlay::default();
-    let stored = keep(&overlay, "a b", "ab");
-    overlay.stored(&stored);
+    let memory = Memory::default();
+    let stored = keep(&memory, "a b", "ab");
+    memory.written(&stored, Written::Stored);
     let found = |cache: &CacheBuilder| {
         let snapshot = snapshot(cache);
-        let kept = overlay.kept();
+        let kept = memory.view();
         let [token] = kept.displaced() else {
             panic!("one token is kept");
         };
@@ -224,9 +223,9 @@ fn k14_a_stored_result_is_displaced_where_a_rival_is_in_its_place() {
     }
     assert!(!found(&with(spec).with("kid", "bound".into())));
     // Ours displaces it for good.
-    let going = overlay.kept().displaced()[0].clone();
-    keep(&overlay, "b c", "bc");
-    overlay.displace(&[Displaced {
+    let going = memory.view().displaced()[0].clone();
+    keep(&memory, "b c", "bc");
+    memory.displace(&[Displaced {
         is_by_us: true,
         ..Displaced::clone(&going)
     }]);
@@ -268,8 +267,8 @@ fn k14_of_a_store_only_usable_tokens_that_are_believable_are_displaced() {
 
 #[test]
 fn k14_neither_expired_nor_too_many_are_displaced() {
-    let overlay = Overlay::default();
-    let kept = keep(&overlay, "a", "a");
+    let memory = Memory::default();
+    let kept = keep(&memory, "a", "a");
     let token = |n: usize, expires_on: u64| Displaced {
         secret: Secret::new(n.to_string()),
         target: n.to_string(),
@@ -277,21 +276,21 @@ fn k14_neither_expired_nor_too_many_are_displaced() {
         ..kept.displaced_by_us()
     };
     let many: Vec<_> = (0..=CAPACITY).map(|n| token(n, NOW + 60)).collect();
-    overlay.displace(&many);
-    let held = displaced(&overlay);
+    memory.displace(&many);
+    let held = displaced(&memory);
     assert_eq!((held.len(), &*held[0]), (CAPACITY, "1"));
     // The same one again takes no place.
-    overlay.displace(&many[5..6]);
-    assert_eq!(displaced(&overlay).len(), CAPACITY);
-    overlay.displace(&[token(0, NOW)]);
-    keep(&overlay, "b", "b");
-    assert_eq!(displaced(&overlay).len(), CAPACITY - 1);
+    memory.displace(&many[5..6]);
+    assert_eq!(displaced(&memory).len(), CAPACITY);
+    memory.displace(&[token(0, NOW)]);
+    keep(&memory, "b", "b");
+    assert_eq!(displaced(&memory).len(), CAPACITY - 1);
 }
 
 #[test]
 fn k14_nothing_is_kept_of_accounts_that_have_signed_out() {
     let [ada_a, ada_b, bob_a] = tokens();
-    let overlay = Overlay::default();
+    let memory = Memory::default();
     let fill = || {
         for (token, target, secret) in [
             (&ada_a, "a b", "ada's, displaced"),
@@ -300,54 +299,54 @@ fn k14_nothing_is_kept_of_accounts_that_have_signed_out() {
             (&bob_a, "a b", "bob's, displaced"),
             (&bob_a, "b c", "bob's"),
         ] {
-            overlay.keep(&Arc::new(redemption(token, target, secret)), false);
+            memory.keep(&Arc::new(redemption(token, target, secret)), false);
         }
     };
     fill();
-    let before = overlay.kept();
-    assert!(!overlay.forget_signed_out(&before, |_| true));
-    assert!(overlay.is_at(&before));
-    assert!(overlay.forget_signed_out(&before, |id| id == bob_a.home_account_id()));
-    assert!(!overlay.is_at(&before));
-    assert!(kept(&overlay, &ada_a).is_empty());
-    assert_eq!(kept(&overlay, &bob_a), ["bob's"]);
-    assert_eq!(displaced(&overlay), ["bob's, displaced"]);
+    let before = memory.view();
+    assert!(!memory.drop_signed_out(&before, |_| true));
+    assert!(memory.is_at(&before));
+    assert!(memory.drop_signed_out(&before, |id| id == bob_a.home_account_id()));
+    assert!(!memory.is_at(&before));
+    assert!(kept(&memory, &ada_a).is_empty());
+    assert_eq!(kept(&memory, &bob_a), ["bob's"]);
+    assert_eq!(displaced(&memory), ["bob's, displaced"]);
     // What came later than the look is of a later sign-in.
     fill();
-    assert!(overlay.forget_signed_out(&before, |_| false));
-    assert_eq!(kept(&overlay, &ada_a).len(), 2);
+    assert!(memory.drop_signed_out(&before, |_| false));
+    assert_eq!(kept(&memory, &ada_a).len(), 2);
 
-    let found = overlay.kept().unsaved()[0].clone();
+    let found = memory.view().unsaved()[0].clone();
     assert_eq!(found.redemption.access_token().expose_secret(), "ada's");
-    overlay.signed_out(&found);
-    assert_eq!(kept(&overlay, &ada_a), ["ada's of another client"]);
-    assert_eq!(displaced(&overlay), ["bob's, displaced"]);
+    memory.written(&found, Written::SignedOut);
+    assert_eq!(kept(&memory, &ada_a), ["ada's of another client"]);
+    assert_eq!(displaced(&memory), ["bob's, displaced"]);
 }
 
 #[test]
 fn k14_a_token_on_its_way_is_seen_in_one_of_two_places_at_least() {
-    let overlay = Overlay::default();
-    let token = keep(&overlay, "a", "a");
-    let before = overlay.kept();
+    let memory = Memory::default();
+    let token = keep(&memory, "a", "a");
+    let before = memory.view();
     // While the store was read, one moved there and another one from there.
-    overlay.stored(&token);
+    memory.written(&token, Written::Stored);
     let going = Displaced {
         secret: Secret::new("going"),
         ..token.displaced_by_us()
     };
-    overlay.displace(&[going]);
-    let after = overlay.after_reading(before);
+    memory.displace(&[going]);
+    let after = memory.complete(before);
     assert_eq!(after.unsaved().len(), 1);
     assert_eq!(after.displaced().len(), 2);
-    assert!(!overlay.is_at(&after), "the next look sees where they are");
+    assert!(!memory.is_at(&after), "the next look sees where they are");
 }
 
 #[test]
 fn k14_a_stored_result_goes_on_refusing_what_it_replaced() {
     let [ada_a, ..] = tokens();
-    let overlay = Overlay::default();
-    let new = overlay.keep(&Arc::new(redemption(&ada_a, "b c", "new")), true);
-    overlay.stored(&new);
+    let memory = Memory::default();
+    let new = memory.keep(&Arc::new(redemption(&ada_a, "b c", "new")), true);
+    memory.written(&new, Written::Stored);
     // Another process has put them into the store meanwhile.
     let going = |secret: &str, cached_at: u64| Displaced {
         secret: Secret::new(secret),
@@ -355,8 +354,8 @@ fn k14_a_stored_result_goes_on_refusing_what_it_replaced() {
         refuses_until: None,
         ..new.displaced_by_us()
     };
-    overlay.displace(&[going("older", NOW - 1), going("newer", NOW + 1)]);
-    assert_eq!(displaced(&overlay), ["new", "newer"]);
+    memory.displace(&[going("older", NOW - 1), going("newer", NOW + 1)]);
+    assert_eq!(displaced(&memory), ["new", "newer"]);
 }
 
 #[test]
@@ -366,9 +365,9 @@ fn k14_rivals_are_of_one_cloud_under_whatever_host() {
         .refresh_token(&ada, CLOUD, "a", "one", None)
         .refresh_token(&ada, "login.windows.net", "a", "other", None);
     let [one, other] = refresh_tokens(&cache).try_into().unwrap();
-    let overlay = Overlay::default();
-    overlay.keep(&Arc::new(redemption(&one, "a b", "refused")), false);
-    overlay.keep(&Arc::new(redemption(&other, "a", "new")), true);
-    assert_eq!(kept(&overlay, &one), ["new"]);
-    assert_eq!(displaced(&overlay), [""; 0]);
+    let memory = Memory::default();
+    memory.keep(&Arc::new(redemption(&one, "a b", "refused")), false);
+    memory.keep(&Arc::new(redemption(&other, "a", "new")), true);
+    assert_eq!(kept(&memory, &one), ["new"]);
+    assert_eq!(displaced(&memory), [""; 0]);
 }

@@ -4,7 +4,7 @@ use test_support::FakeAccount;
 use super::super::tests::{
     TENANT, ada, base64, id_token, read_of, read_with, read_with_at, stored, token, unusable,
 };
-use crate::tenant::{PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT};
+use entra_token_endpoint::tenant::{PERSONAL_PASSTHROUGH_TENANT, PERSONAL_TENANT};
 
 #[test]
 fn an_answer_is_for_the_account_that_asked() {

@@ -1,6 +1,6 @@
-//! An authority, as the program names it and as cached entries do.
+//! An authority, as a program names it and as cached entries do. Pure.
 
-pub(crate) use entra_token_endpoint::Authority;
+use entra_token_endpoint::Authority;
 use msal_token_cache::identifier::is_same_environment;
 use msal_token_cache::same_cloud;
 use token_credential::{Error, ErrorKind, Result};

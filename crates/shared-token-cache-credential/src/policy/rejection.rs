@@ -1,19 +1,39 @@
-//! What the user reads when the token endpoint gives no token. Pure.
+//! The reasons why a request got no token, and their texts for the user. Pure.
 
 use std::time::Duration;
 
 use entra_token_endpoint::{
-    Actionability, ErrorResponse, Remedy, TransportError, TransportErrorKind, UnusableResponse,
+    Actionability, Authority, ErrorResponse, Remedy, TransportError, TransportErrorKind,
+    UnusableResponse,
 };
 use token_credential::{Error, ErrorKind, sanitize};
 
-use crate::authority::Authority;
+/// The reason why a request got no token.
+#[derive(Clone, Debug)]
+pub(crate) enum Rejection {
+    /// The endpoint refused, and says why.
+    Refused(Box<Refusal>),
+    /// There was no response, or it must not be used.
+    Failed(Error),
+}
+
+impl Rejection {
+    /// Sets how long to leave the endpoint alone.
+    pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
+        match self {
+            Self::Refused(refusal) => {
+                Self::Refused(Box::new(refusal.with_retry_after(retry_after)))
+            }
+            Self::Failed(error) => Self::Failed(error.with_retry_after(retry_after)),
+        }
+    }
+}
 
 /// The error response to a request of one application.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     response: ErrorResponse,
-    /// The application that asked, as it may be shown.
+    /// The application that asked, fit to be shown.
     client_id: String,
 }
 
@@ -30,7 +50,7 @@ impl Refusal {
         &self.response
     }
 
-    /// Sets for how long the endpoint is to be left alone.
+    /// Sets how long to leave the endpoint alone.
     pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
         Self {
             response: self.response.with_retry_after(retry_after),
@@ -44,6 +64,7 @@ impl Refusal {
         self.response.actionability() == Actionability::Interaction
     }
 
+    /// Returns the error for the caller.
     pub(crate) fn into_error(self, authority: &Authority, username: Option<&str>) -> Error {
         let Self {
             response,
@@ -95,7 +116,7 @@ pub(crate) fn unusable(response: &UnusableResponse, authority: &Authority) -> Er
     Error::new(ErrorKind::AuthenticationFailed, text).with_transient(response.is_transient())
 }
 
-/// What helps against a server that is none of Entra's.
+/// The next step for a server that may not be Entra's.
 pub(crate) const CHECK_AUTHORITY: &str =
     "check the builder's authority, and for a proxy in between";
 
@@ -117,7 +138,7 @@ pub(crate) fn unreachable(authority: &Authority, error: TransportError) -> Error
             "; check the builder's authority, and for a proxy in between"
         }
         TransportErrorKind::Closed => "; build the credential with an open one",
-        // `Setup`: what is set up wrongly says itself what to do.
+        // `Setup` says itself what to do.
         _ => "",
     };
     let text = format!("no answer from {authority}: {error}{next}");
