@@ -14,7 +14,7 @@ pub enum ErrorKind {
     Corrupt,
     /// The content belongs to another program or is encrypted in a way that is not read here. It
     /// was left as it is.
-    Foreign,
+    UnsupportedFormat,
     /// Who owns the file, or who may write near it, makes it unsafe to use.
     Insecure,
     /// The content is larger than allowed, and was not read; or it would become so, and was not
@@ -26,7 +26,7 @@ pub enum ErrorKind {
     /// The platform has no such store here: nothing answers that keeps one.
     Unavailable,
     /// The platform's store is locked, and its user was not asked to unlock it, or did not.
-    Sealed,
+    KeyringLocked,
     /// The store could not be found out about, read or written.
     Io,
 }

@@ -106,7 +106,7 @@ async fn look(leases: Leases, work: Vec<String>, has_waited: bool) -> std::io::R
         if let Some(lease) = leases.take(&work)? {
             return Ok(Look::Ours(lease));
         }
-        let is_stuck = has_waited && leases.succeed(&work, SUCCESSION)?;
+        let is_stuck = has_waited && leases.try_take_over(&work, SUCCESSION)?;
         Ok(if is_stuck { Look::Stuck } else { Look::Held })
     };
     tokio::task::spawn_blocking(look).await?

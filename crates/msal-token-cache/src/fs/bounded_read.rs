@@ -6,11 +6,11 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Reads an open file that is said to be so long. Its end is not looked for, because a look at the
 /// file afterwards tells whether its length has changed.
-pub(super) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // What says that it is empty may lie: files of the kernel do.
     let most = length.max(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
@@ -39,7 +39,7 @@ fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// An error if a file that is said to be so long is not to be read.
-pub(super) fn check_length(length: u64, max_bytes: u64, path: &Path) -> Result<()> {
+pub(crate) fn check_length(length: u64, max_bytes: u64, path: &Path) -> Result<()> {
     if length <= max_bytes {
         return Ok(());
     }
@@ -51,7 +51,7 @@ pub(super) fn check_length(length: u64, max_bytes: u64, path: &Path) -> Result<(
 }
 
 /// What was read may be of two contents.
-pub(super) fn changing(location: &str) -> Error {
+pub(crate) fn changing(location: &str) -> Error {
     let text = format!("{location} changed while it was read: try again");
     Error::new(ErrorKind::Corrupt, text)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Returns an error if a file at this path must not become so long.
 pub(crate) fn check(path: &Path, length: usize) -> Result<()> {

@@ -1,3 +1,8 @@
+#[cfg(windows)]
+use crate::fs::windows::information::FileInformation;
+#[cfg(unix)]
+use crate::time::coarse_clock;
+
 /// What tells one content of a store from another.
 ///
 /// Only equality means anything. For a file it is device and inode (on Windows the file id), length, and the times of the last change of content and of status: the time alone misses
@@ -53,21 +58,21 @@ impl Stamp {
         let changed = time(changed);
         Self {
             numbers: [device, inode, length, time(modified), changed],
-            is_young: super::ticks::time_of_day() < changed + youth,
+            is_young: coarse_clock::time_of_day() < changed + youth,
         }
     }
 
-    /// The stamp of content that is told from other content by more than the file: by which of
-    /// several places it came from.
+    /// Adds the number of the source that the content came from, which tells content of several
+    /// sources with one file apart.
     #[cfg(unix)]
     #[allow(dead_code, reason = "for the encrypted stores, which may be left out")]
-    pub(crate) fn of_place(mut self, place: u8) -> Self {
-        self.numbers[2] += i128::from(place) << 64;
+    pub(crate) fn of_source(mut self, source: u8) -> Self {
+        self.numbers[2] += i128::from(source) << 64;
         self
     }
 
     #[cfg(windows)]
-    pub(crate) fn of(information: &super::FileInformation) -> Self {
+    pub(crate) fn of(information: &FileInformation) -> Self {
         let written = information.written;
         let youth = if written % 10_000_000 == 0 {
             YOUTH_IN_SECONDS
@@ -86,7 +91,7 @@ impl Stamp {
                 i128::from(written),
                 i128::from(information.changed),
             ],
-            is_young: super::FileInformation::now() < last.saturating_add(youth),
+            is_young: FileInformation::now() < last.saturating_add(youth),
         }
     }
 

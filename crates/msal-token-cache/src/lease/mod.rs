@@ -1,20 +1,19 @@
+mod file_name;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-
-use sha2::{Digest, Sha256};
 
 #[cfg(unix)]
 use self::unix::{LeaseFile, open_held, touch};
 #[cfg(windows)]
 use self::windows::{LeaseFile, open_held, touch};
-use super::age::age;
+use crate::lease::file_name::{SUCCESSOR, file_name};
+use crate::time::age::age;
 use token_credential::{Clock, SystemClock};
 
 /// Where the processes of one user on one machine agree who does a piece of work for all of them:
@@ -54,12 +53,6 @@ pub struct Lease {
     file: LeaseFile,
 }
 
-const EXTENSION: &str = "lease";
-/// How much of the hash is in a name.
-const NAME_BYTES: usize = 16;
-/// What the name of a successor's file has more.
-const SUCCESSOR: &str = "-next";
-
 impl Leases {
     /// Leases in a folder of their own, which is there while one is held.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
@@ -76,7 +69,7 @@ impl Leases {
     /// its file system has no locks. On Unix, nor if others than this user, the user's group and root
     /// can change a folder on the way.
     pub fn take(&self, work: &[&str]) -> io::Result<Option<Lease>> {
-        let file = LeaseFile::take(&self.folder, &name(work, ""))?;
+        let file = LeaseFile::take(&self.folder, &file_name(work, ""))?;
         Ok(file.map(|file| Lease { file }))
     }
 
@@ -86,8 +79,8 @@ impl Leases {
     /// # Errors
     ///
     /// As [`take`](Self::take).
-    pub fn succeed(&self, work: &[&str], after: Duration) -> io::Result<bool> {
-        let lease = self.folder.join(name(work, ""));
+    pub fn try_take_over(&self, work: &[&str], after: Duration) -> io::Result<bool> {
+        let lease = self.folder.join(file_name(work, ""));
         let Some(held) = open_held(&lease)? else {
             // It is free by now.
             return Ok(false);
@@ -99,7 +92,7 @@ impl Leases {
             return Ok(false);
         }
         // One at a time: who is told so says that in the file before the next one looks.
-        let Some(turn) = LeaseFile::take(&self.folder, &name(work, SUCCESSOR))? else {
+        let Some(turn) = LeaseFile::take(&self.folder, &file_name(work, SUCCESSOR))? else {
             return Ok(false);
         };
         // By the time of this file system, which has just put it there.
@@ -109,31 +102,6 @@ impl Leases {
         }
         Ok(is_time)
     }
-}
-
-fn name(work: &[&str], what: &str) -> String {
-    let mut hash = Sha256::new();
-    for word in work {
-        // With its length, so that no two lists of words are the same text.
-        hash.update((word.len() as u64).to_le_bytes());
-        hash.update(word.as_bytes());
-    }
-    let hash = hash.finalize();
-    let mut name = String::new();
-    for byte in &hash[..NAME_BYTES] {
-        let _ = write!(name, "{byte:02x}");
-    }
-    name + what + "." + EXTENSION
-}
-
-/// Returns `true` for the names that [`name`] makes.
-#[cfg(unix)]
-fn is_lease_name(name: &str) -> bool {
-    let Some((stem, EXTENSION)) = name.rsplit_once('.') else {
-        return false;
-    };
-    let hash = stem.strip_suffix(SUCCESSOR).unwrap_or(stem);
-    hash.len() == 2 * NAME_BYTES && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -170,7 +138,7 @@ mod tests {
 
     /// The file of the lease that somebody has.
     fn lease_file(leases: &Leases) -> File {
-        let path = leases.folder.join(name(&WORK, ""));
+        let path = leases.folder.join(file_name(&WORK, ""));
         open_held(&path).unwrap().unwrap()
     }
 
@@ -186,21 +154,21 @@ mod tests {
         let after = Duration::from_secs(2);
         let (folder, leases) = leases();
         // There is nobody to succeed.
-        assert!(!leases.succeed(&WORK, after).unwrap());
+        assert!(!leases.try_take_over(&WORK, after).unwrap());
         let held = leases.take(&WORK).unwrap();
         for _ in 0..3 {
-            assert!(!leases.succeed(&WORK, after).unwrap());
+            assert!(!leases.try_take_over(&WORK, after).unwrap());
             age(&leases, after);
             let succeeding: Vec<_> = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..8)
-                    .map(|_| scope.spawn(|| leases.succeed(&WORK, after).unwrap()))
+                    .map(|_| scope.spawn(|| leases.try_take_over(&WORK, after).unwrap()))
                     .collect();
                 let results = threads.into_iter().map(|thread| thread.join().unwrap());
                 results.filter(|is_time| *is_time).collect()
             });
             // None if each saw another one at it: then it is still time.
             if succeeding.is_empty() {
-                assert!(leases.succeed(&WORK, after).unwrap());
+                assert!(leases.try_take_over(&WORK, after).unwrap());
             }
             assert!(succeeding.len() <= 1);
             assert!(leases.take(&WORK).unwrap().is_none());
@@ -211,8 +179,12 @@ mod tests {
             let time = SystemClock.now().checked_add(Duration::from_secs(back));
             held_file.set_modified(time.unwrap()).unwrap();
             drop(held_file);
-            assert_eq!(leases.succeed(&WORK, after).unwrap(), is_time, "{back} s");
-            assert!(!leases.succeed(&WORK, after).unwrap());
+            assert_eq!(
+                leases.try_take_over(&WORK, after).unwrap(),
+                is_time,
+                "{back} s"
+            );
+            assert!(!leases.try_take_over(&WORK, after).unwrap());
         }
         drop(held);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -224,10 +196,10 @@ mod tests {
         let after = Duration::from_secs(2);
         // As its holder made it, until it died with its machine.
         std::fs::create_dir(&leases.folder).unwrap();
-        File::create(leases.folder.join(name(&WORK, ""))).unwrap();
+        File::create(leases.folder.join(file_name(&WORK, ""))).unwrap();
         age(&leases, Duration::from_secs(3600));
         let held = leases.take(&WORK).unwrap();
-        assert!(held.is_some() && !leases.succeed(&WORK, after).unwrap());
+        assert!(held.is_some() && !leases.try_take_over(&WORK, after).unwrap());
     }
 
     #[test]

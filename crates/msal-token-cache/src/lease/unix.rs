@@ -8,12 +8,12 @@ use std::time::SystemTime;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::is_lease_name;
-use crate::lock::unix::kernel;
-use crate::persistence::{
-    Directory, Entry, Missing, is_ours, is_own_sole_file, is_same_file, is_writable_by_others,
-    set_time_to_now, split, walk,
-};
+use crate::fs::unix::directory::{Directory, Entry, is_same_file, split};
+use crate::fs::unix::file_time;
+use crate::fs::unix::owner::{is_ours, is_own_sole_file, is_writable_by_others};
+use crate::fs::unix::walk::{Missing, walk};
+use crate::lease::file_name::is_lease_name;
+use crate::lock::kernel_lock;
 
 /// The file of a lease, locked until it is dropped.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct LeaseFile {
     entry: Entry,
     file: File,
     /// The process: a forked child has a copy of this value, but not the lease.
-    owner: u32,
+    pid: u32,
 }
 
 /// How often a folder or file that others have just removed is looked for again.
@@ -39,7 +39,7 @@ impl LeaseFile {
             let Some(file) = open(&entry, OFlags::CREATE)? else {
                 continue;
             };
-            match kernel::try_lock(&file) {
+            match kernel_lock::try_lock(&file) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(errno) => return Err(errno.into()),
@@ -53,7 +53,7 @@ impl LeaseFile {
                     folder,
                     entry,
                     file,
-                    owner: std::process::id(),
+                    pid: std::process::id(),
                 }));
             }
         }
@@ -68,7 +68,7 @@ impl LeaseFile {
 
 impl Drop for LeaseFile {
     fn drop(&mut self) {
-        if std::process::id() != self.owner {
+        if std::process::id() != self.pid {
             return;
         }
         remove(&self.entry, &self.file);
@@ -87,7 +87,7 @@ pub(super) fn open_held(path: &Path) -> io::Result<Option<File>> {
 
 /// Sets the file's time to now.
 pub(super) fn touch(file: &File) -> io::Result<()> {
-    Ok(set_time_to_now(file)?)
+    Ok(file_time::set_to_now(file)?)
 }
 
 /// The folder of the leases, which is ours alone, and reached by way of folders that nobody else
@@ -159,7 +159,7 @@ impl Folder {
             let looks_left = entry.stat();
             if looks_left.is_ok_and(|stat| stat.as_ref().is_some_and(is_lease))
                 && let Ok(Some(file)) = open(&entry, OFlags::empty())
-                && kernel::try_lock(&file).is_ok()
+                && kernel_lock::try_lock(&file).is_ok()
             {
                 remove(&entry, &file);
             }
@@ -210,9 +210,8 @@ fn remove(entry: &Entry, file: &File) {
     if entry.is_at(file).unwrap_or(false) {
         let _ = entry.remove();
     }
-    kernel::unlock(file);
+    kernel_lock::unlock(file);
 }
 
 #[cfg(test)]
-#[path = "unix/tests.rs"]
 mod tests;

@@ -34,7 +34,7 @@ impl Leases {
     /// # Errors
     ///
     /// Always: there are no leases on this platform yet.
-    pub fn succeed(&self, _: &[&str], _: Duration) -> io::Result<bool> {
+    pub fn try_take_over(&self, _: &[&str], _: Duration) -> io::Result<bool> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -10,8 +10,8 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_WRITE_ATTRIBUTES,
 };
 
-use crate::lock::Backoff;
-use crate::persistence::{Sharing, is_in_use, open_for_asking};
+use crate::fs::windows::open::{Sharing, is_in_use, open_for_asking};
+use crate::time::backoff::Backoff;
 use token_credential::{Clock, SystemClock};
 
 /// The file of a lease, which nobody else can open until it is dropped. The kernel removes it then,

@@ -2,14 +2,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::age::age;
+use crate::time::age::age;
 
 /// After a write the lock stays free for as long as a write takes, so that a peer who looks every
 /// quarter of a second, and gives up after five, finds it free every other time at least.
 ///
 /// Clones share what was learnt.
 #[derive(Clone, Debug)]
-pub(crate) struct Courtesy {
+pub(crate) struct Fairness {
     /// For how long the lock was held last, in microseconds.
     held: Arc<AtomicU64>,
 }
@@ -18,10 +18,10 @@ pub(crate) struct Courtesy {
 const USUAL: Duration = Duration::from_millis(5);
 /// Nobody waits for longer than this, however slow the disk is.
 const LONGEST: Duration = Duration::from_millis(50);
-/// Whoever writes without a pause must not keep us out by our own courtesy.
-pub(super) const COURTESY_IN_SUM: Duration = Duration::from_millis(200);
+/// Whoever writes without a pause must not keep us out by our own fairness.
+pub(super) const MOST_REST: Duration = Duration::from_millis(200);
 
-impl Default for Courtesy {
+impl Default for Fairness {
     fn default() -> Self {
         let usual = u64::try_from(USUAL.as_micros()).unwrap_or_default();
         Self {
@@ -30,7 +30,7 @@ impl Default for Courtesy {
     }
 }
 
-impl Courtesy {
+impl Fairness {
     /// The lock was held for so long.
     pub(crate) fn learn(&self, held: Duration) {
         let micros = u64::try_from(held.min(LONGEST).as_micros()).unwrap_or(u64::MAX);
@@ -51,19 +51,19 @@ mod tests {
 
     #[test]
     fn as_long_as_a_write_took_and_no_longer() {
-        let courtesy = Courtesy::default();
+        let fairness = Fairness::default();
         let written = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let after = |millis| courtesy.rest(written, written + Duration::from_millis(millis));
+        let after = |millis| fairness.rest(written, written + Duration::from_millis(millis));
         assert_eq!(after(1), Some(Duration::from_millis(4)));
         assert_eq!(after(5), None);
-        courtesy.learn(Duration::from_millis(20));
+        fairness.learn(Duration::from_millis(20));
         assert_eq!(after(5), Some(Duration::from_millis(15)));
-        courtesy.learn(Duration::from_secs(3_600));
+        fairness.learn(Duration::from_secs(3_600));
         assert_eq!(after(0), Some(LONGEST));
         assert_eq!(after(50), None);
         let before = |millis| {
             let now = written.checked_sub(Duration::from_millis(millis));
-            courtesy.rest(written, now.unwrap())
+            fairness.rest(written, now.unwrap())
         };
         assert_eq!(before(60_000), None, "of a server with another clock");
         assert_eq!(before(20), Some(Duration::from_millis(30)));

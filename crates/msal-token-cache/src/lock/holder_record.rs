@@ -5,25 +5,25 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::process::{self, Place};
-use super::protocol::Holder;
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::lock::process::{self, PidScope};
+use crate::lock::protocol::Holder;
 use token_credential::{Clock, SystemClock};
 
 /// What the holder writes into the lock file. Peers write `<pid> <name>`; ours goes on with what
 /// tells whether the pid means anything here.
 #[derive(Default)]
-pub(super) struct Signature {
+pub(super) struct HolderRecord {
     pid: Option<u32>,
-    place: Option<Place>,
+    scope: Option<PidScope>,
     is_of_this_crate: bool,
 }
 
-impl Signature {
+impl HolderRecord {
     pub(super) fn ours() -> Self {
         Self {
             pid: Some(std::process::id()),
-            place: process::place(),
+            scope: process::pid_scope(),
             is_of_this_crate: true,
         }
     }
@@ -31,8 +31,8 @@ impl Signature {
     pub(super) fn to_text(&self) -> String {
         let name = env!("CARGO_PKG_NAME");
         let pid = self.pid.unwrap_or_default();
-        match &self.place {
-            Some(Place { boot, namespace }) => format!("{pid} {name} {boot} {namespace}"),
+        match &self.scope {
+            Some(PidScope { boot, namespace }) => format!("{pid} {name} {boot} {namespace}"),
             None => format!("{pid} {name}"),
         }
     }
@@ -51,10 +51,10 @@ impl Signature {
             .and_then(|word| word.trim_matches(['{', '}']).parse().ok());
         let is_of_this_crate = words.next() == Some(env!("CARGO_PKG_NAME"));
         let mut next = || words.next().filter(|_| is_of_this_crate).map(str::to_owned);
-        let place = next().zip(next());
+        let scope = next().zip(next());
         Self {
             pid,
-            place: place.map(|(boot, namespace)| Place { boot, namespace }),
+            scope: scope.map(|(boot, namespace)| PidScope { boot, namespace }),
             is_of_this_crate,
         }
     }
@@ -62,11 +62,11 @@ impl Signature {
     /// What this says of whoever left it, in a file that was changed then, since 1970. It matters
     /// only where nobody has the kernel's lock, which a holder of ours would have.
     pub(super) fn holder(&self, changed: Duration) -> Holder {
-        let in_our_sight = self.place.is_some() && self.place == process::place();
+        let in_our_sight = self.scope.is_some() && self.scope == process::pid_scope();
         let alive = match self.pid {
             // The number was given before the last boot or in another pid namespace, so whoever
             // has it here is somebody else.
-            _ if self.place.is_some() && !in_our_sight => false,
+            _ if self.scope.is_some() && !in_our_sight => false,
             // It is our own, from a life before: the first process of a container has the same
             // number each time.
             Some(pid) if self.is_of_this_crate && pid == std::process::id() => false,

@@ -9,15 +9,14 @@ use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_FLAG_DELETE_ON_CLOSE, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES,
 };
 
-use super::backoff::{Backoff, Stopwatch};
-use super::courtesy::{COURTESY_IN_SUM, Courtesy};
-use super::delete::delete_when_closed;
-use super::protocol::{Action, Flock, Holder, Seen, decide};
-use super::signature::Signature;
-use crate::persistence::{
-    FileInformation, Sharing, StoreLock, is_in_use, open_for_asking, open_for_reading,
-};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::fs::windows::delete::delete_when_closed;
+use crate::fs::windows::information::FileInformation;
+use crate::fs::windows::open::{Sharing, is_in_use, open_for_asking, open_for_reading};
+use crate::lock::fairness::{Fairness, MOST_REST};
+use crate::lock::holder_record::HolderRecord;
+use crate::lock::protocol::{Action, Flock, Holder, Seen, decide};
+use crate::time::backoff::{Backoff, Stopwatch};
 use token_credential::{Clock, SystemClock};
 
 /// The lock of one cache, held until it is dropped.
@@ -31,7 +30,7 @@ pub(crate) struct FileLock {
     /// A file that we found is removed by us: if we die it stays, as it was.
     is_adopted: bool,
     since: Stopwatch,
-    courtesy: Courtesy,
+    fairness: Fairness,
 }
 
 /// So often is asked for a file that may be about to go: that we may not have it looks the same.
@@ -46,7 +45,7 @@ impl FileLock {
     pub(crate) fn acquire(
         path: &Path,
         cache: &Path,
-        courtesy: &Courtesy,
+        fairness: &Fairness,
         timeout: Duration,
     ) -> Result<Self> {
         let mut backoff = Backoff::new(
@@ -57,8 +56,8 @@ impl FileLock {
         let mut rested = Duration::ZERO;
         let mut denials = 0;
         loop {
-            if rested < COURTESY_IN_SUM
-                && let Some(rest) = rest(cache, courtesy)
+            if rested < MOST_REST
+                && let Some(rest) = rest(cache, fairness)
                 && backoff.rest(rest)
             {
                 rested = rested.saturating_add(rest);
@@ -81,7 +80,7 @@ impl FileLock {
                     file,
                     is_adopted: action == Action::Adopt,
                     since: Stopwatch::start(),
-                    courtesy: courtesy.clone(),
+                    fairness: fairness.clone(),
                 };
                 lock.sign()
                     .map_err(|error| Error::io("writing", path, error))?;
@@ -93,9 +92,14 @@ impl FileLock {
                 backoff.wait()
             };
             if !go_on {
-                return Err(signature(path).in_the_way(path, timeout));
+                return Err(record_at(path).in_the_way(path, timeout));
             }
         }
+    }
+
+    /// Returns `true` if the lock file's path leads to the locked file.
+    pub(crate) fn is_held(&self) -> bool {
+        is_at(&self.path, &self.file).unwrap_or(false)
     }
 
     /// Says who holds the lock: for people, for peers, and for whoever finds it after our death.
@@ -103,13 +107,7 @@ impl FileLock {
         let mut file = &self.file;
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(Signature::ours().to_text().as_bytes())
-    }
-}
-
-impl StoreLock for FileLock {
-    fn is_held(&self) -> bool {
-        is_at(&self.path, &self.file).unwrap_or(false)
+        file.write_all(HolderRecord::ours().to_text().as_bytes())
     }
 }
 
@@ -120,7 +118,7 @@ impl Drop for FileLock {
         if self.is_adopted {
             let _ = delete_when_closed(&self.file);
         }
-        self.courtesy.learn(self.since.elapsed());
+        self.fairness.learn(self.since.elapsed());
     }
 }
 
@@ -197,14 +195,14 @@ fn open_to_hold(path: &Path) -> io::Result<File> {
 
 fn holder(file: &File) -> io::Result<Holder> {
     let information = FileInformation::of(file)?;
-    Ok(Signature::in_file(file).holder(information.written_since_1970()))
+    Ok(HolderRecord::in_file(file).holder(information.written_since_1970()))
 }
 
 /// For how long the lock is to be left to others, because the cache was written just now.
-fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
+fn rest(cache: &Path, fairness: &Fairness) -> Option<Duration> {
     let file = open_for_asking(cache, FILE_READ_ATTRIBUTES).ok()?;
     let written = FileInformation::of(&file).ok()?.written_since_1970();
-    courtesy.rest(UNIX_EPOCH.checked_add(written)?, SystemClock.now())
+    fairness.rest(UNIX_EPOCH.checked_add(written)?, SystemClock.now())
 }
 
 fn is_at(path: &Path, file: &File) -> io::Result<bool> {
@@ -217,9 +215,9 @@ fn is_at(path: &Path, file: &File) -> io::Result<bool> {
 }
 
 /// What the lock file says to whoever could not have it.
-fn signature(path: &Path) -> Signature {
+fn record_at(path: &Path) -> HolderRecord {
     match open_for_reading(path) {
-        Ok(Some((file, _))) => Signature::in_file(&file),
-        _ => Signature::default(),
+        Ok(Some((file, _))) => HolderRecord::in_file(&file),
+        _ => HolderRecord::default(),
     }
 }

@@ -3,8 +3,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::{Loaded, Persistence, Stamp, StoreLock};
-use crate::Result;
+use crate::error::Result;
+use crate::fs::stamp::Stamp;
+use crate::persistence::{Loaded, Persistence, StoreLock};
 use crate::wipe::wipe;
 
 /// A store in this process's memory: for tests, and for programs that keep the cache elsewhere.
@@ -109,7 +110,7 @@ impl Persistence for MemoryPersistence {
         Some(self.load())
     }
 
-    fn never_waits(&self) -> bool {
+    fn is_nonblocking(&self) -> bool {
         true
     }
 

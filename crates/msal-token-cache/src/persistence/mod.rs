@@ -1,57 +1,15 @@
 //! Where the bytes of a cache are kept.
 
-#[cfg(unix)]
-mod atomic_file;
+#[cfg(all(windows, feature = "dpapi"))]
+pub(crate) mod dpapi;
 #[cfg(any(unix, windows))]
-mod bounded_read;
-#[cfg(unix)]
-mod directory;
-#[cfg(unix)]
-mod file;
-#[cfg(unix)]
-mod folder;
-#[cfg(unix)]
-mod follow;
-#[cfg(unix)]
-mod held_file;
+pub(crate) mod file;
 #[cfg(any(
     all(target_os = "linux", feature = "secret-service"),
     all(target_os = "macos", feature = "keychain")
 ))]
-mod item;
-#[cfg(all(target_os = "macos", feature = "keychain"))]
-mod keychain;
-#[cfg(any(
-    all(target_os = "linux", feature = "secret-service"),
-    all(target_os = "macos", feature = "keychain")
-))]
-mod loads;
-mod memory;
-#[cfg(unix)]
-mod owner;
-#[cfg(any(
-    all(target_os = "linux", feature = "secret-service"),
-    all(target_os = "macos", feature = "keychain")
-))]
-mod platform_store;
-#[cfg(all(test, unix))]
-mod power_loss;
-#[cfg(unix)]
-mod safe_open;
-#[cfg(all(target_os = "linux", feature = "secret-service"))]
-mod secret_service;
-#[cfg(unix)]
-mod size_limit;
-mod stamp;
-mod temporary;
-#[cfg(unix)]
-mod ticks;
-#[cfg(unix)]
-mod walk;
-#[cfg(windows)]
-mod windows;
-#[cfg(unix)]
-mod writable;
+pub(crate) mod keyring;
+pub(crate) mod memory;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -59,36 +17,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-#[cfg(unix)]
-pub(crate) use directory::{Directory, Entry, is_same_file};
-#[cfg(unix)]
-pub use file::FilePersistence;
-#[cfg(unix)]
-pub(crate) use follow::split;
-#[cfg(all(target_os = "macos", feature = "keychain"))]
-pub use keychain::KeychainPersistence;
-pub use memory::MemoryPersistence;
-#[cfg(unix)]
-pub(crate) use owner::{is_ours, is_own_sole_file, is_writable_by_others};
-#[cfg(unix)]
-pub(crate) use safe_open::open_entry;
-#[cfg(all(target_os = "linux", feature = "secret-service"))]
-pub use secret_service::SecretServicePersistence;
-#[cfg(unix)]
-pub(crate) use size_limit::check as check_size_limit;
-pub use stamp::Stamp;
-#[cfg(unix)]
-pub(crate) use walk::{Missing, walk};
-#[cfg(all(windows, feature = "dpapi"))]
-pub use windows::DpapiPersistence;
-#[cfg(windows)]
-pub use windows::FilePersistence;
-#[cfg(windows)]
-pub(crate) use windows::{FileInformation, Sharing, is_in_use, open_for_asking, open_for_reading};
-#[cfg(unix)]
-pub(crate) use writable::set_time_to_now;
-
-use crate::Result;
+use crate::error::Result;
+use crate::fs::stamp::Stamp;
 
 /// A store for the bytes of one cache.
 ///
@@ -116,7 +46,7 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// The store could not be found out about.
-    fn glance(&self) -> Result<Option<Stamp>> {
+    fn quick_stamp(&self) -> Result<Option<Stamp>> {
         self.stamp()
     }
 
@@ -127,7 +57,7 @@ pub trait Persistence: fmt::Debug + Send + Sync {
 
     /// Which of several stores this is and why not a better one, for messages; by default there is
     /// nothing to say.
-    fn explanation(&self) -> Option<String> {
+    fn note(&self) -> Option<String> {
         None
     }
 
@@ -178,7 +108,7 @@ pub trait Persistence: fmt::Debug + Send + Sync {
 
     /// Whether nothing here waits for a device or another program, so that an async caller may
     /// write in place. By default something may.
-    fn never_waits(&self) -> bool {
+    fn is_nonblocking(&self) -> bool {
         false
     }
 
@@ -230,78 +160,6 @@ impl fmt::Debug for Loaded {
     }
 }
 
-/// Has a type that wraps a store be one.
-#[cfg(any(
-    all(target_os = "linux", feature = "secret-service"),
-    all(target_os = "macos", feature = "keychain")
-))]
-macro_rules! stored_by {
-    ($wrapper:ty) => {
-        impl Persistence for $wrapper {
-            fn location(&self) -> String {
-                self.0.location()
-            }
-
-            fn stamp(&self) -> Result<Option<Stamp>> {
-                self.0.stamp()
-            }
-
-            fn glance(&self) -> Result<Option<Stamp>> {
-                self.0.glance()
-            }
-
-            fn is_encrypted(&self) -> bool {
-                self.0.is_encrypted()
-            }
-
-            fn explanation(&self) -> Option<String> {
-                self.0.explanation()
-            }
-
-            fn tick(&self) -> Option<u64> {
-                self.0.tick()
-            }
-
-            fn load(&self) -> Result<Option<Loaded>> {
-                self.0.load()
-            }
-
-            fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
-                self.0.load_quickly()
-            }
-
-            fn max_bytes(&self) -> Option<u64> {
-                self.0.max_bytes()
-            }
-
-            fn lock(&self) -> Result<Box<dyn StoreLock>> {
-                self.0.lock()
-            }
-
-            fn save(&self, content: &[u8]) -> Result<Stamp> {
-                self.0.save(content)
-            }
-
-            fn lease_folder(&self) -> Option<PathBuf> {
-                self.0.lease_folder()
-            }
-
-            fn save_if(
-                &self,
-                content: &[u8],
-                is_current: &dyn Fn() -> bool,
-            ) -> Result<Option<Stamp>> {
-                self.0.save_if(content, is_current)
-            }
-        }
-    };
-}
-#[cfg(any(
-    all(target_os = "linux", feature = "secret-service"),
-    all(target_os = "macos", feature = "keychain")
-))]
-use stored_by;
-
 impl<T: Persistence + ?Sized> Persistence for Arc<T> {
     fn location(&self) -> String {
         (**self).location()
@@ -311,16 +169,16 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
         (**self).stamp()
     }
 
-    fn glance(&self) -> Result<Option<Stamp>> {
-        (**self).glance()
+    fn quick_stamp(&self) -> Result<Option<Stamp>> {
+        (**self).quick_stamp()
     }
 
     fn is_encrypted(&self) -> bool {
         (**self).is_encrypted()
     }
 
-    fn explanation(&self) -> Option<String> {
-        (**self).explanation()
+    fn note(&self) -> Option<String> {
+        (**self).note()
     }
 
     fn tick(&self) -> Option<u64> {
@@ -347,8 +205,8 @@ impl<T: Persistence + ?Sized> Persistence for Arc<T> {
         (**self).save(content)
     }
 
-    fn never_waits(&self) -> bool {
-        (**self).never_waits()
+    fn is_nonblocking(&self) -> bool {
+        (**self).is_nonblocking()
     }
 
     fn lease_folder(&self) -> Option<PathBuf> {

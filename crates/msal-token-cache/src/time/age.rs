@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 /// Returns how far apart two times are. A time in the future is as old as it is far away: it is of
 /// a clock that was set back since, or of another machine's, and must not be waited for.
-pub(super) fn age(changed: SystemTime, now: SystemTime) -> Duration {
+pub(crate) fn age(changed: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(changed)
         .unwrap_or_else(|ahead| ahead.duration())
 }

@@ -207,6 +207,12 @@ impl Entry {
     }
 }
 
+/// Returns the folder of a path, which is empty for that of the process, and the name in it;
+/// `None` for a path that ends in no name, as `/` and `..` do.
+pub(crate) fn split(path: &Path) -> Option<(&Path, &OsStr)> {
+    Some((path.parent()?, path.file_name()?))
+}
+
 /// Returns `true` if both are of one file.
 pub(crate) fn is_same_file(one: &Stat, other: &Stat) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)

@@ -1,15 +1,14 @@
 //! The file that a symbolic link at the cache's path means.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::directory::{Directory, Entry};
-use super::owner::{is_link, is_ours};
-use super::walk::{Missing, Stray, walk, walk_from};
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::unix::directory::{Directory, Entry, split};
+use crate::fs::unix::owner::{is_link, is_ours};
+use crate::fs::unix::walk::{Missing, Stray, walk, walk_from};
 
 /// Returns the target of a symbolic link if link and target are ours and nobody else can put
 /// another file there. A chain of links is not followed.
@@ -56,10 +55,4 @@ pub(crate) fn follow_from(path: &Path) -> Result<(Arc<Directory>, Entry)> {
         Some(stat) if !is_ours(&stat) => Err(refuse("its target belongs to another user")),
         Some(_) => Ok((folder, target)),
     }
-}
-
-/// Returns the folder of a path, which is empty for that of the process, and the name in it;
-/// `None` for a path that ends in no name, as `/` and `..` do.
-pub(crate) fn split(path: &Path) -> Option<(&Path, &OsStr)> {
-    Some((path.parent()?, path.file_name()?))
 }

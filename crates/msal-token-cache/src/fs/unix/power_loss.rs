@@ -12,9 +12,9 @@ use std::io;
 use rustix::fs::{Stat, stat};
 use rustix::io::Errno;
 
-use super::atomic_file::{Written, replace_in};
-use super::folder::Folder;
-use super::temporary::SUFFIX;
+use super::replace::{Written, replace_in};
+use super::replace_steps::ReplaceSteps;
+use crate::fs::temp_name::SUFFIX;
 
 const NAME: &str = "msal.cache.nocae";
 
@@ -157,7 +157,7 @@ impl Disk {
     }
 }
 
-impl Folder for Disk {
+impl ReplaceSteps for Disk {
     type File = usize;
 
     fn create_unnamed(&self) -> io::Result<Option<usize>> {

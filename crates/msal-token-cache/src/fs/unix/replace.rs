@@ -5,10 +5,10 @@ use std::io;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 
-use super::directory::Entry;
-use super::folder::Folder;
-use super::{size_limit, temporary};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::fs::unix::directory::Entry;
+use crate::fs::unix::replace_steps::ReplaceSteps;
+use crate::fs::{size_limit, temp_name};
 
 /// How the content came into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) fn replace(
 
 /// The same within an open folder; an error comes with what failed.
 pub(super) fn replace_in(
-    folder: &impl Folder,
+    folder: &impl ReplaceSteps,
     name: &str,
     content: &[u8],
     is_current: &dyn Fn() -> bool,
@@ -69,16 +69,16 @@ pub(super) fn replace_in(
 }
 
 /// A file that is not in place yet; it goes away unless it is renamed.
-struct Temporary<'a, F: Folder> {
+struct Temporary<'a, F: ReplaceSteps> {
     folder: &'a F,
     file: F::File,
     /// `None` once it is renamed.
     name: Option<String>,
 }
 
-impl<'a, F: Folder> Temporary<'a, F> {
+impl<'a, F: ReplaceSteps> Temporary<'a, F> {
     fn write(folder: &'a F, base: &str, content: &[u8]) -> io::Result<Self> {
-        let name = temporary::name(base);
+        let name = temp_name::name(base);
         if let Some(file) = folder.create_unnamed()? {
             fill(folder, &file, content)?;
             // Whatever is in the way of naming it may not be in the way of one with a name.
@@ -108,14 +108,14 @@ impl<'a, F: Folder> Temporary<'a, F> {
     }
 }
 
-fn fill<F: Folder>(folder: &F, file: &F::File, content: &[u8]) -> io::Result<()> {
+fn fill<F: ReplaceSteps>(folder: &F, file: &F::File, content: &[u8]) -> io::Result<()> {
     // The mode at creation went through the umask.
     folder.make_private(file)?;
     folder.write(file, content)?;
     folder.sync(file)
 }
 
-impl<F: Folder> Drop for Temporary<'_, F> {
+impl<F: ReplaceSteps> Drop for Temporary<'_, F> {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             self.folder.remove(name);
@@ -124,15 +124,15 @@ impl<F: Folder> Drop for Temporary<'_, F> {
 }
 
 /// Removes what writers left that died between naming their temporary and renaming it.
-fn sweep(folder: &impl Folder, base: &str) {
-    for name in folder.files_like(|name| temporary::is_of(base, name)) {
+fn sweep(folder: &impl ReplaceSteps, base: &str) {
+    for name in folder.files_like(|name| temp_name::is_of(base, name)) {
         folder.remove(&name);
     }
 }
 
 /// Writes over the file itself. The room is reserved first, so that a full disk is met before the
 /// old content is touched; being killed or an I/O error in the middle is not survived.
-fn overwrite(folder: &impl Folder, name: &str, content: &[u8]) -> io::Result<Stat> {
+fn overwrite(folder: &impl ReplaceSteps, name: &str, content: &[u8]) -> io::Result<Stat> {
     let file = folder.open(name)?;
     // Whoever could read the old content gets no new one.
     folder.make_private(&file)?;

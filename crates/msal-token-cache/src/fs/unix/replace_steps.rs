@@ -7,12 +7,12 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{OFlags, Stat};
 use rustix::io::Errno;
 
-use super::directory::{Directory, PRIVATE};
-use super::owner::is_own_file;
-use super::writable::set_time_to_now;
+use crate::fs::unix::directory::{Directory, PRIVATE};
+use crate::fs::unix::file_time;
+use crate::fs::unix::owner::is_own_file;
 
 /// The steps of replacing a file. A test takes them on a disk that loses its power in between.
-pub(crate) trait Folder {
+pub(crate) trait ReplaceSteps {
     /// An open file.
     type File;
 
@@ -48,7 +48,7 @@ pub(crate) trait Folder {
     fn stat(&self, file: &Self::File) -> io::Result<Stat>;
 }
 
-impl Folder for Directory {
+impl ReplaceSteps for Directory {
     type File = File;
 
     #[cfg(target_os = "linux")]
@@ -97,11 +97,12 @@ impl Folder for Directory {
 
     #[cfg(target_os = "linux")]
     fn reserve(&self, file: &File, length: usize) -> io::Result<()> {
-        use nix::errno::Errno;
+        use rustix::fs::{FallocateFlags, fallocate};
 
-        match nix::fcntl::posix_fallocate(file, 0, i64::try_from(length).unwrap_or(i64::MAX)) {
-            // Some network file systems cannot reserve room, and not every libc hides that.
-            Ok(()) | Err(Errno::EOPNOTSUPP) => Ok(()),
+        match fallocate(file, FallocateFlags::empty(), 0, length as u64) {
+            Ok(()) => Ok(()),
+            // Some file systems, many of them on a network, cannot reserve room.
+            Err(Errno::OPNOTSUPP) => extend(file, length as u64),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -144,10 +145,44 @@ impl Folder for Directory {
     }
 
     fn touch(&self, file: &File) {
-        let _ = set_time_to_now(file);
+        let _ = file_time::set_to_now(file);
     }
 
     fn stat(&self, file: &File) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(file)?)
+    }
+}
+
+/// Appends zeros until a file is so long, so that a full disk is met here and not in the middle of
+/// writing over the content.
+#[cfg(target_os = "linux")]
+fn extend(file: &File, length: u64) -> io::Result<()> {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut end = file.metadata()?.len();
+    while end < length {
+        let missing = usize::try_from(length.saturating_sub(end)).unwrap_or(usize::MAX);
+        let zeros = &ZEROS[..missing.min(ZEROS.len())];
+        file.write_all_at(zeros, end)?;
+        end = end.saturating_add(zeros.len() as u64);
+    }
+    Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn room_is_made_behind_the_content_alone() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"content", 0).unwrap();
+        extend(&file, 3).unwrap();
+        extend(&file, 10_000).unwrap();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).unwrap();
+        assert_eq!(content.len(), 10_000);
+        assert!(content.starts_with(b"content\0") && content.ends_with(&[0; 9_993]));
     }
 }

@@ -13,9 +13,9 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::directory::Entry;
-use super::follow::follow;
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::unix::directory::Entry;
+use crate::fs::unix::follow::follow;
 
 /// A regular file that was opened for reading.
 pub(crate) struct Opened<'p> {

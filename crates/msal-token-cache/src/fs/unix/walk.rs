@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::directory::Directory;
-use super::owner::{is_link, is_ours, others_can_change};
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::fs::unix::directory::Directory;
+use crate::fs::unix::owner::{is_link, is_ours, others_can_change};
 
 /// What to do about a folder that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +176,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::persistence::is_same_file;
+    use crate::fs::unix::directory::is_same_file;
 
     /// A folder with the folder `a/b` and with links.
     fn place() -> tempfile::TempDir {

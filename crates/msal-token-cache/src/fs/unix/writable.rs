@@ -9,12 +9,13 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::directory::{Directory, Entry};
-use super::follow::{follow_from, split};
-use super::owner::{self, Owner, is_link, others_can_change};
-use super::safe_open::regular;
-use super::walk::{Missing, walk};
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::unix::directory::{Directory, Entry, split};
+use crate::fs::unix::file_time;
+use crate::fs::unix::follow::follow_from;
+use crate::fs::unix::owner::{self, Owner, is_link, others_can_change};
+use crate::fs::unix::safe_open::regular;
+use crate::fs::unix::walk::{Missing, walk};
 
 /// A cache that may be written, in folders that were checked and are open.
 #[derive(Debug)]
@@ -82,22 +83,9 @@ impl Writable {
         if !owner::is_ours(&stat) {
             return Err(failed(Errno::PERM));
         }
-        set_time_to_now(&file).map_err(failed)?;
+        file_time::set_to_now(&file).map_err(failed)?;
         rustix::fs::fstat(&file).map_err(failed)
     }
-}
-
-/// Sets the times of a file to now.
-pub(crate) fn set_time_to_now(file: &std::fs::File) -> rustix::io::Result<()> {
-    let now = rustix::fs::Timespec {
-        tv_sec: 0,
-        tv_nsec: rustix::fs::UTIME_NOW,
-    };
-    let times = rustix::fs::Timestamps {
-        last_access: now,
-        last_modification: now,
-    };
-    rustix::fs::futimens(file, &times)
 }
 
 /// The owner that files have in a user namespace that does not know their own.

@@ -12,7 +12,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 /// Has the system remove the file when its last handle is closed. This one must have been opened
 /// with the right to delete.
 #[expect(unsafe_code, reason = "std removes files by name only")]
-pub(super) fn delete_when_closed(file: &File) -> io::Result<()> {
+pub(crate) fn delete_when_closed(file: &File) -> io::Result<()> {
     let delete = FILE_DISPOSITION_INFO { DeleteFile: true };
     let size = u32::try_from(size_of::<FILE_DISPOSITION_INFO>()).unwrap_or(0);
     // SAFETY: the handle is open for as long as `file` is, and the system reads `size` bytes of a

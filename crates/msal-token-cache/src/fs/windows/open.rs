@@ -22,9 +22,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     SECURITY_IDENTIFICATION,
 };
 
-use super::information::{FileInformation, Kind};
-use crate::lock::Backoff;
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::windows::information::{FileInformation, Kind};
+use crate::time::backoff::Backoff;
 
 /// What others may do with a file while we have it open.
 #[derive(Clone, Copy)]
@@ -118,12 +118,12 @@ pub(crate) fn open_for_asking(path: &Path, access: u32) -> io::Result<File> {
 }
 
 /// The same, to set its times, too.
-pub(super) fn open_for_touching(path: &Path) -> io::Result<File> {
+pub(crate) fn open_for_touching(path: &Path) -> io::Result<File> {
     open_for_asking(path, FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES)
 }
 
 /// A new file with this name.
-pub(super) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -139,7 +139,7 @@ fn look_at(path: &Path, file: &File) -> Result<FileInformation> {
 }
 
 /// An error unless this is a regular file.
-pub(super) fn regular(path: &Path, information: &FileInformation) -> Result<()> {
+pub(crate) fn regular(path: &Path, information: &FileInformation) -> Result<()> {
     match information.kind() {
         Kind::File => Ok(()),
         Kind::Folder => Err(not_regular(path, "a folder")),

@@ -9,11 +9,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::information::FileInformation;
-use super::open::{create, is_in_use, open_for_touching};
-use crate::lock::Backoff;
-use crate::persistence::temporary;
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::temp_name;
+use crate::fs::windows::information::FileInformation;
+use crate::fs::windows::open::{create, is_in_use, open_for_touching};
+use crate::time::backoff::Backoff;
 use token_credential::{Clock, SystemClock};
 
 /// For how long a file that somebody has open is tried to be replaced. Peers read in far less, and
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// the replacing is done, what it would replace is not current any more.
 ///
 /// The caller holds the lock: temporaries that are found belong to writers that have died.
-pub(super) fn replace(
+pub(crate) fn replace(
     path: &Path,
     content: &[u8],
     is_current: &dyn Fn() -> bool,
@@ -32,7 +32,7 @@ pub(super) fn replace(
     let failed = |what| move |error: io::Error| Error::io(what, path, error);
     let (folder, name) = split(path).map_err(failed("writing"))?;
     sweep(folder, name);
-    let temporary = Temporary(Some(folder.join(temporary::name(name))));
+    let temporary = Temporary(Some(folder.join(temp_name::name(name))));
     let file = temporary
         .write(content)
         .map_err(failed("writing a temporary beside"))?;
@@ -139,7 +139,7 @@ fn sweep(folder: &Path, base: &str) {
         if is_file
             && name
                 .to_str()
-                .is_some_and(|name| temporary::is_of(base, name))
+                .is_some_and(|name| temp_name::is_of(base, name))
         {
             let _ = std::fs::remove_file(entry.path());
         }

@@ -6,15 +6,15 @@ use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
 };
 
-use super::Place;
+use super::PidScope;
 
-/// Nowhere: a program of the Linux subsystem, whose ids are others, may use the same file.
-pub(in super::super) fn place() -> Option<Place> {
+/// Returns `None`: a program of the Linux subsystem, whose ids are others, may use the same file.
+pub(crate) fn pid_scope() -> Option<PidScope> {
     None
 }
 
 /// Whether a process of this id runs.
-pub(in super::super) fn is_running(pid: u32) -> bool {
+pub(crate) fn is_running(pid: u32) -> bool {
     match open(pid) {
         Ok(process) => !has_ended(&process),
         // Whoever may not be opened runs.

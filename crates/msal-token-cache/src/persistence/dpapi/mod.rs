@@ -1,3 +1,5 @@
+mod data_protection;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -5,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 
 use windows_sys::Win32::Foundation::{ERROR_INVALID_DATA, ERROR_INVALID_PARAMETER};
 
-use super::FilePersistence;
-use super::data_protection::{protect, unprotect};
-use crate::content;
-use crate::persistence::{Loaded, Persistence, Stamp, StoreLock};
-use crate::{Error, ErrorKind, Result};
+use self::data_protection::{protect, unprotect};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::stamp::Stamp;
+use crate::persistence::file::FilePersistence;
+use crate::persistence::{Loaded, Persistence, StoreLock};
+use crate::unsupported_format::not_encrypted_by_windows;
 
 /// A cache in a file that Windows encrypts for the current user (DPAPI), as every other MSAL keeps
 /// it there.
@@ -82,11 +85,11 @@ impl DpapiPersistence {
         const NEXT: &str =
             "it is left as it is: sign in again with the tool that wrote it, or move it away";
         let place = self.location();
-        let (kind, text) = if let Some(what) = content::not_encrypted_by_windows(content) {
+        let (kind, text) = if let Some(what) = not_encrypted_by_windows(content) {
             let text = format!(
                 "{place} holds {what}, not one that Windows encrypted for this user (DPAPI); {NEXT}"
             );
-            (ErrorKind::Foreign, text)
+            (ErrorKind::UnsupportedFormat, text)
         } else if is_invalid(&error) {
             let text = format!(
                 "{place} does not hold what Windows encrypts (DPAPI), or half of it ({error}); {NEXT}"
@@ -97,7 +100,7 @@ impl DpapiPersistence {
                 "{place} cannot be decrypted ({error}): Windows encrypted it (DPAPI) for another \
                  user, on another machine, or before this user's password was reset; {NEXT}"
             );
-            (ErrorKind::Foreign, text)
+            (ErrorKind::UnsupportedFormat, text)
         };
         Error::new(kind, text).with_source(error)
     }

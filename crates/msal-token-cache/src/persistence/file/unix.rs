@@ -7,15 +7,18 @@ use rustix::fs::Stat;
 use rustix::io::{Errno, retry_on_intr};
 use zeroize::Zeroizing;
 
-use super::atomic_file::{self, Written};
-use super::held_file::HeldFile;
-use super::owner::{Owner, is_open_to_others};
-use super::safe_open::{Opened, open_for_reading};
-use super::writable::Writable;
-use super::{Loaded, Persistence, Stamp, StoreLock, bounded_read, ticks};
-use crate::location;
-use crate::lock::{Courtesy, FileLock};
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::stamp::Stamp;
+use crate::fs::unix::owner::{Owner, is_open_to_others};
+use crate::fs::unix::replace::{self, Written};
+use crate::fs::unix::safe_open::{Opened, open_for_reading};
+use crate::fs::unix::writable::Writable;
+use crate::fs::{bounded_read, paths};
+use crate::lock::FileLock;
+use crate::lock::fairness::Fairness;
+use crate::persistence::file::open_handle::OpenHandle;
+use crate::persistence::{Loaded, Persistence, StoreLock};
+use crate::time::coarse_clock;
 
 /// A cache in a file, in plain text, as the other MSALs keep it on Linux.
 ///
@@ -54,8 +57,8 @@ pub struct FilePersistence {
     max_bytes: u64,
     lock_timeout: Duration,
     is_strict: bool,
-    held: HeldFile,
-    courtesy: Courtesy,
+    handle: OpenHandle,
+    fairness: Fairness,
     warned: Once,
 }
 
@@ -70,8 +73,8 @@ impl FilePersistence {
             max_bytes: 16 * 1024 * 1024,
             lock_timeout: Duration::from_secs(12),
             is_strict: false,
-            held: HeldFile::default(),
-            courtesy: Courtesy::default(),
+            handle: OpenHandle::default(),
+            fairness: Fairness::default(),
             warned: Once::default(),
         }
     }
@@ -111,14 +114,14 @@ impl FilePersistence {
     /// Sets the time of the file's last change to now, and leaves its content alone; an empty one
     /// is created where there is none.
     #[allow(dead_code, reason = "for the encrypted stores, which may be left out")]
-    pub(super) fn touch(&self) -> Result<Stamp> {
+    pub(crate) fn touch(&self) -> Result<Stamp> {
         let stat = Writable::at(&self.path)?.touch()?;
         Ok(Stamp::of(&stat))
     }
 
     fn open(&self) -> Result<Option<Opened<'_>>> {
         // Until this one is read nothing can be asked but the path.
-        self.held.let_go();
+        self.handle.release();
         open_for_reading(&self.path)
     }
 
@@ -134,7 +137,7 @@ impl FilePersistence {
             return Err(bounded_read::changing(&self.location()));
         }
         if *path == *self.path {
-            self.held.hold(file, stamp);
+            self.handle.keep(file, stamp);
         }
         Ok(Loaded { bytes, stamp })
     }
@@ -181,14 +184,14 @@ impl Persistence for FilePersistence {
         Ok(self.stat()?.as_ref().map(Stamp::of))
     }
 
-    fn glance(&self) -> Result<Option<Stamp>> {
-        if let Some(stamp) = self.held.look() {
+    fn quick_stamp(&self) -> Result<Option<Stamp>> {
+        if let Some(stamp) = self.handle.look() {
             return Ok(Some(stamp));
         }
-        let before = ticks::monotonic();
+        let before = coarse_clock::monotonic();
         let stamp = self.stamp()?;
         if let Some(stamp) = stamp {
-            self.held.confirm(stamp, before);
+            self.handle.confirm(stamp, before);
         }
         Ok(stamp)
     }
@@ -197,7 +200,7 @@ impl Persistence for FilePersistence {
         if self.is_strict {
             None
         } else {
-            ticks::monotonic()
+            coarse_clock::monotonic()
         }
     }
 
@@ -220,17 +223,17 @@ impl Persistence for FilePersistence {
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
-        let place = Writable::at(&self.path)?;
+        let writable = Writable::at(&self.path)?;
         Ok(Box::new(FileLock::acquire(
-            place.beside(&self.path, ".lockfile"),
-            &place.file,
-            &self.courtesy,
+            writable.beside(&self.path, ".lockfile"),
+            &writable.file,
+            &self.fairness,
             self.lock_timeout,
         )?))
     }
 
     fn lease_folder(&self) -> Option<PathBuf> {
-        location::lease_folder(&self.path)
+        paths::lease_folder(&self.path)
     }
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {
@@ -239,8 +242,8 @@ impl Persistence for FilePersistence {
     }
 
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
-        let place = Writable::at(&self.path)?;
-        let Some((written, stat)) = atomic_file::replace(&place.file, content, is_current)? else {
+        let writable = Writable::at(&self.path)?;
+        let Some((written, stat)) = replace::replace(&writable.file, content, is_current)? else {
             return Ok(None);
         };
         if written == Written::InPlace {

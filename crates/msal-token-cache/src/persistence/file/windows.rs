@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::information::FileInformation;
-use super::open::{self, open_for_reading};
-use super::{replace, ticks};
-use crate::location;
-use crate::lock::{Courtesy, FileLock};
-use crate::persistence::{Loaded, Persistence, Stamp, StoreLock, bounded_read};
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::stamp::Stamp;
+use crate::fs::windows::information::FileInformation;
+use crate::fs::windows::open::{self, open_for_reading};
+use crate::fs::windows::replace;
+use crate::fs::{bounded_read, paths};
+use crate::lock::FileLock;
+use crate::lock::fairness::Fairness;
+use crate::persistence::{Loaded, Persistence, StoreLock};
+use crate::time::coarse_clock;
 
 /// A cache in a file, in plain text. What other programs keep on Windows is encrypted: see
 /// `DpapiPersistence`, with the feature `dpapi`.
@@ -41,7 +44,7 @@ pub struct FilePersistence {
     max_bytes: u64,
     lock_timeout: Duration,
     is_strict: bool,
-    courtesy: Courtesy,
+    fairness: Fairness,
 }
 
 /// The size up to which reading and parsing take less time than a change of thread.
@@ -55,7 +58,7 @@ impl FilePersistence {
             max_bytes: 16 * 1024 * 1024,
             lock_timeout: Duration::from_secs(12),
             is_strict: false,
-            courtesy: Courtesy::default(),
+            fairness: Fairness::default(),
         }
     }
 
@@ -135,7 +138,7 @@ impl Persistence for FilePersistence {
     }
 
     fn tick(&self) -> Option<u64> {
-        (!self.is_strict).then(ticks::monotonic)
+        (!self.is_strict).then(coarse_clock::monotonic)
     }
 
     fn load(&self) -> Result<Option<Loaded>> {
@@ -169,13 +172,13 @@ impl Persistence for FilePersistence {
         Ok(Box::new(FileLock::acquire(
             &self.lock_path(),
             &self.path,
-            &self.courtesy,
+            &self.fairness,
             self.lock_timeout,
         )?))
     }
 
     fn lease_folder(&self) -> Option<PathBuf> {
-        location::lease_folder(&self.path)
+        paths::lease_folder(&self.path)
     }
 
     fn save(&self, content: &[u8]) -> Result<Stamp> {

@@ -2,10 +2,10 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
-/// What a load came to.
-pub(crate) enum Found {
+/// The outcome of a load.
+pub(crate) enum LoadOutcome {
     Content(Zeroizing<Vec<u8>>),
     NoItem,
     /// There is no such store here: why, in a few words, and as an error for whoever needs it.
@@ -22,7 +22,7 @@ pub(crate) trait Item: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// There is such a store, and it could not be read.
-    fn load(&self) -> Result<Found>;
+    fn load(&self) -> Result<LoadOutcome>;
 
     /// Replaces the item's content, or makes the item, if this still is as it should be at the last
     /// moment; returns whether it was.

@@ -6,10 +6,11 @@ use security_framework::base::Error as KeychainError;
 use security_framework::passwords::{PasswordOptions, generic_password, set_generic_password};
 use zeroize::Zeroizing;
 
-use super::item::{Found, Item};
-use super::platform_store::PlatformStore;
-use super::{Loaded, Persistence, Stamp, StoreLock, stored_by};
-use crate::{Error, ErrorKind, Result};
+use super::item::{Item, LoadOutcome};
+use super::{KeyringPersistence, delegate_persistence};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::stamp::Stamp;
+use crate::persistence::{Loaded, Persistence, StoreLock};
 
 /// A cache that the Keychain of macOS keeps encrypted, as the SDKs for Python do.
 ///
@@ -34,14 +35,14 @@ use crate::{Error, ErrorKind, Result};
 /// - Compiled and linted for macOS, but not run there yet.
 /// - The item belongs to the program that made it. When another one reads it for the first time,
 ///   macOS asks the user, and the calling thread waits for the answer; without a desktop, over SSH
-///   for example, it is an error of the kind [`Sealed`](ErrorKind::Sealed).
+///   for example, it is an error of the kind [`KeyringLocked`](ErrorKind::KeyringLocked).
 /// - A program that changes the item and does not touch the file is seen only at the next change of
 ///   the file.
 ///
 /// What the calls mean and answer: [Keychain services].
 ///
 /// [Keychain services]: https://developer.apple.com/documentation/security/keychain-services
-pub struct KeychainPersistence(PlatformStore<KeychainItem>);
+pub struct KeychainPersistence(KeyringPersistence<KeychainItem>);
 
 impl KeychainPersistence {
     /// The cache whose signal file is at this path; the file's name is the cache's. Nothing is
@@ -52,7 +53,7 @@ impl KeychainPersistence {
             name if name == DEFAULT_CACHE => DEFAULT_ACCOUNT.to_owned(),
             name => name.into_owned(),
         };
-        Self(PlatformStore::new(KeychainItem { account }, path))
+        Self(KeyringPersistence::new(KeychainItem { account }, path))
     }
 
     /// Sets how long a writer waits for another one; 12 s by default.
@@ -61,7 +62,7 @@ impl KeychainPersistence {
     }
 }
 
-stored_by!(KeychainPersistence);
+delegate_persistence!(KeychainPersistence);
 
 impl fmt::Debug for KeychainPersistence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,12 +85,12 @@ impl KeychainItem {
     fn error(&self, what: &str, error: KeychainError) -> Error {
         let (kind, why, next) = match error.code() {
             INTERACTION_NOT_ALLOWED => (
-                ErrorKind::Sealed,
+                ErrorKind::KeyringLocked,
                 "macOS would have to ask the user, and cannot here".to_owned(),
                 "run this on the desktop, or unlock the keychain with `security unlock-keychain`",
             ),
             USER_CANCELED | AUTH_FAILED => (
-                ErrorKind::Sealed,
+                ErrorKind::KeyringLocked,
                 "the user did not allow it".to_owned(),
                 "allow it when macOS asks",
             ),
@@ -124,14 +125,14 @@ impl Item for KeychainItem {
         format!("{} in the Keychain", self.account)
     }
 
-    fn load(&self) -> Result<Found> {
+    fn load(&self) -> Result<LoadOutcome> {
         let wanted = PasswordOptions::new_generic_password(SERVICE, &self.account);
         match generic_password(wanted) {
-            Ok(content) => Ok(Found::Content(Zeroizing::new(content))),
-            Err(error) if error.code() == ITEM_NOT_FOUND => Ok(Found::NoItem),
+            Ok(content) => Ok(LoadOutcome::Content(Zeroizing::new(content))),
+            Err(error) if error.code() == ITEM_NOT_FOUND => Ok(LoadOutcome::NoItem),
             Err(error) => match self.error("read", error) {
                 error if error.kind() == ErrorKind::Unavailable => {
-                    Ok(Found::NoStore(NO_KEYCHAIN.to_owned(), error))
+                    Ok(LoadOutcome::NoStore(NO_KEYCHAIN.to_owned(), error))
                 }
                 error => Err(error),
             },

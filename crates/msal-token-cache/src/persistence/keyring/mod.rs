@@ -1,3 +1,17 @@
+//! The stores in a platform's keyring, which encrypts them.
+
+mod item;
+#[cfg(target_os = "macos")]
+mod keychain;
+#[cfg(target_os = "linux")]
+mod secret_service;
+mod shared_load;
+
+#[cfg(target_os = "macos")]
+pub use keychain::KeychainPersistence;
+#[cfg(target_os = "linux")]
+pub use secret_service::SecretServicePersistence;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,10 +21,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
-use super::item::{Found, Item};
-use super::loads::Loads;
-use super::{FilePersistence, Loaded, Persistence, Stamp, StoreLock};
-use crate::{Error, ErrorKind, Result};
+use self::item::{Item, LoadOutcome};
+use self::shared_load::SharedLoad;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::stamp::Stamp;
+use crate::persistence::file::FilePersistence;
+use crate::persistence::{Loaded, Persistence, StoreLock};
 
 /// A cache in an item of the platform's store, and the file beside it that says when it changed.
 ///
@@ -20,9 +36,9 @@ use crate::{Error, ErrorKind, Result};
 /// Where that is allowed it serves as long as the platform has no such store or no such item in it.
 /// Both are found out about in every load, so a store or an item that appears later is used from
 /// the next change of the file on.
-pub(crate) struct PlatformStore<I> {
+pub(crate) struct KeyringPersistence<I> {
     item: I,
-    loads: Loads,
+    loads: SharedLoad,
     file: FilePersistence,
     allows_plain_text: bool,
     choice: ArcSwap<Choice>,
@@ -42,8 +58,8 @@ enum Choice {
 }
 
 impl Choice {
-    /// What tells one place from another.
-    fn place(&self) -> u8 {
+    /// Returns the number of the source that the content is read from.
+    fn source(&self) -> u8 {
         match self {
             Self::Unknown => 0,
             Self::Platform {
@@ -60,12 +76,12 @@ const NO_FILE: Stamp = Stamp::new([0; 5]);
 /// A cache without entries.
 const EMPTY: &[u8] = b"{}";
 
-impl<I: Item> PlatformStore<I> {
+impl<I: Item> KeyringPersistence<I> {
     /// The cache in this item, whose file is at this path; nothing is opened yet.
     pub(crate) fn new(item: I, path: PathBuf) -> Self {
         Self {
             item,
-            loads: Loads::default(),
+            loads: SharedLoad::default(),
             file: FilePersistence::new(path),
             allows_plain_text: false,
             choice: ArcSwap::from_pointee(Choice::Unknown),
@@ -105,10 +121,10 @@ impl<I: Item> PlatformStore<I> {
 }
 
 fn stamp_at(choice: &Choice, file: Option<Stamp>) -> Stamp {
-    file.unwrap_or(NO_FILE).of_place(choice.place())
+    file.unwrap_or(NO_FILE).of_source(choice.source())
 }
 
-impl<I: Item> Persistence for PlatformStore<I> {
+impl<I: Item> Persistence for KeyringPersistence<I> {
     fn location(&self) -> String {
         match **self.choice.load() {
             Choice::PlainText(_) => self.file.location(),
@@ -124,7 +140,7 @@ impl<I: Item> Persistence for PlatformStore<I> {
         }
     }
 
-    fn explanation(&self) -> Option<String> {
+    fn note(&self) -> Option<String> {
         match &**self.choice.load() {
             Choice::Platform {
                 beside_plain_text: true,
@@ -143,8 +159,8 @@ impl<I: Item> Persistence for PlatformStore<I> {
         Ok(Some(self.stamp_at(file)))
     }
 
-    fn glance(&self) -> Result<Option<Stamp>> {
-        let file = self.file.glance()?;
+    fn quick_stamp(&self) -> Result<Option<Stamp>> {
+        let file = self.file.quick_stamp()?;
         Ok(Some(self.stamp_at(file)))
     }
 
@@ -164,22 +180,24 @@ impl<I: Item> Persistence for PlatformStore<I> {
             beside_plain_text: has_text,
         };
         let (bytes, choice) = match self.loads.load(&self.item)? {
-            Found::Content(content) => {
+            LoadOutcome::Content(content) => {
                 self.had_item.store(true, Ordering::Relaxed);
                 (Some(content), in_platform(true))
             }
-            Found::NoItem if has_text && self.may_read_plain_text() => {
+            LoadOutcome::NoItem if has_text && self.may_read_plain_text() => {
                 let why = format!("there is no {}", self.item.location());
                 (text, Choice::PlainText(why))
             }
-            Found::NoItem => (None, in_platform(false)),
+            LoadOutcome::NoItem => (None, in_platform(false)),
             // An empty file may be one that a peer is just writing: it is handed on as it is.
-            Found::NoStore(why, _) if self.may_read_plain_text() => (text, Choice::PlainText(why)),
+            LoadOutcome::NoStore(why, _) if self.may_read_plain_text() => {
+                (text, Choice::PlainText(why))
+            }
             // It was there before, so that is not for want of such a store.
-            Found::NoStore(_, error) if self.had_item.load(Ordering::Relaxed) => {
+            LoadOutcome::NoStore(_, error) if self.had_item.load(Ordering::Relaxed) => {
                 return Err(Error::new(ErrorKind::Io, error.to_string()).with_source(error));
             }
-            Found::NoStore(_, error) => return Err(error),
+            LoadOutcome::NoStore(_, error) => return Err(error),
         };
         let bytes = bytes.unwrap_or_else(|| Zeroizing::new(EMPTY.to_vec()));
         let stamp = stamp_at(&choice, stamp);
@@ -216,7 +234,7 @@ impl<I: Item> Persistence for PlatformStore<I> {
 
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<Option<Stamp>> {
         let choice = self.choice.load_full();
-        let is_current = || is_current() && self.choice.load().place() == choice.place();
+        let is_current = || is_current() && self.choice.load().source() == choice.source();
         if let Choice::PlainText(_) = *choice {
             let file = self.file.stamp()?;
             if file.is_some_and(|file| file.file_length() == 0) {
@@ -224,7 +242,7 @@ impl<I: Item> Persistence for PlatformStore<I> {
                     "{} is empty, as beside an encrypted cache; it is left as it is",
                     self.file.location()
                 );
-                return Err(Error::new(ErrorKind::Foreign, text));
+                return Err(Error::new(ErrorKind::UnsupportedFormat, text));
             }
             let saved = self.file.save_if(content, &is_current)?;
             return Ok(saved.map(|file| stamp_at(&choice, Some(file))));
@@ -249,15 +267,78 @@ impl<I: Item> Persistence for PlatformStore<I> {
     }
 }
 
-impl<I: Item> fmt::Debug for PlatformStore<I> {
+impl<I: Item> fmt::Debug for KeyringPersistence<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlatformStore")
+        f.debug_struct("KeyringPersistence")
             .field("item", &self.item)
             .field("file", &self.file)
             .finish_non_exhaustive()
     }
 }
 
+/// Implements [`Persistence`] for a type that wraps a [`KeyringPersistence`].
+macro_rules! delegate_persistence {
+    ($wrapper:ty) => {
+        impl Persistence for $wrapper {
+            fn location(&self) -> String {
+                self.0.location()
+            }
+
+            fn stamp(&self) -> Result<Option<Stamp>> {
+                self.0.stamp()
+            }
+
+            fn quick_stamp(&self) -> Result<Option<Stamp>> {
+                self.0.quick_stamp()
+            }
+
+            fn is_encrypted(&self) -> bool {
+                self.0.is_encrypted()
+            }
+
+            fn note(&self) -> Option<String> {
+                self.0.note()
+            }
+
+            fn tick(&self) -> Option<u64> {
+                self.0.tick()
+            }
+
+            fn load(&self) -> Result<Option<Loaded>> {
+                self.0.load()
+            }
+
+            fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
+                self.0.load_quickly()
+            }
+
+            fn max_bytes(&self) -> Option<u64> {
+                self.0.max_bytes()
+            }
+
+            fn lock(&self) -> Result<Box<dyn StoreLock>> {
+                self.0.lock()
+            }
+
+            fn save(&self, content: &[u8]) -> Result<Stamp> {
+                self.0.save(content)
+            }
+
+            fn lease_folder(&self) -> Option<PathBuf> {
+                self.0.lease_folder()
+            }
+
+            fn save_if(
+                &self,
+                content: &[u8],
+                is_current: &dyn Fn() -> bool,
+            ) -> Result<Option<Stamp>> {
+                self.0.save_if(content, is_current)
+            }
+        }
+    };
+}
+use delegate_persistence;
+
 #[cfg(test)]
-#[path = "platform_store/tests.rs"]
 mod tests;

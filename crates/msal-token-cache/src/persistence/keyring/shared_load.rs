@@ -3,50 +3,50 @@ use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::item::{Found, Item};
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::persistence::keyring::item::{Item, LoadOutcome};
 
 /// One load of an item at a time. Whoever waited for another one to end, and finds that one has begun
 /// and ended meanwhile, takes what that one found: a thousand callers load twice, not each in turn.
 #[derive(Default)]
-pub(crate) struct Loads {
+pub(crate) struct SharedLoad {
     begun: AtomicU64,
     waiting: AtomicUsize,
     /// What the load of this number found, as long as somebody waits who may want it.
-    last: Mutex<Option<(u64, Outcome)>>,
+    last: Mutex<Option<(u64, SharedOutcome)>>,
 }
 
-/// What a load came to, for more than one.
+/// The outcome of a load, for more than one caller.
 #[derive(Clone)]
-enum Outcome {
+enum SharedOutcome {
     Content(Zeroizing<Vec<u8>>),
     NoItem,
     Failed(ErrorKind, String),
 }
 
-impl Outcome {
-    fn of(load: &Result<Found>) -> Option<Self> {
+impl SharedOutcome {
+    fn of(load: &Result<LoadOutcome>) -> Option<Self> {
         match load {
-            Ok(Found::Content(content)) => Some(Self::Content(content.clone())),
-            Ok(Found::NoItem) => Some(Self::NoItem),
+            Ok(LoadOutcome::Content(content)) => Some(Self::Content(content.clone())),
+            Ok(LoadOutcome::NoItem) => Some(Self::NoItem),
             // That is found out about in no time.
-            Ok(Found::NoStore(..)) => None,
+            Ok(LoadOutcome::NoStore(..)) => None,
             Err(error) => Some(Self::Failed(error.kind(), error.to_string())),
         }
     }
 
-    fn into_load(self) -> Result<Found> {
+    fn into_load(self) -> Result<LoadOutcome> {
         match self {
-            Self::Content(content) => Ok(Found::Content(content)),
-            Self::NoItem => Ok(Found::NoItem),
+            Self::Content(content) => Ok(LoadOutcome::Content(content)),
+            Self::NoItem => Ok(LoadOutcome::NoItem),
             Self::Failed(kind, text) => Err(Error::new(kind, text)),
         }
     }
 }
 
-impl Loads {
+impl SharedLoad {
     /// What the item holds at this moment or later.
-    pub(crate) fn load(&self, item: &impl Item) -> Result<Found> {
+    pub(crate) fn load(&self, item: &impl Item) -> Result<LoadOutcome> {
         let before = self.begun.load(Ordering::SeqCst);
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +64,7 @@ impl Loads {
         *last = None;
         let load = item.load();
         if self.waiting.load(Ordering::SeqCst) > 0 {
-            *last = Outcome::of(&load).map(|outcome| (number, outcome));
+            *last = SharedOutcome::of(&load).map(|outcome| (number, outcome));
         }
         load
     }
@@ -86,10 +86,12 @@ mod tests {
         }
 
         #[expect(clippy::disallowed_methods, reason = "a platform takes its time")]
-        fn load(&self) -> Result<Found> {
+        fn load(&self) -> Result<LoadOutcome> {
             std::thread::sleep(Duration::from_millis(100));
             let count = self.0.fetch_add(1, Ordering::SeqCst) + 1;
-            Ok(Found::Content(Zeroizing::new(count.to_string().into())))
+            Ok(LoadOutcome::Content(Zeroizing::new(
+                count.to_string().into(),
+            )))
         }
 
         fn save_if(&self, _content: &[u8], _is_current: &dyn Fn() -> bool) -> Result<bool> {
@@ -99,12 +101,12 @@ mod tests {
 
     #[test]
     fn many_at_once_load_a_few_times_and_keep_nothing() {
-        let (loads, item) = (Loads::default(), Counter::default());
+        let (loads, item) = (SharedLoad::default(), Counter::default());
         std::thread::scope(|scope| {
             for _ in 0..50 {
                 scope.spawn(|| {
                     let found = loads.load(&item).unwrap();
-                    assert!(matches!(found, Found::Content(_)));
+                    assert!(matches!(found, LoadOutcome::Content(_)));
                 });
             }
         });
@@ -115,9 +117,9 @@ mod tests {
 
     #[test]
     fn whoever_comes_later_gets_what_is_there_then() {
-        let (loads, item) = (Loads::default(), Counter::default());
+        let (loads, item) = (SharedLoad::default(), Counter::default());
         for count in ["1", "2", "3"] {
-            let Found::Content(content) = loads.load(&item).unwrap() else {
+            let LoadOutcome::Content(content) = loads.load(&item).unwrap() else {
                 panic!("no content")
             };
             assert_eq!(*content, count.as_bytes());

@@ -74,16 +74,18 @@ impl Item for Platform {
         "the item of the test".to_owned()
     }
 
-    fn load(&self) -> Result<Found> {
+    fn load(&self) -> Result<LoadOutcome> {
         self.0.loads.fetch_add(1, Ordering::Relaxed);
         match self.try_it() {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                return Ok(Found::NoStore("it is out of order".to_owned(), error));
+                return Ok(LoadOutcome::NoStore("it is out of order".to_owned(), error));
             }
             tried => tried?,
         }
         let content = self.0.content.lock().unwrap().clone();
-        Ok(content.map_or(Found::NoItem, |it| Found::Content(Zeroizing::new(it))))
+        Ok(content.map_or(LoadOutcome::NoItem, |it| {
+            LoadOutcome::Content(Zeroizing::new(it))
+        }))
     }
 
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<bool> {
@@ -118,7 +120,7 @@ impl Stage {
         if let Some(file) = file {
             fs::write(&path, file).unwrap();
         }
-        let store = PlatformStore::new(platform.clone(), path);
+        let store = KeyringPersistence::new(platform.clone(), path);
         Self {
             folder,
             platform,
@@ -292,7 +294,7 @@ fn plain_text_that_is_not_allowed_is_neither_read_nor_written() {
 
 #[test]
 fn a_store_that_is_there_and_fails_is_not_passed_by() {
-    for kind in [ErrorKind::Sealed, ErrorKind::Io] {
+    for kind in [ErrorKind::KeyringLocked, ErrorKind::Io] {
         let stage = Stage::new(Platform::failing(kind), true, Some(PLAIN));
         assert_eq!(stage.cache.latest().unwrap_err().kind(), kind);
         stage.platform.fail(None);
@@ -336,7 +338,7 @@ fn an_empty_file_is_never_written_to_in_plain_text() {
     let stage = Stage::new(Platform::failing(ErrorKind::Unavailable), true, Some(""));
     stage.reads("");
     let error = stage.write().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Foreign);
+    assert_eq!(error.kind(), ErrorKind::UnsupportedFormat);
     assert_eq!(stage.file().as_deref(), Some(""));
 }
 
@@ -348,8 +350,14 @@ fn what_others_encrypted_in_the_file_is_left_alone() {
         Platform::failing(ErrorKind::Unavailable),
     ] {
         let stage = Stage::new(platform, true, Some(JWE));
-        assert_eq!(stage.cache.latest().unwrap_err().kind(), ErrorKind::Foreign);
-        assert_eq!(stage.write().unwrap_err().kind(), ErrorKind::Foreign);
+        assert_eq!(
+            stage.cache.latest().unwrap_err().kind(),
+            ErrorKind::UnsupportedFormat
+        );
+        assert_eq!(
+            stage.write().unwrap_err().kind(),
+            ErrorKind::UnsupportedFormat
+        );
         assert_eq!(stage.file().as_deref(), Some(JWE));
     }
 }
@@ -358,7 +366,7 @@ fn what_others_encrypted_in_the_file_is_left_alone() {
 #[test]
 fn a_writer_does_not_carry_what_it_read_to_another_place() {
     let stage = Stage::new(Platform::default(), true, Some(PLAIN));
-    let store = PlatformStore::new(stage.platform.clone(), stage.path()).with_plain_text(true);
+    let store = KeyringPersistence::new(stage.platform.clone(), stage.path()).with_plain_text(true);
     let read = store.load().unwrap().unwrap();
     assert_eq!(*read.bytes, PLAIN.as_bytes());
     let _lock = store.lock().unwrap();
@@ -383,7 +391,7 @@ fn a_writer_has_the_limit_of_the_place_that_it_writes_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache");
         fs::write(&path, "{}").unwrap();
-        let store = PlatformStore::new(platform, path).with_plain_text(true);
+        let store = KeyringPersistence::new(platform, path).with_plain_text(true);
         store.load().unwrap();
         let expected = store.file.max_bytes().filter(|_| is_limited);
         assert_eq!(store.max_bytes(), expected);

@@ -10,7 +10,7 @@ use windows_sys::Win32::System::SystemInformation::GetTickCount64;
     unsafe_code,
     reason = "std's monotonic clock is the performance counter, which costs ten times as much"
 )]
-pub(super) fn monotonic() -> u64 {
+pub(crate) fn monotonic() -> u64 {
     // SAFETY: it has no parameters and cannot fail.
     unsafe { GetTickCount64() }
 }

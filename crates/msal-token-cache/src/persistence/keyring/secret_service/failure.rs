@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zbus::{DBusError, fdo};
 
-use crate::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// Why the service was of no use.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Failure {
 
     /// What kind of failure it is, in words, and what to do next.
     fn words(&self) -> (ErrorKind, String, &'static str) {
-        use ErrorKind::{Io, Sealed, Unavailable};
+        use ErrorKind::{Io, KeyringLocked, Unavailable};
 
         match self {
             Self::NoBus(_) => (
@@ -56,14 +56,14 @@ impl Failure {
                 "the Secret Service has no default keyring".to_owned(),
                 "make one, with Seahorse for example",
             ),
-            Self::Locked => (Sealed, "the keyring is locked".to_owned(), UNLOCK),
+            Self::Locked => (KeyringLocked, "the keyring is locked".to_owned(), UNLOCK),
             Self::Dismissed => (
-                Sealed,
+                KeyringLocked,
                 "the request to unlock the keyring was dismissed".to_owned(),
                 UNLOCK,
             ),
             Self::Unanswered(patience) => (
-                Sealed,
+                KeyringLocked,
                 format!("the request to unlock the keyring was not answered within {patience:?}"),
                 UNLOCK,
             ),
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn every_failure_says_what_and_the_next_step() {
-        use ErrorKind::{Io, Sealed, Unavailable};
+        use ErrorKind::{Io, KeyringLocked, Unavailable};
 
         let three = Duration::from_secs(3);
         let reply = || secret_service::Error::ZbusFdo(fdo::Error::AccessDenied(String::new()));
@@ -245,20 +245,20 @@ mod tests {
             ),
             (
                 Failure::Locked,
-                Sealed,
+                KeyringLocked,
                 "the keyring is locked; unlock it, by signing in to the desktop or with Seahorse",
                 false,
             ),
             (
                 Failure::Dismissed,
-                Sealed,
+                KeyringLocked,
                 "the request to unlock the keyring was dismissed; unlock it, by signing in to the \
                  desktop or with Seahorse",
                 false,
             ),
             (
                 Failure::Unanswered(three),
-                Sealed,
+                KeyringLocked,
                 "the request to unlock the keyring was not answered within 3s; unlock it, by \
                  signing in to the desktop or with Seahorse",
                 false,

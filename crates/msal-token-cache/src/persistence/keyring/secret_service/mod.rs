@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::service_item::ServiceItem;
-use super::platform_store::PlatformStore;
-use super::{Loaded, Persistence, Stamp, StoreLock, stored_by};
-use crate::Result;
+use super::{KeyringPersistence, delegate_persistence};
+use crate::error::Result;
+use crate::fs::stamp::Stamp;
+use crate::persistence::{Loaded, Persistence, StoreLock};
 
 /// A cache that the [Secret Service] of a Linux desktop keeps encrypted, as the SDKs for Python do.
 ///
@@ -50,7 +51,7 @@ use crate::Result;
 /// - A service that needs seconds for each answer can make a writer hold the lock for 4.5 s.
 ///
 /// [Secret Service]: https://specifications.freedesktop.org/secret-service-spec/latest/
-pub struct SecretServicePersistence(PlatformStore<ServiceItem>);
+pub struct SecretServicePersistence(KeyringPersistence<ServiceItem>);
 
 impl SecretServicePersistence {
     /// The cache whose signal file is at this path; the file's name is the cache's. Nothing is
@@ -59,7 +60,7 @@ impl SecretServicePersistence {
         let path = path.into();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let item = ServiceItem::new(&name);
-        Self(PlatformStore::new(item, path))
+        Self(KeyringPersistence::new(item, path))
     }
 
     /// Sets that the user may be asked to unlock a locked keyring, and for how long the answer is
@@ -94,7 +95,7 @@ impl SecretServicePersistence {
     }
 }
 
-stored_by!(SecretServicePersistence);
+delegate_persistence!(SecretServicePersistence);
 
 impl fmt::Debug for SecretServicePersistence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

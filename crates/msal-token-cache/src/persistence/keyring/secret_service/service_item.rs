@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::session::Session;
-use crate::lock::Stopwatch;
-use crate::persistence::item::{Found, Item};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::persistence::keyring::item::{Item, LoadOutcome};
+use crate::time::backoff::Stopwatch;
 
 /// The attribute that every item of a token cache has, and the schema's own.
 const CLIENT: (&str, &str) = ("MsalClientID", "Microsoft.Developer.IdentityService");
@@ -40,9 +40,9 @@ pub(super) struct ServiceItem {
 
 type Silence = (fn(Duration) -> Failure, Duration);
 
-/// Where a search led.
-enum Place {
-    Nowhere,
+/// The state of an item or keyring that was searched for.
+enum ObjectState {
+    Missing,
     Unlocked(OwnedObjectPath),
     Locked(OwnedObjectPath),
 }
@@ -71,7 +71,7 @@ impl ServiceItem {
         Session::open(self.bus_address.as_deref(), patience)
     }
 
-    fn find(&self, session: &Session) -> Result<Place, Failure> {
+    fn find(&self, session: &Session) -> Result<ObjectState, Failure> {
         let name = self.name.clone();
         session.talk(|service| find(service, name))
     }
@@ -111,26 +111,26 @@ impl Item for ServiceItem {
         format!("{} in the Secret Service", self.name)
     }
 
-    fn load(&self) -> Result<Found> {
+    fn load(&self) -> Result<LoadOutcome> {
         let loaded = self.attempt(|| {
             let mut session = self.open(PATIENCE)?;
             let path = match self.find(&session)? {
-                Place::Nowhere => return Ok(Found::NoItem),
-                Place::Unlocked(path) => path,
-                Place::Locked(path) => {
+                ObjectState::Missing => return Ok(LoadOutcome::NoItem),
+                ObjectState::Unlocked(path) => path,
+                ObjectState::Locked(path) => {
                     self.ask_to_unlock(&mut session, path.clone())?;
                     path
                 }
             };
             session
                 .talk(|service| read(service, path))
-                .map(Found::Content)
+                .map(LoadOutcome::Content)
         });
         loaded.or_else(|failure| {
             let why = failure.no_store();
             let error = failure.at(&self.location(), "read");
             match why {
-                Some(why) => Ok(Found::NoStore(why, error)),
+                Some(why) => Ok(LoadOutcome::NoStore(why, error)),
                 None => Err(error),
             }
         })
@@ -141,12 +141,12 @@ impl Item for ServiceItem {
         let saved = self.attempt(|| {
             let session = self.open(PATIENCE_IN_WRITING)?;
             let place = match self.find(&session)? {
-                Place::Unlocked(path) => Some(path),
-                Place::Locked(_) => return Err(Failure::Locked),
-                Place::Nowhere => match session.talk(default_keyring)? {
-                    Place::Unlocked(_) => None,
-                    Place::Locked(_) => return Err(Failure::Locked),
-                    Place::Nowhere => return Err(Failure::NoDefaultKeyring),
+                ObjectState::Unlocked(path) => Some(path),
+                ObjectState::Locked(_) => return Err(Failure::Locked),
+                ObjectState::Missing => match session.talk(default_keyring)? {
+                    ObjectState::Unlocked(_) => None,
+                    ObjectState::Locked(_) => return Err(Failure::Locked),
+                    ObjectState::Missing => return Err(Failure::NoDefaultKeyring),
                 },
             };
             if !is_current() {
@@ -176,12 +176,12 @@ impl Item for ServiceItem {
                 opened => opened?,
             };
             let place = match self.find(&session)? {
-                Place::Nowhere => session.talk(default_keyring)?,
+                ObjectState::Missing => session.talk(default_keyring)?,
                 found => found,
             };
             match place {
-                Place::Locked(path) => self.ask_to_unlock(&mut session, path),
-                Place::Unlocked(_) | Place::Nowhere => Ok(()),
+                ObjectState::Locked(path) => self.ask_to_unlock(&mut session, path),
+                ObjectState::Unlocked(_) | ObjectState::Missing => Ok(()),
             }
         });
         unlocked.map_err(|failure| self.unwritten(failure))
@@ -199,28 +199,28 @@ fn on_one_line(json: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// The item that libsecret would read: the first one that is unlocked, else the first one.
-async fn find(service: Arc<SecretService<'_>>, name: String) -> Result<Place, Failure> {
+async fn find(service: Arc<SecretService<'_>>, name: String) -> Result<ObjectState, Failure> {
     let attributes = HashMap::from([(SCHEMA, &*name), CLIENT]);
     let found = service.search_items(attributes).await?;
     let first = |items: &[FoundItem<'_>]| items.first().map(|item| item.item_path.clone());
     Ok(match (first(&found.unlocked), first(&found.locked)) {
-        (Some(path), _) => Place::Unlocked(path),
-        (None, Some(path)) => Place::Locked(path),
-        (None, None) => Place::Nowhere,
+        (Some(path), _) => ObjectState::Unlocked(path),
+        (None, Some(path)) => ObjectState::Locked(path),
+        (None, None) => ObjectState::Missing,
     })
 }
 
 /// Where a new item is put.
-async fn default_keyring(service: Arc<SecretService<'_>>) -> Result<Place, Failure> {
+async fn default_keyring(service: Arc<SecretService<'_>>) -> Result<ObjectState, Failure> {
     let keyring = match service.get_default_collection().await {
-        Err(secret_service::Error::NoResult) => return Ok(Place::Nowhere),
+        Err(secret_service::Error::NoResult) => return Ok(ObjectState::Missing),
         keyring => keyring?,
     };
     let path = keyring.collection_path.clone();
     Ok(if keyring.is_locked().await? {
-        Place::Locked(path)
+        ObjectState::Locked(path)
     } else {
-        Place::Unlocked(path)
+        ObjectState::Unlocked(path)
     })
 }
 

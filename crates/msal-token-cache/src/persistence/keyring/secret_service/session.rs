@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use zbus::connection;
 
 use super::failure::Failure;
-use crate::lock::Stopwatch;
+use crate::time::backoff::Stopwatch;
 
 /// A connection to the bus, and on it an encrypted session with the service.
 ///
