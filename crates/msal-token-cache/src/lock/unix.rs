@@ -16,7 +16,8 @@ use crate::lock::fairness::{Fairness, MOST_REST};
 use crate::lock::holder_record::HolderRecord;
 use crate::lock::kernel_lock;
 use crate::lock::protocol::{Action, Flock, Holder, Seen, decide};
-use crate::time::backoff::{Backoff, Stopwatch};
+use crate::time::backoff::Backoff;
+use crate::time::stopwatch::Stopwatch;
 use token_credential::{Clock, SystemClock};
 
 /// The lock of one cache, held until it is dropped.

@@ -16,7 +16,8 @@ use crate::fs::windows::open::{Sharing, is_in_use, open_for_asking, open_for_rea
 use crate::lock::fairness::{Fairness, MOST_REST};
 use crate::lock::holder_record::HolderRecord;
 use crate::lock::protocol::{Action, Flock, Holder, Seen, decide};
-use crate::time::backoff::{Backoff, Stopwatch};
+use crate::time::backoff::Backoff;
+use crate::time::stopwatch::Stopwatch;
 use token_credential::{Clock, SystemClock};
 
 /// The lock of one cache, held until it is dropped.

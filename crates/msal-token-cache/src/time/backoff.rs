@@ -32,7 +32,8 @@ impl Backoff {
         }
     }
 
-    /// Whether the deadline is still to come.
+    /// Returns `true` if the deadline is still to come.
+    #[cfg(any(unix, windows))]
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the door to the monotonic clock"
@@ -53,7 +54,8 @@ impl Backoff {
         })
     }
 
-    /// Sleeps for so long and up to half as long again; `false` if the deadline comes before that.
+    /// Sleeps for the pause, times 1 to 1.5; returns `false` at once if the deadline is before that.
+    #[cfg(any(unix, windows))]
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the door to the monotonic clock"
@@ -104,23 +106,5 @@ impl Backoff {
             self.pause.mul_f64(0.75).max(self.first.saturating_mul(2))
         };
         true
-    }
-}
-
-/// How long something takes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch(Instant);
-
-impl Stopwatch {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the door to the monotonic clock"
-    )]
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(crate) fn elapsed(self) -> Duration {
-        self.0.elapsed()
     }
 }

@@ -6,3 +6,5 @@ pub(crate) mod age;
 pub(crate) mod backoff;
 #[cfg(any(unix, windows))]
 pub(crate) mod coarse_clock;
+#[cfg(any(unix, windows))]
+pub(crate) mod stopwatch;

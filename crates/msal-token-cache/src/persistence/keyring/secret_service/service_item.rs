@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::persistence::keyring::item::{Item, LoadOutcome};
-use crate::time::backoff::Stopwatch;
+use crate::time::stopwatch::Stopwatch;
 
 /// The attribute that every item of a token cache has, and the schema's own.
 const CLIENT: (&str, &str) = ("MsalClientID", "Microsoft.Developer.IdentityService");

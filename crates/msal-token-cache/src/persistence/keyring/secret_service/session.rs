@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use zbus::connection;
 
 use super::failure::Failure;
-use crate::time::backoff::Stopwatch;
+use crate::time::stopwatch::Stopwatch;
 
 /// A connection to the bus, and on it an encrypted session with the service.
 ///
