@@ -1,4 +1,4 @@
-//! A file is read as long as it is said to be, and not at all if that is beyond a limit.
+//! Reads files within a limit on their length.
 
 use std::fs::File;
 use std::io;
@@ -8,17 +8,17 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Reads an open file that is said to be so long. Its end is not looked for, because a look at the
-/// file afterwards tells whether its length has changed.
+/// Reads as many bytes of an open file as its status says that it has. Its end is not looked for,
+/// because its status afterwards tells whether its length has changed.
 pub(crate) fn read(file: &File, length: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    // What says that it is empty may lie: files of the kernel do.
+    // A length of zero may be wrong: files of the kernel have it.
     let most = length.max(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0)));
     fill(file, most, &mut bytes)?;
     Ok(bytes)
 }
 
-/// Mostly one system call, which `read_to_end` is not: it begins with 8 KiB and doubles that.
+/// Reads mostly with one system call; `read_to_end` begins with 8 KiB and doubles that.
 #[cfg(unix)]
 fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
     while (bytes.len() as u64) < most {
@@ -38,7 +38,7 @@ fn fill(file: &File, most: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
     file.take(most).read_to_end(bytes).map(drop)
 }
 
-/// An error if a file that is said to be so long is not to be read.
+/// Returns an error if the length of a file is beyond the limit.
 pub(crate) fn check_length(length: u64, max_bytes: u64, path: &Path) -> Result<()> {
     if length <= max_bytes {
         return Ok(());
@@ -50,7 +50,7 @@ pub(crate) fn check_length(length: u64, max_bytes: u64, path: &Path) -> Result<(
     Err(Error::new(ErrorKind::TooLarge, text))
 }
 
-/// What was read may be of two contents.
+/// Returns the error for a file that changed while it was read: the bytes may be of two contents.
 pub(crate) fn changing(location: &str) -> Error {
     let text = format!("{location} changed while it was read: try again");
     Error::new(ErrorKind::Corrupt, text)

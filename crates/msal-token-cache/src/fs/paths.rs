@@ -9,23 +9,23 @@ const HOME: &str = "HOME";
 #[cfg(windows)]
 const HOME: &str = "LOCALAPPDATA";
 
-/// Where the Python packages keep the cache of this name: `~/.IdentityService/<name>`, on Windows
-/// `%LOCALAPPDATA%\.IdentityService\<name>`.
+/// Returns the path at which the Python packages keep the cache of this name:
+/// `~/.IdentityService/<name>`, on Windows `%LOCALAPPDATA%\.IdentityService\<name>`.
 ///
-/// `None` if there is no such folder, that is: `HOME`, on Windows `LOCALAPPDATA`, is unset, empty
-/// or relative.
+/// Returns `None` if `HOME`, on Windows `LOCALAPPDATA`, is unset, empty or relative.
 pub fn default_path(name: &str) -> Option<PathBuf> {
     path_in(variable(HOME), name)
 }
 
-/// The folder of the leases on the cache at this path: the user's runtime folder, which is this
-/// machine's alone and ends with the session, else beside the cache.
+/// Returns the folder of the leases on the cache at this path. It is in the user's runtime folder,
+/// which no other machine shares and which ends with the session, else beside the cache.
 #[cfg(unix)]
 pub(crate) fn lease_folder(cache: &Path) -> Option<PathBuf> {
     lease_folder_in(variable("XDG_RUNTIME_DIR"), cache)
 }
 
-/// The same: what is under `%LOCALAPPDATA%` is this machine's alone.
+/// Returns the folder of the leases on the cache at this path, beside the cache: no other machine
+/// shares `%LOCALAPPDATA%`.
 #[cfg(windows)]
 pub(crate) fn lease_folder(cache: &Path) -> Option<PathBuf> {
     Some(cache.parent()?.join(".leases"))

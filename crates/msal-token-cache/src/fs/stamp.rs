@@ -3,32 +3,34 @@ use crate::fs::windows::information::FileInformation;
 #[cfg(unix)]
 use crate::time::coarse_clock;
 
-/// What tells one content of a store from another.
+/// Identifies one content of a store.
 ///
-/// Only equality means anything. For a file it is device and inode (on Windows the file id), length, and the times of the last change of content and of status: the time alone misses
-/// replacements within a clock tick, and inode numbers are reused.
+/// Only equality means anything. The stamp of a file holds its device and inode (on Windows the
+/// file id) and its length. It also holds the times of the last change of content and of status.
+/// The time alone misses replacements within a clock tick, and inode numbers are reused.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     numbers: [i128; 5],
     is_young: bool,
 }
 
-/// For how long another change may get the same times: two ticks of the slowest usual clock.
+/// The time in which another change may get the same times: two ticks of the slowest usual clock.
 #[cfg(unix)]
 const YOUTH: i128 = 20_000_000;
-/// The same where times seem to be kept in whole seconds.
+/// The same for times that seem to be kept in whole seconds.
 #[cfg(unix)]
 const YOUTH_IN_SECONDS: i128 = 2_000_000_000;
 
-/// The same on Windows, in units of 100 ns: two ticks of 15.6 ms and some more.
+/// The time in which another change may get the same times, in units of 100 ns: two ticks of 15.6
+/// ms and some more.
 #[cfg(windows)]
 const YOUTH: i64 = 400_000;
-/// The same where times seem to be kept in whole seconds: FAT's are even ones.
+/// The same for times that seem to be kept in whole seconds: FAT's are even ones.
 #[cfg(windows)]
 const YOUTH_IN_SECONDS: i64 = 40_000_000;
 
 impl Stamp {
-    /// A stamp of numbers that change with the content: a version, for example.
+    /// Creates a stamp of numbers that change with the content: a version, for example.
     pub const fn new(numbers: [i128; 5]) -> Self {
         Self {
             numbers,
@@ -45,7 +47,8 @@ impl Stamp {
         )
     }
 
-    /// Device, inode and length, and the times of the last change of content and of status.
+    /// Creates a stamp of device, inode and length, and of the times of the last change of content
+    /// and of status.
     #[cfg(unix)]
     fn of_file(which: [i128; 3], modified: [i128; 2], changed: [i128; 2]) -> Self {
         let time = |[seconds, nanos]: [i128; 2]| seconds * 1_000_000_000 + nanos;
@@ -95,20 +98,20 @@ impl Stamp {
         }
     }
 
-    /// Whether the change was so short a time ago that the next one may look the same: not every
-    /// kernel and file system tells changes within a clock tick apart. What was read then is to be
-    /// read once more when the stamp has come of age.
+    /// Returns `true` if another change may still get the same stamp: not every kernel and file
+    /// system tells changes within a clock tick apart. Content with a young stamp is read once more
+    /// later.
     pub(crate) fn is_young(&self) -> bool {
         self.is_young
     }
 
-    /// Whether both were made of one file, at whatever time.
+    /// Returns `true` if both are stamps of one file, at the same or different times.
     #[cfg(unix)]
     pub(crate) fn is_of_same_file(&self, other: &Self) -> bool {
         self.numbers[..2] == other.numbers[..2]
     }
 
-    /// The length of the file it was made of.
+    /// Returns the length of the file.
     #[cfg(any(unix, windows))]
     pub(crate) fn file_length(&self) -> i128 {
         self.numbers[2]

@@ -1,15 +1,15 @@
-//! What temporaries of a cache are called. Pure.
+//! The names of a cache's temporaries.
 
-/// What the names of our temporaries end with; nobody else's do.
+/// The ending of the names of our temporaries, which no other program uses.
 pub(super) const SUFFIX: &str = ".msal-token-cache-tmp";
 
-/// A name for a temporary of the file `base` that nothing has.
+/// Returns a new random name for a temporary of the file `base`.
 pub(super) fn name(base: &str) -> String {
     format!("{base}.{:016x}{SUFFIX}", fastrand::u64(..))
 }
 
-/// Whether this is a temporary of the file `base`, and not of another one beside it: the name of
-/// one cache may begin with that of another, and each has a lock of its own.
+/// Returns `true` if this is the name of a temporary of the file `base`. The name of one cache may
+/// begin with that of another, and each has its own lock.
 pub(super) fn is_of(base: &str, name: &str) -> bool {
     name.strip_prefix(base)
         .and_then(|rest| rest.strip_prefix('.'))

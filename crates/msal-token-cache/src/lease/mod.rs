@@ -16,13 +16,12 @@ use crate::lease::file_name::{SUCCESSOR, file_name};
 use crate::time::age::age;
 use token_credential::{Clock, SystemClock};
 
-/// Where the processes of one user on one machine agree who does a piece of work for all of them:
-/// one of them holds the lease, the others wait and then find what it left.
+/// Leases by which the processes of one user on one machine agree on the one that does a piece of
+/// work for all: it holds the lease, the others wait and then find its result.
 ///
-/// A lease is the kernel's lock on an empty file (on Windows that nobody else can open it), so it
-/// ends with its holder, however that ends.
-/// It keeps nobody out of anything: it is for those who ask for it. Nothing of what the work is
-/// about can be read from the file's name, which is a hash.
+/// A lease is the kernel's lock on an empty file (on Windows an open file that is not shared). So
+/// it ends with its holder, however that ends. It is advisory: it keeps out only processes that ask
+/// for it. The file's name is a hash, from which nothing about the work can be read.
 ///
 /// ```
 /// # #[cfg(any(unix, windows))]
@@ -46,7 +45,7 @@ pub struct Leases {
     folder: PathBuf,
 }
 
-/// The right to do a piece of work; ends when dropped.
+/// The right to do a piece of work, released when dropped.
 #[derive(Debug)]
 pub struct Lease {
     #[expect(dead_code, reason = "it is held, and goes with the lease")]
@@ -54,27 +53,28 @@ pub struct Lease {
 }
 
 impl Leases {
-    /// Leases in a folder of their own, which is there while one is held.
+    /// Creates leases in a folder of their own, which exists while one is held.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
         }
     }
 
-    /// Takes the lease for the work that these words name, if nobody has it. Does not wait.
+    /// Acquires the lease for the work that these words name, without waiting; returns `None` if
+    /// another holder has it.
     ///
     /// # Errors
     ///
-    /// There can be no leases in this folder: it cannot be made or written, is not ours alone, or
-    /// its file system has no locks. On Unix, nor if others than this user, the user's group and root
-    /// can change a folder on the way.
+    /// The folder cannot hold leases: it cannot be created or written, other users can write to it,
+    /// or its file system has no locks. On Unix also if others than this user, the user's group and
+    /// root can change a folder on the way.
     pub fn take(&self, work: &[&str]) -> io::Result<Option<Lease>> {
         let file = LeaseFile::take(&self.folder, &file_name(work, ""))?;
         Ok(file.map(|file| Lease { file }))
     }
 
-    /// Whether to do this work although somebody has the lease, who may be stopped: true for one of
-    /// all who ask, once in this time since the lease was taken or the last one was told so.
+    /// Elects one waiter to proceed without the lease, at most once per `after` since the lease was
+    /// taken. The holder may be a stopped process, whose lock the kernel keeps.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl Leases {
     pub fn try_take_over(&self, work: &[&str], after: Duration) -> io::Result<bool> {
         let lease = self.folder.join(file_name(work, ""));
         let Some(held) = open_held(&lease)? else {
-            // It is free by now.
+            // It was released.
             return Ok(false);
         };
         let is_time = |now: SystemTime| -> io::Result<bool> {
@@ -91,11 +91,11 @@ impl Leases {
         if !is_time(SystemClock.now())? {
             return Ok(false);
         }
-        // One at a time: who is told so says that in the file before the next one looks.
+        // One at a time: an elected waiter sets the file's time before the next one reads it.
         let Some(turn) = LeaseFile::take(&self.folder, &file_name(work, SUCCESSOR))? else {
             return Ok(false);
         };
-        // By the time of this file system, which has just put it there.
+        // By the clock of this file system, which has just created the file.
         let is_time = is_time(turn.modified()?)?;
         if is_time {
             touch(&held)?;

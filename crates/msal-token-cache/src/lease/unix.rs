@@ -25,11 +25,11 @@ pub(super) struct LeaseFile {
     pid: u32,
 }
 
-/// How often a folder or file that others have just removed is looked for again.
+/// The number of attempts if other processes remove the folder or file meanwhile.
 const ATTEMPTS: usize = 8;
 
 impl LeaseFile {
-    /// Takes the file of this name, if nobody has it.
+    /// Acquires the file of this name; returns `None` if another holder has it.
     pub(super) fn take(folder: &Path, name: &str) -> io::Result<Option<Self>> {
         for _ in 0..ATTEMPTS {
             let Some(folder) = Folder::open_or_create(folder)? else {
@@ -46,7 +46,7 @@ impl LeaseFile {
             }
             // Its holder may have removed it between the two steps.
             if entry.is_at(&file)? {
-                // One that a dead holder left is as old as that.
+                // A file that a dead holder left has an old time.
                 touch(&file)?;
                 folder.sweep(name);
                 return Ok(Some(Self {
@@ -60,7 +60,7 @@ impl LeaseFile {
         Ok(None)
     }
 
-    /// When it was taken.
+    /// Returns the time at which it was taken.
     pub(super) fn modified(&self) -> io::Result<SystemTime> {
         self.file.metadata()?.modified()
     }
@@ -76,7 +76,7 @@ impl Drop for LeaseFile {
     }
 }
 
-/// Opens the file that somebody has, to see since when; `None` if nobody has it.
+/// Opens the file of another holder, for its time; returns `None` if it is missing.
 pub(super) fn open_held(path: &Path) -> io::Result<Option<File>> {
     let (folder, name) = split(path).ok_or(io::ErrorKind::InvalidInput)?;
     match Folder::open(folder)? {
@@ -90,8 +90,8 @@ pub(super) fn touch(file: &File) -> io::Result<()> {
     Ok(file_time::set_to_now(file)?)
 }
 
-/// The folder of the leases, which is ours alone, and reached by way of folders that nobody else
-/// can change: what others put there, or in its place, would be removed as if it were ours.
+/// The folder of the leases, which only this user can write to, reached by way of folders that no
+/// other user can change: files that others put there, or in its place, would else be removed.
 #[derive(Debug)]
 struct Folder {
     parent: Directory,
@@ -100,13 +100,13 @@ struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder, which is created where it is missing; `None` if another process has
+    /// Opens the folder, and creates it if it is missing; returns `None` if another process has
     /// removed it again.
     fn open_or_create(path: &Path) -> io::Result<Option<Self>> {
         Self::find(path, Missing::Create)
     }
 
-    /// Opens the folder, if there is one.
+    /// Opens the folder; returns `None` if it is missing.
     fn open(path: &Path) -> io::Result<Option<Self>> {
         Self::find(path, Missing::Fail)
     }
@@ -145,7 +145,7 @@ impl Folder {
         Entry::new(Arc::clone(&self.itself), name.as_ref())
     }
 
-    /// Removes what holders left that were killed. Best effort: the next one tries again.
+    /// Removes the files of holders that were killed. Best effort: the next holder tries again.
     fn sweep(&self, ours: &str) {
         for name in self.itself.names() {
             let is_another = name
@@ -185,12 +185,12 @@ fn not_private(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, text)
 }
 
-/// Returns `true` for what a lease is: an empty file of ours.
+/// Returns `true` for an empty file of this user, as the file of a lease is.
 fn is_lease(stat: &rustix::fs::Stat) -> bool {
     is_own_sole_file(stat) && stat.st_size == 0
 }
 
-/// Opens a lease; `None` if it, or the folder, has just gone.
+/// Opens the file of a lease; returns `None` if it, or the folder, was just removed.
 fn open(entry: &Entry, more: OFlags) -> io::Result<Option<File>> {
     let file = match entry.open(OFlags::RDWR | more) {
         Ok(file) => file,

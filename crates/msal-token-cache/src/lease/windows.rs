@@ -22,12 +22,12 @@ pub(super) struct LeaseFile {
     file: Option<File>,
 }
 
-/// For how long a file that is about to go is asked for again: who only looked at it may still have
-/// it open, and on a busy machine does not get its turn to close it.
+/// The time for which a file that is to be deleted is tried again: a process that only read it may
+/// still have it open, and on a busy machine closes it late.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 impl LeaseFile {
-    /// Takes the file of this name, if nobody has it.
+    /// Acquires the file of this name; returns `None` if another holder has it.
     pub(super) fn take(folder: &Path, name: &str) -> io::Result<Option<Self>> {
         let path = folder.join(name);
         let mut backoff = Backoff::new(PATIENCE, PATIENCE / 500, PATIENCE / 50);
@@ -35,7 +35,7 @@ impl LeaseFile {
             make_folder(folder)?;
             match create(&path) {
                 Ok(file) => {
-                    // One that was left when the machine lost its power is as old as that.
+                    // A file that was left when the machine lost its power has an old time.
                     touch(&file)?;
                     return Ok(Some(Self {
                         folder: folder.to_owned(),
@@ -43,16 +43,16 @@ impl LeaseFile {
                     }));
                 }
                 Err(error) if is_in_use(&error) => return Ok(None),
-                // It, or the folder, is about to go, or the folder has just gone.
+                // It, or the folder, is to be deleted, or the folder was just removed.
                 Err(error) if is_going(&error) && backoff.wait() => {}
-                // Others come and go all the time.
+                // Other processes create and remove it all the time.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// When it was taken.
+    /// Returns the time at which it was taken.
     pub(super) fn modified(&self) -> io::Result<SystemTime> {
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         file.metadata()?.modified()
@@ -67,7 +67,7 @@ impl Drop for LeaseFile {
     }
 }
 
-/// Opens the file that somebody has, to see since when; `None` if nobody has it.
+/// Opens the file of another holder, for its time; returns `None` if it is missing.
 pub(super) fn open_held(path: &Path) -> io::Result<Option<File>> {
     match open_for_asking(path, FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES) {
         Ok(file) => Ok(Some(file)),
@@ -76,8 +76,8 @@ pub(super) fn open_held(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether this is said of what is about to go, until the last who has it open closes it, or of
-/// what has gone. That it is forbidden looks the same.
+/// Returns `true` for the errors of a file that was deleted, or that is deleted once its last
+/// handle is closed. A missing permission has the same error.
 fn is_going(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -105,11 +105,11 @@ fn create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Makes the folder where it is missing.
+/// Creates the folder if it is missing.
 fn make_folder(folder: &Path) -> io::Result<()> {
     match std::fs::create_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        // It is about to go.
+        // It is to be deleted.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
         made => made?,
     }

@@ -4,21 +4,22 @@ use std::time::{Duration, SystemTime};
 
 use crate::time::age::age;
 
-/// After a write the lock stays free for as long as a write takes, so that a peer who looks every
-/// quarter of a second, and gives up after five, finds it free every other time at least.
+/// Leaves the lock free for as long as a write takes after each write. A peer that tries it four
+/// times a second, and gives up after five seconds, else might never find it free.
 ///
-/// Clones share what was learnt.
+/// Clones share the measured time.
 #[derive(Clone, Debug)]
 pub(crate) struct Fairness {
-    /// For how long the lock was held last, in microseconds.
+    /// The time for which the lock was held last, in microseconds.
     held: Arc<AtomicU64>,
 }
 
-/// What a write takes on a usual disk, for who has not written yet.
+/// The time that a write takes on a usual disk, until one was measured.
 const USUAL: Duration = Duration::from_millis(5);
-/// Nobody waits for longer than this, however slow the disk is.
+/// The longest rest after one write, however slow the disk is.
 const LONGEST: Duration = Duration::from_millis(50);
-/// Whoever writes without a pause must not keep us out by our own fairness.
+/// The longest rest of one waiter in sum: a peer that writes without a pause would else keep it
+/// out.
 pub(super) const MOST_REST: Duration = Duration::from_millis(200);
 
 impl Default for Fairness {
@@ -31,13 +32,14 @@ impl Default for Fairness {
 }
 
 impl Fairness {
-    /// The lock was held for so long.
+    /// Stores the time for which the lock was held.
     pub(crate) fn learn(&self, held: Duration) {
         let micros = u64::try_from(held.min(LONGEST).as_micros()).unwrap_or(u64::MAX);
         self.held.store(micros, Ordering::Relaxed);
     }
 
-    /// For how long the lock should be left alone, if the cache was written at this time.
+    /// Returns the time for which the lock is to stay free after a write at `written`; `None` if it
+    /// is over.
     pub(crate) fn rest(&self, written: SystemTime, now: SystemTime) -> Option<Duration> {
         let rest = Duration::from_micros(self.held.load(Ordering::Relaxed));
         let left = rest.checked_sub(age(written, now))?;

@@ -1,4 +1,4 @@
-//! Who holds the lock, as its file says.
+//! The record of the lock's holder in the lock file.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,8 +10,8 @@ use crate::lock::process::{self, PidScope};
 use crate::lock::protocol::Holder;
 use token_credential::{Clock, SystemClock};
 
-/// What the holder writes into the lock file. Peers write `<pid> <name>`; ours goes on with what
-/// tells whether the pid means anything here.
+/// The record that the holder writes into the lock file. Peers write `<pid> <name>`; ours appends
+/// the scope of the pid.
 #[derive(Default)]
 pub(super) struct HolderRecord {
     pid: Option<u32>,
@@ -37,7 +37,7 @@ impl HolderRecord {
         }
     }
 
-    /// Reads what any peer writes: a byte order mark, braces and further words are tolerated.
+    /// Reads the record of any peer: a byte order mark, braces and further words are tolerated.
     pub(super) fn in_file(mut file: &File) -> Self {
         let mut bytes = [0; 256];
         let read = file.read(&mut bytes).unwrap_or(0);
@@ -59,16 +59,17 @@ impl HolderRecord {
         }
     }
 
-    /// What this says of whoever left it, in a file that was changed then, since 1970. It matters
-    /// only where nobody has the kernel's lock, which a holder of ours would have.
+    /// Returns the state of the holder that left this record, in a file that was last changed at
+    /// this time since 1970. It matters only if no process has the kernel's lock, which a holder of
+    /// this crate would have.
     pub(super) fn holder(&self, changed: Duration) -> Holder {
         let in_our_sight = self.scope.is_some() && self.scope == process::pid_scope();
         let alive = match self.pid {
-            // The number was given before the last boot or in another pid namespace, so whoever
-            // has it here is somebody else.
+            // The pid was given before the last boot or in another pid namespace, so it is another
+            // process's here.
             _ if self.scope.is_some() && !in_our_sight => false,
-            // It is our own, from a life before: the first process of a container has the same
-            // number each time.
+            // An earlier process left it: the first process of a container has the same pid each
+            // time.
             Some(pid) if self.is_of_this_crate && pid == std::process::id() => false,
             Some(pid) => process::is_running(pid),
             None => false,
@@ -85,7 +86,7 @@ impl HolderRecord {
         }
     }
 
-    /// The error of one who has waited for so long for the lock at this path.
+    /// Returns the error after waiting for so long for the lock at this path.
     pub(super) fn in_the_way(&self, path: &Path, waited: Duration) -> Error {
         let holder = match self.pid {
             Some(pid) => format!("process {pid}"),

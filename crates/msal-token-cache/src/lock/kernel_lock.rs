@@ -1,5 +1,5 @@
-//! The kernel's locks on an open file: `flock` for the peers that use it and, on Linux, where the
-//! two do not see each other, an open file description lock for those that use record locks.
+//! The kernel's locks on an open file: `flock`, and on Linux an open file description lock. On
+//! Linux the two do not exclude each other, and some peers use record locks.
 
 use std::fs::{File, TryLockError};
 

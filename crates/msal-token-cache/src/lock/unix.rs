@@ -31,7 +31,7 @@ pub(crate) struct FileLock {
     fairness: Fairness,
 }
 
-/// So often is asked for the lock of a file that we created, although the time is over.
+/// The number of times that the lock of a created file is asked for after the deadline.
 const LAST_QUESTIONS: u32 = 100;
 
 impl FileLock {
@@ -39,7 +39,7 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and who is in it.
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and the holder.
     pub(crate) fn acquire(
         entry: Entry,
         cache: &Entry,
@@ -84,8 +84,8 @@ impl FileLock {
                 Action::AskAgain => {
                     created = Some(file);
                     backoff.begin_again();
-                    // To give up now would leave a file that keeps everybody out for ten seconds.
-                    // Who only looks at it is gone by the next question.
+                    // To give up now would leave a file that keeps everybody out for ten seconds. A
+                    // process that only reads it has closed it at the next question.
                     asked_again += 1;
                     backoff.wait() || (asked_again < LAST_QUESTIONS && backoff.wait_a_little())
                 }
@@ -113,7 +113,8 @@ impl FileLock {
         at_path.is_ok_and(|at_path| open.is_ok_and(|open| is_same_file(&at_path, &open)))
     }
 
-    /// Says who holds the lock: for people, for peers, and for whoever finds it after our death.
+    /// Records the holder of the lock: for people, for peers, and for the process that finds it if
+    /// this one dies.
     fn sign(&self, record: &str) -> std::io::Result<()> {
         let mut file = &self.file;
         file.set_len(0)?;
@@ -127,8 +128,8 @@ impl Drop for FileLock {
         if std::process::id() != self.pid {
             return;
         }
-        // First the name, then the lock: nobody can lock a file that is about to vanish. What is
-        // not ours any more stays.
+        // First the name, then the lock: nobody can lock a file that is about to vanish. A file
+        // that is not ours any more stays.
         if self.entry.is_at(&self.file).unwrap_or(false) {
             let _ = self.entry.remove();
         }
@@ -138,8 +139,8 @@ impl Drop for FileLock {
     }
 }
 
-/// One look at the lock file: at the one that we created before, or at what is there now. If
-/// nothing is, it is created.
+/// Observes the lock file: the one that was created before, or the one at the path. If it is
+/// missing, it is created.
 fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
     if let Some(file) = created {
         let flock = take(entry, &file)?;
@@ -149,7 +150,7 @@ fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
         match entry.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL) {
             Ok(file) => {
                 let flock = take(entry, &file).inspect_err(|_| {
-                    // What nobody holds must not keep anybody out.
+                    // A file without a holder must not keep anybody out.
                     let _ = entry.remove();
                 })?;
                 return Ok((file, Seen::Created(flock)));
@@ -174,7 +175,7 @@ fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
             Flock::Ours if is_own_sole_file(&stat) => {
                 HolderRecord::in_file(&file).holder(modified_since_1970(&stat))
             }
-            // Whoever it is, it is there.
+            // Another process has it, or it may not be read.
             _ => Holder::UNKNOWN,
         };
         return Ok((file, Seen::Found(flock, holder)));
@@ -202,14 +203,14 @@ fn take(entry: &Entry, file: &File) -> SystemResult<Flock> {
     }
 }
 
-/// For how long the lock is to be left to others, because the cache was written just now.
+/// Returns the time for which the lock is to stay free after the last write of the cache.
 fn rest(cache: &Entry, fairness: &Fairness) -> Option<Duration> {
     let stat = cache.stat().ok()??;
     let written = UNIX_EPOCH.checked_add(modified_since_1970(&stat))?;
     fairness.rest(written, SystemClock.now())
 }
 
-/// What the lock file says to whoever could not have it.
+/// Returns the record in the lock file, for the error of a waiter.
 fn record_in(entry: &Entry) -> HolderRecord {
     match open_entry(entry) {
         Ok(Some(opened)) => HolderRecord::in_file(&opened.file),
@@ -270,8 +271,8 @@ mod tests {
         assert_eq!(seen, Seen::Created(Flock::Ours));
     }
 
-    /// One that gave up while somebody only looked at the file that it had created left that file
-    /// behind, and kept everybody out for ten seconds.
+    /// A waiter that gave up while another process read the file that it had created left that file
+    /// behind, which kept everybody out for ten seconds.
     #[test]
     fn who_gives_up_leaves_no_file_behind() {
         let (_folder, entry) = lock_entry();

@@ -1,4 +1,4 @@
-//! Where the bytes of a cache are kept.
+//! The stores for the bytes of a cache.
 
 #[cfg(all(windows, feature = "dpapi"))]
 pub(crate) mod dpapi;
@@ -22,26 +22,26 @@ use crate::fs::stamp::Stamp;
 
 /// A store for the bytes of one cache.
 ///
-/// Object-safe and open: a program may keep its cache where it likes. Every function may block. If
-/// one panics, [`TokenCache`](crate::TokenCache) returns an error of the kind
+/// Object-safe and open: a program may keep its cache in a store of its own. Every function may
+/// block. If one panics, [`TokenCache`](crate::TokenCache) returns an error of the kind
 /// [`Io`](crate::ErrorKind::Io), or goes on as with the default where there can be no error.
 pub trait Persistence: fmt::Debug + Send + Sync {
-    /// Where the store is, for messages: a path, or a name that the user can find it by.
+    /// Returns the location of the store, for messages: a path, or a name that the user can find it
+    /// by.
     fn location(&self) -> String;
 
-    /// What tells whether the content has changed; `None` where there is no content. Two contents
-    /// never have the same stamp. Writers go by it, and whoever asks for the
-    /// [`latest`](crate::TokenCache::latest) content.
+    /// Returns the stamp of the content; `None` if there is no content. Two contents never have the
+    /// same stamp. Writers compare it, and readers of the [`latest`](crate::TokenCache::latest)
+    /// content.
     ///
     /// # Errors
     ///
-    /// The store could not be found out about.
+    /// The status of the store could not be read.
     fn stamp(&self) -> Result<Option<Stamp>>;
 
-    /// The same for readers, who can do with less: a change of the content shows at once, that the
-    /// store as a whole was put elsewhere may show a second later. Called in place by those who
-    /// want a token, once per [`tick`](Self::tick): it must be fast. By default it is the
-    /// [`stamp`](Self::stamp).
+    /// Returns the stamp for readers. A change of the content shows at once; that the store as a
+    /// whole was moved may show a second later. Called in place by callers that want a token, once
+    /// per [`tick`](Self::tick), so it must be fast. By default it is the [`stamp`](Self::stamp).
     ///
     /// # Errors
     ///
@@ -50,79 +50,79 @@ pub trait Persistence: fmt::Debug + Send + Sync {
         self.stamp()
     }
 
-    /// Whether what the store holds is encrypted, as far as it is known; not by default.
+    /// Returns `true` if the content is known to be encrypted; `false` by default.
     fn is_encrypted(&self) -> bool {
         false
     }
 
-    /// Which of several stores this is and why not a better one, for messages; by default there is
-    /// nothing to say.
+    /// Returns a note for messages on which of several stores was chosen and why; `None` by
+    /// default.
     fn note(&self) -> Option<String> {
         None
     }
 
-    /// A number that is another one whenever it is time for a reader to look at the store again,
-    /// and never one that was there before. Called for every request for a token, so it must cost
-    /// next to nothing. `None`, the default, has each of them look.
+    /// Returns a coarse monotonic counter: readers reuse the last stamp until it changes. Called
+    /// for every request for a token, so it must cost next to nothing. With `None`, the default,
+    /// each request reads the stamp.
     fn tick(&self) -> Option<u64> {
         None
     }
 
-    /// Reads the content without a lock, with the stamp that belongs to it; `None` where there is
-    /// no content.
+    /// Reads the content and its stamp without a lock; returns `None` if there is no content.
     ///
     /// # Errors
     ///
     /// The store could not be read.
     fn load(&self) -> Result<Option<Loaded>>;
 
-    /// [`load`](Self::load), if that takes so little time that an async caller may do it in place;
-    /// `None` if it may take more than a change of thread, and that is the default.
+    /// Calls [`load`](Self::load) if an async caller may do that in place. Returns `None`, the
+    /// default, if it may take longer than a change of thread.
     fn load_quickly(&self) -> Option<Result<Option<Loaded>>> {
         None
     }
 
-    /// Returns the length of the content, in bytes, beyond which [`load`](Self::load) refuses it.
-    /// A writer lets it grow up to a margin below that. `None`, the default, is no limit.
+    /// Returns the length of the content, in bytes, beyond which [`load`](Self::load) refuses it. A
+    /// writer lets it grow up to a margin below that. With `None`, the default, there is no limit.
     fn max_bytes(&self) -> Option<u64> {
         None
     }
 
-    /// Waits until no other program writes, and keeps others from writing until the lock goes.
+    /// Acquires the lock, which keeps other programs from writing until it is dropped.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) if somebody else held it for too long.
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) if another process held it until the
+    /// timeout.
     fn lock(&self) -> Result<Box<dyn StoreLock>>;
 
     /// Replaces the content, as a whole or not at all, and returns its stamp. Only called under
     /// the lock.
     ///
-    /// An implementation whose own documentation says so may leave torn content behind after a
-    /// crash or an I/O error, as `FilePersistence` does where it writes in place.
+    /// An implementation may document that a crash or an I/O error can leave torn content behind,
+    /// as `FilePersistence` does where it writes in place.
     ///
     /// # Errors
     ///
     /// The store could not be written; but for that exception, the content is what it was.
     fn save(&self, content: &[u8]) -> Result<Stamp>;
 
-    /// Whether nothing here waits for a device or another program, so that an async caller may
-    /// write in place. By default something may.
+    /// Returns `true` if no function waits for a device or another program, so that an async caller
+    /// may write in place; `false` by default.
     fn is_nonblocking(&self) -> bool {
         false
     }
 
-    /// Where the processes of this machine that share the store keep their
-    /// [`Leases`](crate::Leases); the default is nowhere.
+    /// Returns the folder of the [`Leases`](crate::Leases) of the processes on this machine that
+    /// share the store; `None` by default.
     fn lease_folder(&self) -> Option<PathBuf> {
         None
     }
 
-    /// The same, if this still is as it should be at the last moment before the old content goes;
-    /// else nothing is saved, and there is no stamp.
+    /// Saves the content if `is_current` returns `true` right before the old content is replaced;
+    /// else saves nothing and returns `None`.
     ///
-    /// The default asks before it saves. A store that can prepare the content beforehand should do
-    /// that first: a peer that ignores the lock may write meanwhile.
+    /// The default calls `is_current` before [`save`](Self::save). A store that can prepare the
+    /// content should do that first, because a peer that ignores the lock may write meanwhile.
     ///
     /// # Errors
     ///
@@ -138,14 +138,14 @@ pub trait Persistence: fmt::Debug + Send + Sync {
 
 /// The right to write a store; released when dropped.
 pub trait StoreLock: fmt::Debug + Send {
-    /// Whether the lock still keeps others out: a peer may have deleted its file.
+    /// Returns `true` if the lock still keeps others out: a peer may have deleted its file.
     fn is_held(&self) -> bool;
 }
 
 /// The content of a store and the stamp that belongs to it.
 #[derive(Clone)]
 pub struct Loaded {
-    /// The content, in memory that is overwritten when it goes.
+    /// The content, in memory that is overwritten when it is dropped.
     pub bytes: Zeroizing<Vec<u8>>,
     /// The stamp of this content.
     pub stamp: Stamp,

@@ -1,9 +1,9 @@
-//! How long ago a file was changed, by clocks that may disagree. Pure.
+//! The age of a file, by clocks that may disagree. Pure.
 
 use std::time::{Duration, SystemTime};
 
-/// Returns how far apart two times are. A time in the future is as old as it is far away: it is of
-/// a clock that was set back since, or of another machine's, and must not be waited for.
+/// Returns how far apart two times are. A time in the future counts as an age, too: the clock was
+/// set back since, or is another machine's. To wait until that time would be a wait without end.
 pub(crate) fn age(changed: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(changed)
         .unwrap_or_else(|ahead| ahead.duration())

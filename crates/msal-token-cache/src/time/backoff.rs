@@ -1,12 +1,11 @@
 use std::time::{Duration, Instant};
 
-/// Waiting with growing, jittered pauses until a deadline: the one place that sleeps, always on a
+/// Waits with growing, jittered pauses until a deadline: the one place that sleeps, always on a
 /// thread that may block.
 ///
-/// Who has waited for long asks more often again, so that among many who wait nobody is passed by
-/// for ever.
+/// After a long wait the pauses become shorter again, so that among many waiters none starves.
 pub(crate) struct Backoff {
-    /// `None` where no clock reaches it.
+    /// `None` if it is later than the clock can count.
     deadline: Option<Instant>,
     first: Duration,
     pause: Duration,
@@ -14,7 +13,8 @@ pub(crate) struct Backoff {
     waits: u32,
 }
 
-/// After so many pauses they become shorter: with 5 to 100 ms that is after half a second.
+/// The number of pauses after which they become shorter: with 5 to 100 ms that is after half a
+/// second.
 const PATIENT_WAITS: u32 = 8;
 
 impl Backoff {
@@ -69,7 +69,7 @@ impl Backoff {
         true
     }
 
-    /// Sleeps for a millisecond, whatever the time is.
+    /// Sleeps for a millisecond, also after the deadline.
     #[cfg(unix)]
     #[expect(
         clippy::disallowed_methods,
@@ -81,13 +81,13 @@ impl Backoff {
         true
     }
 
-    /// Begins with the shortest pause again.
+    /// Resets the pause to the shortest one.
     #[cfg(unix)]
     pub(crate) fn begin_again(&mut self) {
         self.pause = self.first;
     }
 
-    /// Sleeps for the next pause, times 0.5 to 1.5; `false` once the deadline has passed.
+    /// Sleeps for the next pause, times 0.5 to 1.5; returns `false` once the deadline has passed.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the door to the monotonic clock"

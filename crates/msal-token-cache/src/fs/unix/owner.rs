@@ -1,4 +1,4 @@
-//! Whose a file or folder is, and who else can change it.
+//! The owner of a file or folder, and the other users who can change it.
 
 use rustix::fs::{FileType, Mode, RawMode, Stat};
 use rustix::process::geteuid;
@@ -56,7 +56,7 @@ pub(crate) fn others_can_change(folder: &Stat) -> bool {
     mode.contains(Mode::WOTH) || (mode.contains(Mode::WGRP) && us.is_root())
 }
 
-/// Who owns a file, compared with who we are.
+/// The owner of a file, compared with the user of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     Us,

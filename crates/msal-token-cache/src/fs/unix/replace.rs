@@ -1,4 +1,5 @@
-//! Replacing a file as a whole: a reader sees the old content or the new, whenever we die.
+//! Replaces a file as a whole: a reader sees the old content or the new, also if this process is
+//! killed.
 
 use std::io;
 
@@ -10,7 +11,7 @@ use crate::fs::unix::directory::Entry;
 use crate::fs::unix::replace_steps::ReplaceSteps;
 use crate::fs::{size_limit, temp_name};
 
-/// How the content came into the file.
+/// The way in which a file was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     /// By renaming a complete temporary over it.
@@ -19,10 +20,10 @@ pub(crate) enum Written {
     InPlace,
 }
 
-/// Replaces the content of a file, which is not a link, and returns the new file's status; `None`
-/// if, when all but the replacing is done, what it would replace is not current any more.
+/// Replaces the content of a file, which is not a link, and returns the new file's status. Returns
+/// `None` if `is_current` returns `false` right before the file would be replaced.
 ///
-/// The caller holds the lock: temporaries that are found belong to writers that have died.
+/// The caller holds the lock, so temporaries that are found belong to writers that have died.
 pub(crate) fn replace(
     file: &Entry,
     content: &[u8],
@@ -36,7 +37,8 @@ pub(crate) fn replace(
         .map_err(|(what, error)| Error::io(what, &path, error))
 }
 
-/// The same within an open folder; an error comes with what failed.
+/// Replaces the content of a file in an open folder. An error comes with the name of the step that
+/// failed.
 pub(super) fn replace_in(
     folder: &impl ReplaceSteps,
     name: &str,
@@ -52,8 +54,8 @@ pub(super) fn replace_in(
     match temporary.rename_over(name) {
         Ok(()) => {
             let file = &temporary.file;
-            // Peers reload when the file is younger than their last look at it, so its time is
-            // that of the replacement, not that of the writing. Without it they see it later.
+            // Peers reload a file that is younger than their last load. So its time is set to that
+            // of the replacement; without it they see the change later.
             folder.touch(file);
             let stat = folder.stat(file).map_err(|error| ("looking at", error))?;
             Ok(Some((Written::Renamed, stat)))
@@ -68,7 +70,7 @@ pub(super) fn replace_in(
     }
 }
 
-/// A file that is not in place yet; it goes away unless it is renamed.
+/// A file that is not in place yet; it is removed unless it is renamed.
 struct Temporary<'a, F: ReplaceSteps> {
     folder: &'a F,
     file: F::File,
@@ -81,7 +83,7 @@ impl<'a, F: ReplaceSteps> Temporary<'a, F> {
         let name = temp_name::name(base);
         if let Some(file) = folder.create_unnamed()? {
             fill(folder, &file, content)?;
-            // Whatever is in the way of naming it may not be in the way of one with a name.
+            // If it cannot be named, one that has a name may still be created.
             if folder.link(&file, &name).is_ok() {
                 return Ok(Self {
                     folder,
@@ -123,18 +125,18 @@ impl<F: ReplaceSteps> Drop for Temporary<'_, F> {
     }
 }
 
-/// Removes what writers left that died between naming their temporary and renaming it.
+/// Removes the temporaries of writers that died before they renamed them.
 fn sweep(folder: &impl ReplaceSteps, base: &str) {
     for name in folder.files_like(|name| temp_name::is_of(base, name)) {
         folder.remove(&name);
     }
 }
 
-/// Writes over the file itself. The room is reserved first, so that a full disk is met before the
-/// old content is touched; being killed or an I/O error in the middle is not survived.
+/// Writes over the file itself. The room is reserved first, so that a full disk leaves the old
+/// content untouched. A kill or an I/O error in the middle may tear the content.
 fn overwrite(folder: &impl ReplaceSteps, name: &str, content: &[u8]) -> io::Result<Stat> {
     let file = folder.open(name)?;
-    // Whoever could read the old content gets no new one.
+    // Programs that could read the old content must not read the new one.
     folder.make_private(&file)?;
     folder.reserve(&file, content.len())?;
     folder.write(&file, content)?;

@@ -1,4 +1,4 @@
-//! What replacing a file needs of the folder it is in, and the real folder: one system call each.
+//! The steps of replacing a file, as one system call each on a folder.
 
 use std::fs::File;
 use std::io;
@@ -11,40 +11,41 @@ use crate::fs::unix::directory::{Directory, PRIVATE};
 use crate::fs::unix::file_time;
 use crate::fs::unix::owner::is_own_file;
 
-/// The steps of replacing a file. A test takes them on a disk that loses its power in between.
+/// The steps of replacing a file in a folder. A test implements them for a disk that loses its
+/// power between two steps.
 pub(crate) trait ReplaceSteps {
     /// An open file.
     type File;
 
-    /// A file without a name, which goes with its descriptor, also when we are killed; `None`
-    /// where there is no such thing.
+    /// Creates a file without a name, which ends with its descriptor, also if this process is
+    /// killed. Returns `None` where the system has no such files.
     fn create_unnamed(&self) -> io::Result<Option<Self::File>>;
-    /// Gives a file without a name one.
+    /// Links a file without a name under this name.
     fn link(&self, file: &Self::File, name: &str) -> rustix::io::Result<()>;
-    /// A new file with this name.
+    /// Creates a file with this name.
     fn create(&self, name: &str) -> io::Result<Self::File>;
-    /// The regular file of ours of this name, to be written in place.
+    /// Opens the regular file of this name, which belongs to this user, to write it in place.
     fn open(&self, name: &str) -> io::Result<Self::File>;
-    /// Lets nobody but the owner at a file, whatever the umask says.
+    /// Sets the mode of a file so that only its owner may use it, regardless of the umask.
     fn make_private(&self, file: &Self::File) -> io::Result<()>;
-    /// Makes sure that there is room for so many bytes.
+    /// Reserves room for so many bytes.
     fn reserve(&self, file: &Self::File, length: usize) -> io::Result<()>;
-    /// Writes from the beginning on.
+    /// Writes the content at the beginning of a file.
     fn write(&self, file: &Self::File, content: &[u8]) -> io::Result<()>;
-    /// Cuts a file off behind so many bytes.
+    /// Truncates a file to so many bytes.
     fn truncate(&self, file: &Self::File, length: usize) -> io::Result<()>;
-    /// Returns when the content will survive a loss of power.
+    /// Returns once the content would survive a loss of power.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
     /// Puts the file of one name in place of that of another.
     fn rename(&self, from: &str, to: &str) -> rustix::io::Result<()>;
-    /// Removes a name. That it stays is no failure.
+    /// Removes a name. A failure is ignored.
     fn remove(&self, name: &str);
-    /// Returns the names of the regular files of ours that are wanted. Those that cannot be found
-    /// out about are left out.
+    /// Returns the names of the wanted regular files that belong to this user, except those whose
+    /// status cannot be read.
     fn files_like(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<String>;
-    /// Sets the time of the last change to now. That it stays is no failure.
+    /// Sets the time of the last change to now. A failure is ignored.
     fn touch(&self, file: &Self::File);
-    /// What the system knows of a file.
+    /// Returns the status of a file.
     fn stat(&self, file: &Self::File) -> io::Result<Stat>;
 }
 
@@ -153,7 +154,7 @@ impl ReplaceSteps for Directory {
     }
 }
 
-/// Appends zeros until a file is so long, so that a full disk is met here and not in the middle of
+/// Appends zeros until a file has this length. A full disk fails here, and not in the middle of
 /// writing over the content.
 #[cfg(target_os = "linux")]
 fn extend(file: &File, length: u64) -> io::Result<()> {

@@ -1,5 +1,5 @@
-//! The one place that opens files of the cache for reading: what is opened is looked at before it
-//! is trusted.
+//! Opens the files of a cache for reading: the one place that does, and checks each file that it
+//! opened.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the door through which files are opened"
@@ -21,7 +21,7 @@ use crate::fs::unix::follow::follow;
 pub(crate) struct Opened<'p> {
     pub(crate) file: File,
     pub(crate) stat: Stat,
-    /// Where it is itself.
+    /// The path of the file itself, behind a link.
     pub(crate) path: Cow<'p, Path>,
 }
 

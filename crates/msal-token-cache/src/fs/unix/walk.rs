@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::fs::unix::directory::Directory;
 use crate::fs::unix::owner::{is_link, is_ours, others_can_change};
 
-/// What to do about a folder that is missing.
+/// The action for a folder that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     Fail,
@@ -45,7 +45,7 @@ impl Stray {
         }
     }
 
-    /// Returns the error of one who wanted to do something with this path.
+    /// Returns the error for this path, with the participle of the action that was refused.
     pub(crate) fn into_error(self, path: &Path, what: &str) -> Error {
         match self.insecure() {
             Ok(why) => {
@@ -58,7 +58,7 @@ impl Stray {
     }
 }
 
-/// So many links are followed on one way, as by the kernel.
+/// The number of links that are followed on one way, as by the kernel.
 const MOST_LINKS: usize = 40;
 
 /// Opens the folder at a path. Each folder on the way must be ours or root's, and nobody else may
@@ -88,7 +88,7 @@ pub(crate) fn walk_from(
 struct Walk {
     at: Directory,
     missing: Missing,
-    /// How many links were followed.
+    /// The number of links that were followed.
     links: usize,
 }
 

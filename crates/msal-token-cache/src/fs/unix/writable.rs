@@ -1,5 +1,5 @@
-//! Where the cache may be written: only for its owner, and only where nobody else can put another
-//! file in its place.
+//! Finds the file that a cache is written to: only its owner writes it, and only where no other
+//! user can replace it.
 
 use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt;

@@ -1,4 +1,4 @@
-//! Removing a file through its handle: by its name it could be another one by now.
+//! Removes a file through its handle, because its name may lead to another file.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! What the system knows of an open file.
+//! The information of an open file.
 
 use std::fs::File;
 use std::io;
@@ -25,14 +25,14 @@ pub(crate) struct FileInformation {
     /// Unique on its volume while the file is there; on `ReFS` the lower half of its id.
     pub(crate) index: u64,
     pub(crate) length: u64,
-    /// When the content was changed last, in units of 100 ns since 1601.
+    /// The time of the last change of the content, in units of 100 ns since 1601.
     pub(crate) written: i64,
-    /// When anything about it was changed last.
+    /// The time of the last change of content or attributes.
     pub(crate) changed: i64,
     attributes: u32,
 }
 
-/// What stands at a path.
+/// The kind of file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
@@ -61,7 +61,7 @@ impl FileInformation {
         })
     }
 
-    /// The time that a file gets that changes now. It may be a tick ahead of that.
+    /// Returns the time of the last change that a file changed now gets, or a time one tick later.
     pub(crate) fn now() -> i64 {
         let since = SystemClock.now().duration_since(UNIX_EPOCH);
         let units = since.unwrap_or_default().as_nanos() / 100;
@@ -82,12 +82,12 @@ impl FileInformation {
         self.attributes & FILE_ATTRIBUTE_READONLY != 0
     }
 
-    /// Whether both are of one file.
+    /// Returns `true` if both are of one file.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         (self.volume, self.index) == (other.volume, other.index)
     }
 
-    /// When the content was changed last, since 1970.
+    /// Returns the time of the last change of the content, since 1970.
     pub(crate) fn written_since_1970(&self) -> Duration {
         since_1970(self.written)
     }
@@ -96,7 +96,7 @@ impl FileInformation {
 /// The beginning of 1970 in units of 100 ns since 1601.
 const OF_1970: i64 = 116_444_736_000_000_000;
 
-/// From a time in units of 100 ns since 1601.
+/// Converts a time in units of 100 ns since 1601.
 fn since_1970(time: i64) -> Duration {
     let units = u64::try_from(time.saturating_sub(OF_1970)).unwrap_or(0);
     let rest = Duration::from_nanos(units % 10_000_000 * 100);

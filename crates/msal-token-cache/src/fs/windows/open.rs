@@ -1,6 +1,6 @@
-//! The one place that opens files of the cache: what is opened is looked at before it is trusted.
+//! Opens the files of a cache, and checks each file that it opened.
 //!
-//! Whatever we open others may read, write, replace and delete meanwhile: no peer is to fail
+//! Other programs may read, write, replace and delete an open file meanwhile, so that no peer fails
 //! because of a reader.
 #![expect(
     clippy::disallowed_methods,
@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fs::windows::information::{FileInformation, Kind};
 use crate::time::backoff::Backoff;
 
-/// What others may do with a file while we have it open.
+/// The access that other programs have to a file while it is open here.
 #[derive(Clone, Copy)]
 pub(crate) enum Sharing {
     /// Everything.
@@ -47,10 +47,10 @@ impl Sharing {
     }
 }
 
-/// For how long a file that somebody shares with nobody is asked for again, in sum.
+/// The time for which a file that another program does not share is tried again, in sum.
 const PATIENCE: Duration = Duration::from_millis(150);
 
-/// Whether somebody else has the file open in a way that is in our way.
+/// Returns `true` if another program has the file open and does not share the access.
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     const IN_USE: [u32; 3] = [
         ERROR_SHARING_VIOLATION,
@@ -61,7 +61,7 @@ pub(crate) fn is_in_use(error: &io::Error) -> bool {
     code.is_some_and(|code| IN_USE.contains(&code))
 }
 
-/// Opens a regular file for reading; `None` if there is none. Never follows a link.
+/// Opens a regular file for reading; returns `None` if it is missing. Never follows a link.
 pub(crate) fn open_for_reading(path: &Path) -> Result<Option<(File, FileInformation)>> {
     let mut backoff = Backoff::new(PATIENCE, PATIENCE / 150, PATIENCE / 5);
     loop {
@@ -69,7 +69,7 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Option<(File, FileInformat
             .read(true)
             .share_mode(Sharing::All.mode())
             .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
-            // The server of a pipe at this path may know who we are, and not act as us.
+            // The server of a pipe at this path may identify this user, but not impersonate it.
             .security_qos_flags(SECURITY_IDENTIFICATION)
             .open(path);
         let error = match opened {
@@ -86,10 +86,10 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Option<(File, FileInformat
         if error.kind() == io::ErrorKind::PermissionDenied
             && let Ok(Some(information)) = information(path)
         {
-            // A folder is not opened for reading, and says no more than that.
+            // A folder cannot be opened for reading, with the same error.
             regular(path, &information)?;
         }
-        // Nor is a file that is about to go, until the last who has it open closes it.
+        // Nor can a file that is to be deleted, until its last handle is closed.
         let may_pass = is_in_use(&error) || error.kind() == io::ErrorKind::PermissionDenied;
         if !may_pass || !backoff.wait() {
             return Err(Error::io("opening", path, error));
@@ -97,7 +97,8 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Option<(File, FileInformat
     }
 }
 
-/// How the file at the path is, if there is one. A link is not followed.
+/// Returns the information of the file at the path; `None` if it is missing. A link is not
+/// followed.
 pub(crate) fn information(path: &Path) -> Result<Option<FileInformation>> {
     match open_for_asking(path, FILE_READ_ATTRIBUTES) {
         Ok(file) => look_at(path, &file).map(Some),
@@ -106,8 +107,7 @@ pub(crate) fn information(path: &Path) -> Result<Option<FileInformation>> {
     }
 }
 
-/// Opens a file or folder to ask how it is, and nothing else. Share modes do not count for that,
-/// neither those of others nor ours.
+/// Opens a file or folder for its information alone, for which no share mode matters.
 pub(crate) fn open_for_asking(path: &Path, access: u32) -> io::Result<File> {
     OpenOptions::new()
         .access_mode(access)
@@ -117,12 +117,12 @@ pub(crate) fn open_for_asking(path: &Path, access: u32) -> io::Result<File> {
         .open(path)
 }
 
-/// The same, to set its times, too.
+/// Opens a file or folder for its information and to set its times.
 pub(crate) fn open_for_touching(path: &Path) -> io::Result<File> {
     open_for_asking(path, FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES)
 }
 
-/// A new file with this name.
+/// Creates a file at this path.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -138,7 +138,7 @@ fn look_at(path: &Path, file: &File) -> Result<FileInformation> {
     })
 }
 
-/// An error unless this is a regular file.
+/// Returns an error unless this is a regular file.
 pub(crate) fn regular(path: &Path, information: &FileInformation) -> Result<()> {
     match information.kind() {
         Kind::File => Ok(()),

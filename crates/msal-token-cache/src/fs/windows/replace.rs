@@ -1,4 +1,5 @@
-//! Replacing a file as a whole: a reader sees the old content or the new, whenever we die.
+//! Replaces a file as a whole: a reader sees the old content or the new, also if this process is
+//! killed.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the door through which files are written"
@@ -16,14 +17,14 @@ use crate::fs::windows::open::{create, is_in_use, open_for_touching};
 use crate::time::backoff::Backoff;
 use token_credential::{Clock, SystemClock};
 
-/// For how long a file that somebody has open is tried to be replaced. Peers read in far less, and
-/// wait five seconds for the lock that we hold meanwhile.
+/// The time for which replacing a file that another program has open is tried again. Peers read in
+/// far less, and wait five seconds for the lock that is held meanwhile.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Replaces the content of `path` and returns the new file's information; `None` if, when all but
-/// the replacing is done, what it would replace is not current any more.
+/// Replaces the content of `path` and returns the new file's information. Returns `None` if
+/// `is_current` returns `false` right before the file would be replaced.
 ///
-/// The caller holds the lock: temporaries that are found belong to writers that have died.
+/// The caller holds the lock, so temporaries that are found belong to writers that have died.
 pub(crate) fn replace(
     path: &Path,
     content: &[u8],
@@ -40,8 +41,8 @@ pub(crate) fn replace(
         return Ok(None);
     }
     temporary.move_over(path)?;
-    // Peers reload when the file is younger than their last look at it, so its time is that of the
-    // replacement, not that of the writing. Without it they see it later.
+    // Peers reload a file that is younger than their last load. So its time is set to that of the
+    // replacement; without it they see the change later.
     let _ = file.set_modified(SystemClock.now());
     FileInformation::of(&file)
         .map(Some)
@@ -56,24 +57,24 @@ fn split(path: &Path) -> io::Result<(&Path, &str)> {
     }
 }
 
-/// A file that is not in place yet; it goes away unless it is moved.
+/// A file that is not in place yet; it is removed unless it is moved.
 struct Temporary(Option<PathBuf>);
 
 impl Temporary {
-    /// Writes it, and returns it open for asking and touching: an open file goes where its name
-    /// goes, and open for that it is in nobody's way.
+    /// Writes the file, and returns it open for its information and times. The handle stays that of
+    /// the file when it is renamed, and hinders no other program.
     fn write(&self, content: &[u8]) -> io::Result<File> {
         let path = self.0.as_deref().ok_or(io::ErrorKind::NotFound)?;
         let mut file = create(path)?;
         file.write_all(content)?;
         file.sync_all()?;
-        // While it is open for writing, whoever does not share that could not read it.
+        // While it is open for writing, programs that do not share that cannot read it.
         drop(file);
         open_for_touching(path)
     }
 
-    /// Puts it in place of `target`, at once for whoever looks: where the file system can, also
-    /// while the old file is open, if it was opened by somebody who shares that.
+    /// Moves the file over `target` in one step for every reader. Where the file system can, that
+    /// works also while the old file is open and shared for deleting.
     fn move_over(mut self, target: &Path) -> Result<()> {
         let Some(path) = &self.0 else {
             return Ok(());
@@ -91,8 +92,8 @@ impl Temporary {
                 }
                 Err(error) => error,
             };
-            // Somebody has the file open and does not share that it goes. Which of the two errors
-            // it is differs; the other one also says that it is forbidden.
+            // Another program has the file open and does not share it for deleting. The error is
+            // one of two; the second one may also mean that it is forbidden.
             let may_pass = is_in_use(&error) || error.kind() == io::ErrorKind::PermissionDenied;
             if !may_pass {
                 return Err(Error::io("replacing", target, error));
@@ -121,9 +122,9 @@ fn in_use(path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Locked, text).with_source(error)
 }
 
-/// Removes what writers left that died between creating their temporary and moving it.
+/// Removes the temporaries of writers that died before they moved them.
 fn sweep(folder: &Path, base: &str) {
-    // The folder of a path without one is where we are.
+    // A path without a folder is in the current one.
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {

@@ -1,4 +1,4 @@
-//! Windows' data protection: what it encrypts for a user, programs of this user can decrypt.
+//! Windows' data protection, which encrypts for a user: every program of that user can decrypt.
 //! <https://learn.microsoft.com/windows/win32/api/dpapi/>
 
 use std::io;
@@ -12,7 +12,8 @@ use windows_sys::Win32::Security::Cryptography::{
 use windows_sys::core::{PCWSTR, w};
 use zeroize::{Zeroize, Zeroizing};
 
-/// What Python's `msal_extensions` describes its blobs with. It is no secret and has no effect.
+/// The description that Python's `msal_extensions` gives its blobs. It is no secret and has no
+/// effect.
 const DESCRIPTION: PCWSTR = w!("python_data");
 
 /// Encrypts for the current user.
@@ -20,7 +21,7 @@ pub(super) fn protect(clear: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
     convert(clear, Direction::Protect)
 }
 
-/// Decrypts what was encrypted for the current user.
+/// Decrypts a blob that was encrypted for the current user.
 pub(super) fn unprotect(blob: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
     convert(blob, Direction::Unprotect)
 }

@@ -39,21 +39,21 @@ use crate::unsupported_format::not_encrypted_by_windows;
 /// where the user's profile is loaded.
 pub struct DpapiPersistence {
     file: FilePersistence,
-    /// The stamp of content that is known to be ours: what was decrypted or written last.
+    /// The stamp of the content that was decrypted or written last, which may be written over.
     known: Mutex<Option<Stamp>>,
 }
 
-/// More than a blob is longer than its content: the header, the salts, the signature and the padding
-/// take about 250 bytes.
+/// An upper bound of the bytes that a blob has more than its content: the header, the salts, the
+/// signature and the padding take about 250.
 const BLOB_OVERHEAD: u64 = 1024;
 
 impl DpapiPersistence {
-    /// A cache at this path; nothing is opened yet.
+    /// Creates the store of a cache at this path; nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self::in_file(FilePersistence::new(path))
     }
 
-    /// A cache in this file, with its limits.
+    /// Creates the store of a cache in this file, with its limits.
     pub fn in_file(file: FilePersistence) -> Self {
         Self {
             file,
@@ -61,7 +61,7 @@ impl DpapiPersistence {
         }
     }
 
-    /// Where the file is, as given.
+    /// Returns the path of the file, as given.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
@@ -70,7 +70,7 @@ impl DpapiPersistence {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(stamp);
     }
 
-    /// An error if the file holds what is not ours to write over.
+    /// Returns an error if the file holds content that must not be written over.
     fn check_replaceable(&self) -> Result<()> {
         let now = self.file.stamp()?;
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +106,7 @@ impl DpapiPersistence {
     }
 }
 
-/// Whether the blob is at fault, and not who asks.
+/// Returns `true` if the blob is invalid; `false` if this user cannot decrypt it.
 fn is_invalid(error: &io::Error) -> bool {
     let codes = [ERROR_INVALID_DATA, ERROR_INVALID_PARAMETER].map(u32::cast_signed);
     error

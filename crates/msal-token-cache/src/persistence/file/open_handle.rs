@@ -1,4 +1,4 @@
-//! The file that was read last, kept open: to ask it how it is costs a third of asking its path.
+//! The file that was read last, kept open: its status costs a third of that of its path.
 
 use std::fs::File;
 use std::sync::OnceLock;
@@ -10,27 +10,27 @@ use crate::fs::stamp::Stamp;
 use crate::fs::unix::file_system;
 use crate::time::coarse_clock;
 
-/// What is kept, if anything is.
+/// The open file and its stamp, if one is kept.
 #[derive(Default)]
 pub(crate) struct OpenHandle(ArcSwapOption<Kept>);
 
 struct Kept {
     file: File,
-    /// As it was when it was read.
+    /// The stamp with which it was read.
     stamp: Stamp,
-    /// When the path was last seen to lead to this file; [`NEVER`] before.
+    /// The tick at which the path last led to this file; [`NEVER`] before.
     confirmed: AtomicU64,
     is_local: OnceLock<bool>,
 }
 
 const NEVER: u64 = u64::MAX;
 
-/// How long the file is believed to be what the path leads to. If it is replaced or removed it
-/// knows itself; if a folder on the way is, it does not.
+/// The time for which the path is taken to lead to the file. The file's status shows if it was
+/// replaced or removed, but not if a folder on the way was.
 const CONFIRMED_FOR: u64 = 1_000_000_000;
 
 impl OpenHandle {
-    /// Holds this file from now on. It must be what stood at the path itself, not behind a link.
+    /// Keeps this file open. It must be the file at the path itself, not behind a link.
     pub(crate) fn keep(&self, file: File, stamp: Stamp) {
         self.0.store(Some(std::sync::Arc::new(Kept {
             file,
@@ -40,18 +40,18 @@ impl OpenHandle {
         })));
     }
 
-    /// Holds nothing any more.
+    /// Closes the file.
     pub(crate) fn release(&self) {
-        // To look is cheaper than to exchange.
+        // To load is cheaper than to exchange.
         if self.0.load().is_some() {
             self.0.store(None);
         }
     }
 
-    /// The stamp of the file at the path, if the kept one can tell.
+    /// Returns the stamp of the file at the path; `None` if the open file cannot tell.
     ///
-    /// It can from the moment on when the path was seen to lead to it: any later removal or
-    /// replacement changes its time of change, at least.
+    /// It can once the path was seen to lead to it: any later removal or replacement changes at
+    /// least its time of change.
     pub(crate) fn look(&self) -> Option<Stamp> {
         let kept = self.0.load();
         let kept = kept.as_ref()?;
@@ -65,7 +65,7 @@ impl OpenHandle {
         (stat.st_nlink > 0).then(|| Stamp::of(&stat))
     }
 
-    /// Learns how the file at the path is, as it was asked for at the tick `before`.
+    /// Stores that the file at the path had this stamp at the tick `before` or later.
     pub(crate) fn confirm(&self, stamp: Stamp, before: Option<u64>) {
         let kept = self.0.load();
         if let (Some(kept), Some(before)) = (kept.as_ref(), before)

@@ -29,12 +29,12 @@ use crate::time::coarse_clock;
 ///
 /// A reader looks at the file at most once per tick of the kernel's coarse clock, 1 to 10 ms and
 /// mostly 4: within a tick it costs no system call. A change by this process is seen at once, one
-/// by another program with the next tick, and that a folder on the way was replaced within a
+/// by another program with the next tick. That a folder on the way was replaced is seen within a
 /// second. Where the file is reached over a network, or its path is a symbolic link, each look goes
 /// by the path. [`with_strict_freshness`](Self::with_strict_freshness) has every reader look.
 ///
-/// The file that was read last is kept open, so that it can be asked cheaply; a file system that
-/// holds it cannot be unmounted meanwhile.
+/// The file that was read last is kept open, because its status is cheaper than that of its path.
+/// Its file system cannot be unmounted meanwhile.
 ///
 /// # Who may write
 ///
@@ -44,14 +44,14 @@ use crate::time::coarse_clock;
 ///
 /// # Limitations
 ///
-/// Where changes within one tick bear the same time, as on Linux before 6.13, content that was
-/// read right after a change is read once more 20 ms later. A network file system whose clock is
-/// behind ours by more than that can hide one of two changes of equal length in one tick.
+/// On Linux before 6.13, changes within one tick have the same time. So content that was read right
+/// after a change is read once more 20 ms later. A network file system whose clock is behind ours
+/// by more than that can hide one of two changes of equal length in one tick.
 ///
-/// Where a file cannot be replaced because it is a mount of its own (a container's single-file
-/// bind mount), it is written in place, and being killed or an I/O error in that moment may tear
-/// it. On file systems without `flock` only the existence of the lock file keeps others out, and
-/// one that was left behind by a crash has to be deleted by hand.
+/// A file that is a mount of its own (a container's single-file bind mount) cannot be replaced. It
+/// is written in place, and a kill or an I/O error in that moment may tear it. On file systems
+/// without `flock` only the existence of the lock file keeps others out. One that a crash left
+/// behind has to be deleted by hand.
 pub struct FilePersistence {
     path: PathBuf,
     max_bytes: u64,
@@ -66,7 +66,7 @@ pub struct FilePersistence {
 const QUICK_BYTES: i64 = 256 * 1024;
 
 impl FilePersistence {
-    /// A cache at this path; nothing is opened yet.
+    /// Creates the store of a cache at this path; nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -92,27 +92,27 @@ impl FilePersistence {
         self
     }
 
-    /// Sets whether every reader looks at the file, and not the first one in each tick of a few
-    /// milliseconds: a third of a microsecond per call. Off by default.
+    /// Sets whether every reader asks for the file's status, and not the first one in each tick of
+    /// a few milliseconds. That costs a third of a microsecond per call. Off by default.
     pub fn with_strict_freshness(mut self, is_strict: bool) -> Self {
         self.is_strict = is_strict;
         self
     }
 
-    /// Where the file is, as given.
+    /// Returns the path of the file, as given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads a file that is so long.
+    /// Reads a file of this length.
     fn read(&self, file: &std::fs::File, length: i64) -> Result<Zeroizing<Vec<u8>>> {
         let length = u64::try_from(length).unwrap_or(0);
         bounded_read::check_length(length, self.max_bytes, &self.path)?;
         bounded_read::read(file, length).map_err(|error| Error::io("reading", &self.path, error))
     }
 
-    /// Sets the time of the file's last change to now, and leaves its content alone; an empty one
-    /// is created where there is none.
+    /// Sets the time of the file's last change to now, and leaves its content alone; creates an
+    /// empty file if it is missing.
     #[allow(dead_code, reason = "for the encrypted stores, which may be left out")]
     pub(crate) fn touch(&self) -> Result<Stamp> {
         let stat = Writable::at(&self.path)?.touch()?;
@@ -120,7 +120,7 @@ impl FilePersistence {
     }
 
     fn open(&self) -> Result<Option<Opened<'_>>> {
-        // Until this one is read nothing can be asked but the path.
+        // Until this one is read only the path can be asked.
         self.handle.release();
         open_for_reading(&self.path)
     }
@@ -128,7 +128,7 @@ impl FilePersistence {
     fn load_opened(&self, opened: Opened<'_>) -> Result<Loaded> {
         let Opened { file, stat, path } = opened;
         self.check_readable(&stat)?;
-        // Its age is that before reading: what changes later must not go unnoticed.
+        // Its age is that before reading, so that no later change is missed.
         let stamp = Stamp::of(&stat);
         let bytes = self.read(&file, stat.st_size)?;
         let after = rustix::fs::fstat(&file);
@@ -142,7 +142,7 @@ impl FilePersistence {
         Ok(Loaded { bytes, stamp })
     }
 
-    /// How the file at the path is, if there is one.
+    /// Returns the status of the file at the path; `None` if it is missing.
     fn stat(&self) -> Result<Option<Stat>> {
         match retry_on_intr(|| rustix::fs::stat(&self.path)) {
             Ok(stat) => Ok(Some(stat)),
@@ -162,7 +162,7 @@ impl FilePersistence {
                 return Err(Error::new(ErrorKind::Insecure, text));
             }
         }
-        // In an empty one there is nothing to read: it may be the signal file of an encrypted store.
+        // An empty file has no content to protect: it may be the signal file of an encrypted store.
         if stat.st_size > 0 && is_open_to_others(stat.st_mode) {
             self.warned.once(Warning::Mode, || {
                 tracing::warn!(
@@ -266,7 +266,7 @@ impl fmt::Debug for FilePersistence {
     }
 }
 
-/// What is worth one warning.
+/// A condition that is warned of once per store.
 #[derive(Clone, Copy)]
 enum Warning {
     Owner = 1,
@@ -274,7 +274,7 @@ enum Warning {
     InPlace = 4,
 }
 
-/// The warnings that were given.
+/// The conditions that were warned of.
 #[derive(Default)]
 struct Once(AtomicU8);
 

@@ -17,7 +17,7 @@ use crate::lock::fairness::Fairness;
 use crate::persistence::{Loaded, Persistence, StoreLock};
 use crate::time::coarse_clock;
 
-/// A cache in a file, in plain text. What other programs keep on Windows is encrypted: see
+/// A cache in a file, in plain text. Other programs encrypt their cache on Windows: see
 /// `DpapiPersistence`, with the feature `dpapi`.
 ///
 /// Readers take no lock, and share the file with everybody while they read. A writer holds
@@ -31,8 +31,8 @@ use crate::time::coarse_clock;
 ///
 /// # Limitations
 ///
-/// A program that has the file open and does not share that it may be replaced, as Python's `open`
-/// does for as long as it reads, is waited for, a second at most.
+/// A writer waits up to a second for a program that has the file open and does not share it for
+/// deleting. Python's `open` does that while it reads.
 ///
 /// The file has the permissions that its folder gives to every new file, also after one with others
 /// was replaced. A link at the path is not followed, and neither is another reparse point.
@@ -51,7 +51,7 @@ pub struct FilePersistence {
 const QUICK_BYTES: i128 = 256 * 1024;
 
 impl FilePersistence {
-    /// A cache at this path; nothing is opened yet.
+    /// Creates the store of a cache at this path; nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -75,14 +75,14 @@ impl FilePersistence {
         self
     }
 
-    /// Sets whether every reader looks at the file, and not the first one in each tick of a few
-    /// milliseconds. Off by default.
+    /// Sets whether every reader asks for the file's information, and not the first one in each
+    /// tick of a few milliseconds. Off by default.
     pub fn with_strict_freshness(mut self, is_strict: bool) -> Self {
         self.is_strict = is_strict;
         self
     }
 
-    /// Where the file is, as given.
+    /// Returns the path of the file, as given.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -93,7 +93,7 @@ impl FilePersistence {
         path.into()
     }
 
-    /// Reads a file that is so long.
+    /// Reads a file of this length.
     fn read(&self, file: &File, length: u64) -> Result<Zeroizing<Vec<u8>>> {
         bounded_read::check_length(length, self.max_bytes, &self.path)?;
         bounded_read::read(file, length).map_err(|error| {
@@ -106,8 +106,8 @@ impl FilePersistence {
     }
 }
 
-/// Makes the folder where it is missing. What stands at the path must be a file that may be
-/// written.
+/// Creates the folder if it is missing. Returns an error unless the path is free or leads to a file
+/// that may be written.
 fn check_writable(path: &Path) -> Result<()> {
     if let Some(folder) = path
         .parent()
@@ -145,7 +145,7 @@ impl Persistence for FilePersistence {
         let Some((file, before)) = open_for_reading(&self.path)? else {
             return Ok(None);
         };
-        // Its age is that before reading: what changes later must not go unnoticed.
+        // Its age is that before reading, so that no later change is missed.
         let stamp = Stamp::of(&before);
         let bytes = self.read(&file, before.length)?;
         let after = FileInformation::of(&file)

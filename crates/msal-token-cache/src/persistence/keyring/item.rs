@@ -8,27 +8,28 @@ use crate::error::{Error, Result};
 pub(crate) enum LoadOutcome {
     Content(Zeroizing<Vec<u8>>),
     NoItem,
-    /// There is no such store here: why, in a few words, and as an error for whoever needs it.
+    /// The platform has no such keyring here: the reason in a few words, and as an error.
     NoStore(String, Error),
 }
 
-/// One item of a store that the platform has, and encrypts. Every function may block.
+/// An item of a platform's keyring. Every function may block.
 pub(crate) trait Item: fmt::Debug + Send + Sync {
-    /// Where the item is, for messages.
+    /// Returns the location of the item, for messages.
     fn location(&self) -> String;
 
-    /// Reads the item's content, if there is some.
+    /// Reads the item's content.
     ///
     /// # Errors
     ///
-    /// There is such a store, and it could not be read.
+    /// The keyring could not be read.
     fn load(&self) -> Result<LoadOutcome>;
 
-    /// Replaces the item's content, or makes the item, if this still is as it should be at the last
-    /// moment; returns whether it was.
+    /// Replaces the item's content, or creates the item, if `is_current` returns `true` right
+    /// before. Returns `false` if nothing was saved.
     fn save_if(&self, content: &[u8], is_current: &dyn Fn() -> bool) -> Result<bool>;
 
-    /// Asks the user to unlock the item, where that is allowed: before others are kept waiting.
+    /// Asks the user to unlock the item, where that is allowed. Called before the lock is acquired,
+    /// so that no other process waits for the user.
     fn unlock(&self) -> Result<()> {
         Ok(())
     }

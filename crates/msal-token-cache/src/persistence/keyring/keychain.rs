@@ -39,14 +39,14 @@ use crate::persistence::{Loaded, Persistence, StoreLock};
 /// - A program that changes the item and does not touch the file is seen only at the next change of
 ///   the file.
 ///
-/// What the calls mean and answer: [Keychain services].
+/// The calls are documented in [Keychain services].
 ///
 /// [Keychain services]: https://developer.apple.com/documentation/security/keychain-services
 pub struct KeychainPersistence(KeyringPersistence<KeychainItem>);
 
 impl KeychainPersistence {
-    /// The cache whose signal file is at this path; the file's name is the cache's. Nothing is
-    /// opened yet.
+    /// Creates the store of the cache whose signal file is at this path; the file's name is the
+    /// cache's. Nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let account = match path.file_name().unwrap_or_default().to_string_lossy() {
@@ -111,7 +111,7 @@ impl KeychainItem {
     }
 }
 
-// The numbers of SecBase.h that have no name in security-framework-sys.
+// The result codes of SecBase.h that have no name in security-framework-sys.
 const USER_CANCELED: i32 = -128;
 const NOT_AVAILABLE: i32 = -25291;
 const AUTH_FAILED: i32 = -25293;

@@ -28,14 +28,13 @@ use crate::fs::stamp::Stamp;
 use crate::persistence::file::FilePersistence;
 use crate::persistence::{Loaded, Persistence, StoreLock};
 
-/// A cache in an item of the platform's store, and the file beside it that says when it changed.
+/// A cache in an item of the platform's keyring, with a signal file that tells when it changed.
 ///
-/// Whoever writes the item touches the file. So a look at the cache is a look at that file, and the
-/// platform is asked only when the file has changed; the lock is the file's, too. The same file is
-/// where the other SDKs keep the cache in plain text, on a machine where they cannot encrypt it.
-/// Where that is allowed it serves as long as the platform has no such store or no such item in it.
-/// Both are found out about in every load, so a store or an item that appears later is used from
-/// the next change of the file on.
+/// Each writer of the item touches the file. So readers look at the file, and ask the keyring only
+/// if the file has changed; the lock is the file's, too. In the same file the other SDKs keep the
+/// cache in plain text, on a machine where they cannot encrypt it. If that is allowed, it is read
+/// while the platform has no keyring or the keyring no such item. Each load asks for both, so a
+/// keyring or an item that appears later is used from the next change of the file on.
 pub(crate) struct KeyringPersistence<I> {
     item: I,
     loads: SharedLoad,
@@ -45,15 +44,15 @@ pub(crate) struct KeyringPersistence<I> {
     had_item: AtomicBool,
 }
 
-/// Where the content is, as the last load found it.
+/// The source of the content, as of the last load.
 enum Choice {
     Unknown,
     Platform {
         has_item: bool,
-        /// Whether the file holds something all the same.
+        /// The file has content, which is not used.
         beside_plain_text: bool,
     },
-    /// In the file, in plain text, and why.
+    /// In the file, in plain text, with the reason.
     PlainText(String),
 }
 
@@ -71,13 +70,14 @@ impl Choice {
     }
 }
 
-/// The stamp where there is no file.
+/// The stamp of a missing file.
 const NO_FILE: Stamp = Stamp::new([0; 5]);
 /// A cache without entries.
 const EMPTY: &[u8] = b"{}";
 
 impl<I: Item> KeyringPersistence<I> {
-    /// The cache in this item, whose file is at this path; nothing is opened yet.
+    /// Creates the store of the cache in this item, with the signal file at this path; nothing is
+    /// opened yet.
     pub(crate) fn new(item: I, path: PathBuf) -> Self {
         Self {
             item,
@@ -100,21 +100,21 @@ impl<I: Item> KeyringPersistence<I> {
         self
     }
 
-    /// Says whether the file may serve where the platform's store has nothing.
+    /// Sets whether the file may be used in plain text if the keyring has no such item.
     #[cfg(any(target_os = "linux", test))]
     pub(crate) fn with_plain_text(mut self, allow: bool) -> Self {
         self.allows_plain_text = allow;
         self
     }
 
-    /// The stamp of what is there when the file is like this. Where the content came from is a
-    /// part of it: a writer that has read the one place must not write to the other.
+    /// Returns the stamp of the content when the file has this stamp. The source of the content is
+    /// a part of it: a writer that has read one source must not write to another.
     fn stamp_at(&self, file: Option<Stamp>) -> Stamp {
         stamp_at(&self.choice.load(), file)
     }
 
-    /// Whether the file may be read in place of the item. Once there was an item it may not: whose
-    /// tokens these are must not depend on whether a service runs.
+    /// Returns `true` if the file may be read in place of the item. After an item was read it may
+    /// not: the account must not depend on whether a service runs.
     fn may_read_plain_text(&self) -> bool {
         self.allows_plain_text && !self.had_item.load(Ordering::Relaxed)
     }
@@ -168,9 +168,9 @@ impl<I: Item> Persistence for KeyringPersistence<I> {
         self.file.tick()
     }
 
-    /// Never without content: where there is neither an item nor a file, it is an empty cache.
+    /// Loads an empty cache if both item and file are missing.
     fn load(&self) -> Result<Option<Loaded>> {
-        // First, so that what changes after it has another stamp.
+        // First, so that a later change has another stamp.
         let file = self.file.load()?;
         let stamp = file.as_ref().map(|file| file.stamp);
         let text = file.map(|file| file.bytes);
@@ -189,11 +189,11 @@ impl<I: Item> Persistence for KeyringPersistence<I> {
                 (text, Choice::PlainText(why))
             }
             LoadOutcome::NoItem => (None, in_platform(false)),
-            // An empty file may be one that a peer is just writing: it is handed on as it is.
+            // An empty file may be one that a peer is just writing: it is returned as it is.
             LoadOutcome::NoStore(why, _) if self.may_read_plain_text() => {
                 (text, Choice::PlainText(why))
             }
-            // It was there before, so that is not for want of such a store.
+            // The item was there before, so the platform does have a keyring.
             LoadOutcome::NoStore(_, error) if self.had_item.load(Ordering::Relaxed) => {
                 return Err(Error::new(ErrorKind::Io, error.to_string()).with_source(error));
             }

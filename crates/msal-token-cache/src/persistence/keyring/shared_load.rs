@@ -6,13 +6,13 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::persistence::keyring::item::{Item, LoadOutcome};
 
-/// One load of an item at a time. Whoever waited for another one to end, and finds that one has begun
-/// and ended meanwhile, takes what that one found: a thousand callers load twice, not each in turn.
+/// Runs one load of an item at a time. A caller that waited takes the outcome of a load that began
+/// and ended meanwhile. So a thousand callers load twice, not each in turn.
 #[derive(Default)]
 pub(crate) struct SharedLoad {
     begun: AtomicU64,
     waiting: AtomicUsize,
-    /// What the load of this number found, as long as somebody waits who may want it.
+    /// The outcome of the load of this number, while a caller waits that may take it.
     last: Mutex<Option<(u64, SharedOutcome)>>,
 }
 
@@ -29,7 +29,7 @@ impl SharedOutcome {
         match load {
             Ok(LoadOutcome::Content(content)) => Some(Self::Content(content.clone())),
             Ok(LoadOutcome::NoItem) => Some(Self::NoItem),
-            // That is found out about in no time.
+            // To ask again takes no time.
             Ok(LoadOutcome::NoStore(..)) => None,
             Err(error) => Some(Self::Failed(error.kind(), error.to_string())),
         }
@@ -45,7 +45,7 @@ impl SharedOutcome {
 }
 
 impl SharedLoad {
-    /// What the item holds at this moment or later.
+    /// Returns the content of the item as of this moment or later.
     pub(crate) fn load(&self, item: &impl Item) -> Result<LoadOutcome> {
         let before = self.begun.load(Ordering::SeqCst);
         self.waiting.fetch_add(1, Ordering::SeqCst);

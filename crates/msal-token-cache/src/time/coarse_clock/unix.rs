@@ -1,8 +1,8 @@
-//! The clock that ticks: it costs a few nanoseconds and no system call, and it is right to within
-//! a few milliseconds.
+//! The kernel's coarse clock: it costs a few nanoseconds and no system call, and lags by a few
+//! milliseconds at most.
 //!
-//! It says when to look at a file again, never what time it is for a token: that is
-//! [`Clock`](crate::Clock)'s to say.
+//! It tells when to look at a file again, never whether a token has expired: that is for
+//! `token_credential::Clock`.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the door to the coarse clock"
@@ -10,7 +10,8 @@
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// Nanoseconds since some moment, in ticks of 1 to 10 ms; `None` where there is no such clock.
+/// Returns the nanoseconds since the machine was started, in ticks of 1 to 10 ms; `None` where
+/// there is no such clock.
 #[inline]
 pub(crate) fn monotonic() -> Option<u64> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -27,7 +28,8 @@ pub(crate) fn monotonic() -> Option<u64> {
     }
 }
 
-/// The time that a file gets that changes now, in nanoseconds since the epoch.
+/// Returns the time of the last change that a file changed now gets, in nanoseconds since the
+/// epoch.
 pub(crate) fn time_of_day() -> i128 {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let clock = ClockId::RealtimeCoarse;

@@ -1,11 +1,11 @@
-//! The clock that ticks: it costs a few nanoseconds and no system call.
+//! The system's tick count: it costs a few nanoseconds and no system call.
 //!
-//! It says when to look at a file again, never what time it is for a token: that is
-//! [`Clock`](crate::Clock)'s to say.
+//! It tells when to look at a file again, never whether a token has expired: that is for
+//! `token_credential::Clock`.
 
 use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 
-/// Milliseconds since the machine was started, in ticks of 10 to 16 ms.
+/// Returns the milliseconds since the machine was started, in ticks of 10 to 16 ms.
 #[expect(
     unsafe_code,
     reason = "std's monotonic clock is the performance counter, which costs ten times as much"

@@ -1,4 +1,4 @@
-//! What can go wrong between us and the service, and what the user can do about it.
+//! The failures of talking to the service, with the next step for the user.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use zbus::{DBusError, fdo};
 
 use crate::error::{Error, ErrorKind};
 
-/// Why the service was of no use.
+/// A failure of talking to the service.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The session bus cannot be reached.
@@ -16,13 +16,13 @@ pub(super) enum Failure {
     /// There is no keyring to put an item into.
     NoDefaultKeyring,
     Locked,
-    /// The user did not want to unlock it, or nobody could be asked.
+    /// The user declined to unlock it, or could not be asked.
     Dismissed,
     /// The user was asked to unlock it and did nothing for so long.
     Unanswered(Duration),
     /// The service did nothing for so long.
     Stuck(Duration),
-    /// The service went away before it had answered.
+    /// The service ended before it had answered.
     Ended(secret_service::Error),
     Refused(secret_service::Error),
     /// The thread that talks to the bus could not be started, or died.
@@ -30,13 +30,13 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Why, in a few words, there is no such store at all; `None` if there is one.
+    /// Returns the reason in a few words if there is no Secret Service at all; else `None`.
     pub(super) fn no_store(&self) -> Option<String> {
         let is_it = matches!(self, Self::NoBus(_) | Self::NoService(_));
         is_it.then(|| self.words().1)
     }
 
-    /// What kind of failure it is, in words, and what to do next.
+    /// Returns the kind of error, the reason and the next step.
     fn words(&self) -> (ErrorKind, String, &'static str) {
         use ErrorKind::{Io, KeyringLocked, Unavailable};
 
@@ -96,7 +96,7 @@ impl Failure {
         }
     }
 
-    /// The error of what was tried at this place.
+    /// Returns the error for this location, with the participle of the action that failed.
     pub(super) fn at(self, location: &str, what: &str) -> Error {
         let (kind, why, next) = self.words();
         let error = Error::new(kind, format!("{location} cannot be {what}: {why}; {next}"));

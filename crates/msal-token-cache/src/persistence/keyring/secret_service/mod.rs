@@ -1,4 +1,4 @@
-//! The Secret Service of freedesktop.org: what gnome-keyring, `KWallet` and `KeePassXC` answer to.
+//! The Secret Service of freedesktop.org, which gnome-keyring, `KWallet` and `KeePassXC` implement.
 
 mod failure;
 mod service_item;
@@ -20,7 +20,7 @@ use crate::persistence::{Loaded, Persistence, StoreLock};
 /// attribute `MsalClientID`, wherever among the keyrings it is; of several that match it is the one
 /// that libsecret would read, and the others are left alone. A new item is made in the default
 /// keyring. The file at the given path stays empty: it is touched after each save, and its stamp
-/// says when to ask the service again, so that a look at the cache costs no D-Bus call. The lock is
+/// tells when to ask the service again. So an unchanged cache costs no D-Bus call. The lock is
 /// `<path>.lockfile`, as for [`FilePersistence`](crate::FilePersistence).
 ///
 /// ```no_run
@@ -38,9 +38,9 @@ use crate::persistence::{Loaded, Persistence, StoreLock};
 ///
 /// It never has a keyring unlocked and never asks the user, unless
 /// [`with_unlock_prompt`](Self::with_unlock_prompt) says so, and it stores nothing to try the
-/// service out. Each load and each save has a connection and an encrypted session of its own, on a
-/// thread of its own, and takes 3 s at most; the calling thread waits. When the service has let 3 s
-/// pass, it is left alone for a second, and whoever asks then gets the same error at once.
+/// service out. Each load and each save has a connection, an encrypted session and a thread of its
+/// own. It takes 3 s at most, while the calling thread waits. After a timeout the service is left
+/// alone for a second, in which callers get the same error at once.
 ///
 /// # Limitations
 ///
@@ -54,8 +54,8 @@ use crate::persistence::{Loaded, Persistence, StoreLock};
 pub struct SecretServicePersistence(KeyringPersistence<ServiceItem>);
 
 impl SecretServicePersistence {
-    /// The cache whose signal file is at this path; the file's name is the cache's. Nothing is
-    /// opened yet.
+    /// Creates the store of the cache whose signal file is at this path; the file's name is the
+    /// cache's. Nothing is opened yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -63,19 +63,19 @@ impl SecretServicePersistence {
         Self(KeyringPersistence::new(item, path))
     }
 
-    /// Sets that the user may be asked to unlock a locked keyring, and for how long the answer is
-    /// waited for. By default nobody is asked.
+    /// Allows to ask the user to unlock a locked keyring, and sets how long to wait for the answer.
+    /// By default the user is not asked.
     ///
-    /// Where the desktop can ask nobody, as in a session over SSH, it is as if the user declined.
+    /// If the desktop cannot ask, as in a session over SSH, the user counts as having declined.
     pub fn with_unlock_prompt(self, patience: Duration) -> Self {
         Self(self.0.with_item(|item| item.with_unlock_prompt(patience)))
     }
 
-    /// Sets whether the file itself, in plain text, will do where there is no Secret Service or no
-    /// such item in it; it will not by default.
+    /// Sets whether the file itself is used, in plain text, if there is no Secret Service or no
+    /// such item in it. Off by default.
     ///
-    /// Both are found out about whenever the file has changed. Where there was an item once, the
-    /// file is not read any more; an empty file is never written to in plain text.
+    /// Both are looked for whenever the file has changed. After an item was read, the file is not
+    /// read any more; an empty file is never written to in plain text.
     pub fn with_plain_text(self, allow: bool) -> Self {
         Self(self.0.with_plain_text(allow))
     }
@@ -85,7 +85,7 @@ impl SecretServicePersistence {
         Self(self.0.with_lock_timeout(lock_timeout))
     }
 
-    /// Sets the address of the bus that the service is on. By default it is that of the user's
+    /// Sets the address of the bus that the service is on. The default is that of the user's
     /// session, from the variable `DBUS_SESSION_BUS_ADDRESS`.
     pub fn with_bus_address(self, address: impl Into<String>) -> Self {
         Self(

@@ -16,17 +16,17 @@ use crate::time::stopwatch::Stopwatch;
 /// The attribute that every item of a token cache has, and the schema's own.
 const CLIENT: (&str, &str) = ("MsalClientID", "Microsoft.Developer.IdentityService");
 const SCHEMA: &str = "xdg:schema";
-/// What a user sees the item by.
+/// The label of the item, which the user sees.
 const LABEL: &str = "MSALCache";
 const CONTENT_TYPE: &str = "text/plain";
 
-/// How long the service may take for a load.
+/// The time that the service may take for a load.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long it may take for a save. The lock is held meanwhile, and perhaps was for a load, and the
-/// peers wait for no more than 5 s.
+/// The time that it may take for a save. The lock is held meanwhile, and perhaps was for a load,
+/// and the peers wait for no more than 5 s.
 const PATIENCE_IN_WRITING: Duration = Duration::from_millis(1500);
-/// For how long a service that did not answer is not asked again: whoever waited for the same gets
-/// the same.
+/// The time for which a service that did not answer is not asked again: callers that waited for the
+/// same get the same error.
 const REST: Duration = Duration::from_secs(1);
 
 /// The item of one cache.
@@ -34,7 +34,7 @@ pub(super) struct ServiceItem {
     name: String,
     bus_address: Option<String>,
     unlock_prompt: Option<Duration>,
-    /// When it last did not answer, and how that was put.
+    /// The last time that the service did not answer, and the failure.
     silence: Mutex<Option<(Stopwatch, Silence)>>,
 }
 
@@ -76,13 +76,13 @@ impl ServiceItem {
         session.talk(|service| find(service, name))
     }
 
-    /// Has the user asked to unlock this, where that is allowed.
+    /// Asks the user to unlock this item or keyring, where that is allowed.
     fn ask_to_unlock(&self, session: &mut Session, path: OwnedObjectPath) -> Result<(), Failure> {
         let patience = self.unlock_prompt.ok_or(Failure::Locked)?;
         session.ask_user(|service| unlock(service, path), patience)
     }
 
-    /// Does something with the service, unless that has just not answered.
+    /// Runs an attempt with the service, unless the service just did not answer.
     fn attempt<T>(&self, attempt: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         let last = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
         match last {
@@ -171,7 +171,7 @@ impl Item for ServiceItem {
         }
         let unlocked = self.attempt(|| {
             let mut session = match self.open(PATIENCE) {
-                // Whether that is the end of it is for others to say.
+                // The next load decides whether that is an error.
                 Err(Failure::NoBus(_) | Failure::NoService(_)) => return Ok(()),
                 opened => opened?,
             };
@@ -188,8 +188,8 @@ impl Item for ServiceItem {
     }
 }
 
-/// The same JSON on one line. A keyring without a password is a text file for gnome-keyring, in which
-/// a secret of several lines makes the whole keyring unreadable for the next daemon.
+/// Returns the same JSON on one line. gnome-keyring keeps a keyring without a password in a text
+/// file. A secret of several lines would make it unreadable for the next daemon.
 fn on_one_line(json: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut line = Zeroizing::new(Vec::with_capacity(json.len()));
     // Within a string there is no such byte: JSON has them escaped.
@@ -198,7 +198,7 @@ fn on_one_line(json: &[u8]) -> Zeroizing<Vec<u8>> {
     line
 }
 
-/// The item that libsecret would read: the first one that is unlocked, else the first one.
+/// Finds the item that libsecret would read: the first one that is unlocked, else the first one.
 async fn find(service: Arc<SecretService<'_>>, name: String) -> Result<ObjectState, Failure> {
     let attributes = HashMap::from([(SCHEMA, &*name), CLIENT]);
     let found = service.search_items(attributes).await?;
@@ -210,7 +210,7 @@ async fn find(service: Arc<SecretService<'_>>, name: String) -> Result<ObjectSta
     })
 }
 
-/// Where a new item is put.
+/// Finds the keyring in which a new item is created.
 async fn default_keyring(service: Arc<SecretService<'_>>) -> Result<ObjectState, Failure> {
     let keyring = match service.get_default_collection().await {
         Err(secret_service::Error::NoResult) => return Ok(ObjectState::Missing),
@@ -246,8 +246,8 @@ async fn replace(
     Ok(item.set_secret(&content, CONTENT_TYPE).await?)
 }
 
-/// Makes an item in the default keyring, which has been seen to be unlocked: for a locked one the
-/// user would be asked.
+/// Creates an item in the default keyring, which was unlocked before: for a locked one the user
+/// would be asked.
 async fn create(
     service: Arc<SecretService<'_>>,
     name: String,

@@ -13,15 +13,15 @@ use crate::time::stopwatch::Stopwatch;
 
 /// A connection to the bus, and on it an encrypted session with the service.
 ///
-/// It lives for one load or save. A connection that is kept would have to be driven by somebody,
-/// and would have to be found out to be dead; the runtime of the caller may be about to end, may
-/// have no I/O driver, or there is none. So it has a thread of its own, and whoever asks waits
-/// here: on a thread that may block, as everybody who calls a store.
+/// It lives for one load or save. A connection that is kept would need a task that drives it, and a
+/// check whether it is dead. The runtime of the caller may be missing, about to end, or without an
+/// I/O driver. So the session has a thread of its own, and the caller waits: on a thread that may
+/// block, as every caller of a store.
 pub(super) struct Session {
     /// `None` once it is being dropped.
     parts: Option<(Runtime, Arc<SecretService<'static>>)>,
     patience: Duration,
-    /// Since when the service has had its time.
+    /// The start of the time that the service has.
     since: Stopwatch,
 }
 
@@ -63,7 +63,7 @@ impl Session {
         }
     }
 
-    /// Talks to the service, in the time that it has left.
+    /// Talks to the service, in the rest of its time.
     pub(super) fn talk<T, F>(
         &self,
         talk: impl FnOnce(Arc<SecretService<'static>>) -> F,
@@ -77,7 +77,7 @@ impl Session {
         wait(runtime, talk(Arc::clone(service)), left).unwrap_or(Err(Failure::Stuck(self.patience)))
     }
 
-    /// Has the service ask the user, who has so much time; then the service gets its time anew.
+    /// Has the service ask the user, with this timeout; then the time of the service starts anew.
     pub(super) fn ask_user<F>(
         &mut self,
         ask: impl FnOnce(Arc<SecretService<'static>>) -> F,
@@ -96,7 +96,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some((runtime, service)) = self.parts.take() {
-            // What hangs on the connection wants a runtime to end in.
+            // The parts of the connection need a runtime when they are dropped.
             let entered = runtime.enter();
             drop(service);
             drop(entered);
@@ -106,11 +106,12 @@ impl Drop for Session {
     }
 }
 
-/// How much later than its time a thread is given up that hangs where no timer reaches it: in a look
-/// at the bus's socket on a dead network drive, for example.
+/// The additional time after which a thread is given up that hangs where no timer reaches it: in
+/// the status of the bus's socket on a dead network drive, for example.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// Runs this on the runtime's thread, and blocks meanwhile; `None` if it takes longer than that.
+/// Runs the work on the runtime's thread, and blocks meanwhile; returns `None` if it takes longer
+/// than `within`.
 fn wait<T: Send + 'static>(
     runtime: &Runtime,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
@@ -119,13 +120,13 @@ fn wait<T: Send + 'static>(
     let (sender, receiver) = mpsc::sync_channel(1);
     runtime.spawn(async move {
         let result = tokio::time::timeout(within, work).await;
-        // If nobody waits any more, nobody wants it.
+        // The caller may have given up.
         let _ = sender.send(result.ok());
     });
     match receiver.recv_timeout(within.saturating_add(GRACE)) {
         Ok(result) => result,
         Err(RecvTimeoutError::Timeout) => None,
-        // The sender goes without a word only if what it stood for died.
+        // The sender is dropped without a value only if the task died.
         Err(RecvTimeoutError::Disconnected) => Some(Err(Failure::NoThread(None))),
     }
 }
