@@ -12,7 +12,8 @@ use arc_swap::ArcSwap;
 
 use self::guarded::Guarded;
 use self::reading::Read;
-use crate::persistence::{Persistence, Stamp};
+use crate::fs::stamp::Stamp;
+use crate::persistence::Persistence;
 use crate::{Error, ErrorKind, Leases, Result, Snapshot, Transaction};
 
 /// A token cache that other programs share: read without a lock, written as a whole under one.
@@ -149,7 +150,7 @@ impl TokenCache {
     /// Which store was chosen and why not a better one, for messages; `None` where there was no
     /// choice, or nothing to say about it.
     pub fn explanation(&self) -> Option<String> {
-        self.0.persistence.explanation()
+        self.0.persistence.note()
     }
 
     /// Where this cache's users on this machine agree who does a piece of work for all of them, if
@@ -327,7 +328,7 @@ impl TokenCache {
     fn is_as_seen(&self, state: &State, freshness: Freshness, tick: Option<u64>) -> Result<bool> {
         let look = match freshness {
             Freshness::Recent if self.has_looked(tick) => return Ok(true),
-            Freshness::Recent => Look::At(self.0.persistence.glance()?),
+            Freshness::Recent => Look::At(self.0.persistence.quick_stamp()?),
             Freshness::Latest => self.look()?,
         };
         let is_as_seen = state.seen.holds_in(look);

@@ -3,10 +3,10 @@ use std::fmt;
 
 use token_credential::sanitize_error;
 
-/// A result whose error is [`Error`] unless said otherwise.
+/// A result whose error is [`Error`] by default.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can be done about an [`Error`] of the cache.
+/// The kind of an [`Error`], by which a program decides what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -14,27 +14,26 @@ pub enum ErrorKind {
     Corrupt,
     /// The content belongs to another program or is encrypted in a way that is not read here. It
     /// was left as it is.
-    Foreign,
-    /// Who owns the file, or who may write near it, makes it unsafe to use.
+    UnsupportedFormat,
+    /// The owner or the permissions of the file or a folder on its way make it unsafe to use.
     Insecure,
     /// The content is larger than allowed, and was not read; or it would become so, and was not
     /// written.
     TooLarge,
-    /// Somebody else held the lock, or on Windows the file itself, for as long as we were ready to
-    /// wait.
+    /// Another process held the lock, or on Windows the file itself, until the timeout.
     Locked,
-    /// The platform has no such store here: nothing answers that keeps one.
+    /// The platform has no such store here, or its service does not answer.
     Unavailable,
-    /// The platform's store is locked, and its user was not asked to unlock it, or did not.
-    Sealed,
-    /// The store could not be found out about, read or written.
+    /// The platform's keyring is locked, and its user was not asked to unlock it, or declined.
+    KeyringLocked,
+    /// The status or the content of the store could not be read, or it could not be written.
     Io,
 }
 
-/// Why a token cache could not be read or written.
+/// An error of reading or writing a token cache.
 ///
-/// The text names the place, what was tried and what to do next; it never holds content of the
-/// cache. One pointer wide.
+/// The text names the place, the action that failed and the next step; it never holds content of
+/// the cache. One pointer wide.
 #[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Inner>);
@@ -48,10 +47,10 @@ struct Inner {
 }
 
 impl Error {
-    /// Makes an error of this kind with this text: lower case, no full stop, no secret.
+    /// Creates an error of this kind with this text: lower case, no full stop, no secret.
     ///
-    /// Of the text, 8,192 characters are kept, and what [`token_credential::sanitize`] would
-    /// replace becomes a blank.
+    /// The text is cut to 8,192 characters, and characters that [`token_credential::sanitize`]
+    /// replaces become blanks.
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -60,18 +59,18 @@ impl Error {
         }))
     }
 
-    /// Keeps the cause, for `source()`.
+    /// Sets the cause, which `source()` returns.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// What can be done about it.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// An input/output error: what was done, where, and what the system said.
+    /// Creates an input/output error with the action, the path and the message of the system.
     #[cfg(any(unix, windows))]
     pub(crate) fn io(what: &str, path: &std::path::Path, error: impl Into<std::io::Error>) -> Self {
         let error = error.into();

@@ -57,34 +57,41 @@ mod content;
 mod document;
 mod environment;
 mod error;
+mod fs;
 pub mod identifier;
 mod index;
 mod key;
-mod location;
+#[cfg_attr(not(any(unix, windows)), path = "lease/unsupported.rs")]
+mod lease;
+#[cfg(any(unix, windows))]
 mod lock;
 mod merge;
 mod persistence;
 mod redemption;
 mod schema;
 mod snapshot;
+mod time;
 mod transaction;
+mod unsupported_format;
 mod wipe;
 
 pub use cache::TokenCache;
 pub use environment::{is_known_cloud, known_hosts, same_cloud};
 pub use error::{Error, ErrorKind, Result};
-pub use location::default_path;
-pub use lock::{Lease, Leases};
+pub use fs::paths::default_path;
+pub use fs::stamp::Stamp;
+pub use lease::{Lease, Leases};
 pub use merge::Merged;
 #[cfg(all(windows, feature = "dpapi"))]
-pub use persistence::DpapiPersistence;
+pub use persistence::dpapi::DpapiPersistence;
 #[cfg(any(unix, windows))]
-pub use persistence::FilePersistence;
+pub use persistence::file::FilePersistence;
 #[cfg(all(target_os = "macos", feature = "keychain"))]
-pub use persistence::KeychainPersistence;
+pub use persistence::keyring::KeychainPersistence;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
-pub use persistence::SecretServicePersistence;
-pub use persistence::{Loaded, MemoryPersistence, Persistence, Stamp, StoreLock};
+pub use persistence::keyring::SecretServicePersistence;
+pub use persistence::memory::MemoryPersistence;
+pub use persistence::{Loaded, Persistence, StoreLock};
 pub use redemption::{Identity, RedeemedToken, Redemption};
 pub use schema::{
     AccessToken, Account, AppMetadata, IdToken, LONGEST_SECRET, RefreshToken, Target,

@@ -54,7 +54,7 @@ const FILE_OF_ONES_OWN: &str = "; make it a file that this user owns and may rea
 /// Returns the error of a cache that cannot be read.
 pub(crate) fn unreadable(error: msal_token_cache::Error) -> Error {
     let next = match error.kind() {
-        CacheErrorKind::Foreign => {
+        CacheErrorKind::UnsupportedFormat => {
             "; sign in with a developer tool whose token cache can be read here, or give another one \
              with the builder's token_cache"
         }

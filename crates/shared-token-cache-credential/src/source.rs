@@ -219,7 +219,7 @@ impl Source for SilentSource {
                 return Ok(LeaseAttempt::Acquired(lease));
             }
             Ok(match take_over {
-                Some(after) if leases.succeed(&work, after)? => LeaseAttempt::TakenOver,
+                Some(after) if leases.try_take_over(&work, after)? => LeaseAttempt::TakenOver,
                 _ => LeaseAttempt::Held,
             })
         };

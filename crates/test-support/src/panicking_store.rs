@@ -20,15 +20,15 @@ impl PanickingStore {
     pub const FUNCTIONS: [&'static str; 15] = [
         "location",
         "stamp",
-        "glance",
+        "quick_stamp",
         "is_encrypted",
-        "explanation",
+        "note",
         "tick",
         "load",
         "load_quickly",
         "lock",
         "save",
-        "never_waits",
+        "is_nonblocking",
         "lease_folder",
         "save_if",
         "is_held",
@@ -67,9 +67,9 @@ impl Persistence for PanickingStore {
         self.store.stamp()
     }
 
-    fn glance(&self) -> Result<Option<Stamp>> {
-        self.enter("glance");
-        self.store.glance()
+    fn quick_stamp(&self) -> Result<Option<Stamp>> {
+        self.enter("quick_stamp");
+        self.store.quick_stamp()
     }
 
     fn is_encrypted(&self) -> bool {
@@ -77,8 +77,8 @@ impl Persistence for PanickingStore {
         false
     }
 
-    fn explanation(&self) -> Option<String> {
-        self.enter("explanation");
+    fn note(&self) -> Option<String> {
+        self.enter("note");
         None
     }
 
@@ -108,8 +108,8 @@ impl Persistence for PanickingStore {
         self.store.save(content)
     }
 
-    fn never_waits(&self) -> bool {
-        self.enter("never_waits");
+    fn is_nonblocking(&self) -> bool {
+        self.enter("is_nonblocking");
         false
     }
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use crate::persistence::{Loaded, Persistence, Stamp, StoreLock};
+use crate::fs::stamp::Stamp;
+use crate::persistence::{Loaded, Persistence, StoreLock};
 use crate::{Error, ErrorKind, Result};
 
 /// A store whose panics are errors. Where no error can be returned, it is as if the store had
@@ -25,8 +26,8 @@ impl Guarded {
         self.ask(|store| store.is_encrypted()).unwrap_or(false)
     }
 
-    pub(super) fn explanation(&self) -> Option<String> {
-        self.ask(|store| store.explanation()).flatten()
+    pub(super) fn note(&self) -> Option<String> {
+        self.ask(|store| store.note()).flatten()
     }
 
     #[inline]
@@ -35,8 +36,8 @@ impl Guarded {
     }
 
     #[cfg(feature = "tokio")]
-    pub(super) fn never_waits(&self) -> bool {
-        self.ask(|store| store.never_waits()).unwrap_or(false)
+    pub(super) fn is_nonblocking(&self) -> bool {
+        self.ask(|store| store.is_nonblocking()).unwrap_or(false)
     }
 
     pub(super) fn lease_folder(&self) -> Option<PathBuf> {
@@ -51,8 +52,8 @@ impl Guarded {
         self.call("stamp", |store| store.stamp())
     }
 
-    pub(super) fn glance(&self) -> Result<Option<Stamp>> {
-        self.call("glance", |store| store.glance())
+    pub(super) fn quick_stamp(&self) -> Result<Option<Stamp>> {
+        self.call("quick_stamp", |store| store.quick_stamp())
     }
 
     pub(super) fn load(&self) -> Result<Option<Loaded>> {

@@ -60,7 +60,7 @@ impl TokenCache {
         &self,
         edit: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.0.persistence.never_waits() {
+        if self.0.persistence.is_nonblocking() {
             return self.modify(edit);
         }
         let cache = self.clone();

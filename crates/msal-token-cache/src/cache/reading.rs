@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Freshness, Look, State, TokenCache};
 use crate::content::Content;
-use crate::lock::Backoff;
 use crate::persistence::Loaded;
+use crate::time::backoff::Backoff;
 use crate::{Error, ErrorKind, Result, Snapshot};
 
 /// What one attempt to read came to.
@@ -185,7 +185,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::persistence::{MemoryPersistence, Persistence, Stamp, StoreLock};
+    use crate::fs::stamp::Stamp;
+    use crate::persistence::memory::MemoryPersistence;
+    use crate::persistence::{Persistence, StoreLock};
 
     /// A store that takes its time, and counts.
     #[derive(Debug, Default)]

@@ -5,32 +5,20 @@
 //! `flock` on it (.NET, Go, Python with portalocker). We hold both. On Windows the second kind keeps
 //! the file open and does not share that it be written.
 
-mod age;
-mod backoff;
-mod courtesy;
-#[cfg(windows)]
-mod delete;
-#[cfg_attr(not(any(unix, windows)), path = "no_lease.rs")]
-mod lease;
+pub(crate) mod fairness;
+mod holder_record;
+#[cfg(unix)]
+pub(crate) mod kernel_lock;
 #[cfg(test)]
-mod model;
-#[cfg(any(unix, windows))]
+mod model_check;
 mod process;
 mod protocol;
-#[cfg(any(unix, windows))]
-mod signature;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
-pub use lease::{Lease, Leases};
 #[cfg(unix)]
 pub(crate) use unix::FileLock;
 #[cfg(windows)]
 pub(crate) use windows::FileLock;
-
-pub(crate) use backoff::Backoff;
-#[cfg(all(target_os = "linux", feature = "secret-service"))]
-pub(crate) use backoff::Stopwatch;
-pub(crate) use courtesy::Courtesy;

@@ -1,14 +1,14 @@
-//! What to do about the lock file, decided from what was seen of it; no I/O happens here.
+//! Decides the next action on the lock file from an observation of it; no I/O happens here.
 
 use std::time::Duration;
 
-/// From this age on a lock file of a process that has certainly died is taken over.
+/// The age from which a lock file of a process that has certainly died is taken over.
 const ADOPT_AFTER: Duration = Duration::from_secs(1);
-/// The same when the holder may live where we cannot see it: in another container, or on the
-/// other side of a shared folder. Peers hold their lock for far less.
+/// The same age for a holder that may run out of sight: in another container, or on the other side
+/// of a shared folder. Peers hold their lock for far less.
 const ADOPT_UNSEEN_AFTER: Duration = Duration::from_secs(10);
 
-/// What was seen at one look.
+/// One observation of the lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// The file did not exist and we have just created it.
@@ -17,7 +17,7 @@ pub(crate) enum Seen {
     Found(Flock, Holder),
 }
 
-/// What became of asking for the kernel's lock on the open file.
+/// The outcome of asking for the kernel's lock on the open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flock {
     /// We have it, and the path still leads to this very file.
@@ -34,19 +34,19 @@ pub(crate) enum Flock {
     Unsupported,
 }
 
-/// Who holds the lock according to the file's content and age.
+/// The holder of the lock according to the file's content and age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
-    /// Whether a process of the recorded id runs.
+    /// A process of the recorded id runs.
     pub(crate) alive: bool,
-    /// Whether the record says that the id was given in our pid namespace since the last boot.
+    /// The id was recorded in our pid namespace, since the last boot.
     pub(crate) in_our_sight: bool,
-    /// Since when the file has not changed.
+    /// The time since the last change of the file.
     pub(crate) age: Duration,
 }
 
 impl Holder {
-    /// Nobody can tell.
+    /// A holder about which nothing can be known.
     pub(crate) const UNKNOWN: Self = Self {
         alive: true,
         in_our_sight: false,
@@ -54,7 +54,7 @@ impl Holder {
     };
 }
 
-/// What to do.
+/// The next action on the lock file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// The lock is ours: write our name into the file.
@@ -76,10 +76,10 @@ pub(crate) fn decide(seen: Seen) -> Action {
         Seen::Created(Flock::OnAnotherFile) | Seen::Found(Flock::OnAnotherFile, _) => {
             Action::StartOver
         }
-        // Somebody took it between our two steps: to look who is there, and lets go at once, or
-        // to hold it. Were the file left behind, everybody would take it for a held one.
+        // Another process took it between our two steps: to read it, and releases it at once, or to
+        // hold it. If the file were left behind, every peer would take it for a held one.
         Seen::Created(Flock::Theirs) => Action::AskAgain,
-        // One who holds by existence is excluded by the file, one who holds by `flock` holds it.
+        // The file keeps out a holder by existence; a holder by `flock` has it.
         Seen::Found(Flock::Theirs | Flock::Unsupported, _) => Action::Wait,
         Seen::Found(Flock::Ours, holder) => {
             let patience = if holder.in_our_sight {

@@ -3,17 +3,21 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{FileType, OFlags, Stat, fstat};
+use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::{Errno, Result as SystemResult};
 
-use super::backoff::{Backoff, Stopwatch};
-use super::courtesy::{COURTESY_IN_SUM, Courtesy};
-use super::protocol::{Action, Flock, Holder, Seen, decide};
-use super::signature::Signature;
-use crate::persistence::{
-    Entry, StoreLock, check_size_limit, is_own_sole_file, is_same_file, open_entry,
-};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::fs::size_limit;
+use crate::fs::unix::directory::{Entry, is_same_file};
+use crate::fs::unix::file_time::modified_since_1970;
+use crate::fs::unix::owner::is_own_sole_file;
+use crate::fs::unix::safe_open::open_entry;
+use crate::lock::fairness::{Fairness, MOST_REST};
+use crate::lock::holder_record::HolderRecord;
+use crate::lock::kernel_lock;
+use crate::lock::protocol::{Action, Flock, Holder, Seen, decide};
+use crate::time::backoff::Backoff;
+use crate::time::stopwatch::Stopwatch;
 use token_credential::{Clock, SystemClock};
 
 /// The lock of one cache, held until it is dropped.
@@ -22,12 +26,12 @@ pub(crate) struct FileLock {
     entry: Entry,
     file: File,
     /// The process: a forked child has a copy of this value, but not the lock.
-    owner: u32,
+    pid: u32,
     since: Stopwatch,
-    courtesy: Courtesy,
+    fairness: Fairness,
 }
 
-/// So often is asked for the lock of a file that we created, although the time is over.
+/// The number of times that the lock of a created file is asked for after the deadline.
 const LAST_QUESTIONS: u32 = 100;
 
 impl FileLock {
@@ -35,16 +39,16 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and who is in it.
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and the holder.
     pub(crate) fn acquire(
         entry: Entry,
         cache: &Entry,
-        courtesy: &Courtesy,
+        fairness: &Fairness,
         timeout: Duration,
     ) -> Result<Self> {
         let path = entry.path();
-        let signature = Signature::ours().to_text();
-        check_size_limit(&path, signature.len())?;
+        let record = HolderRecord::ours().to_text();
+        size_limit::check(&path, record.len())?;
         let mut backoff = Backoff::new(
             timeout,
             Duration::from_millis(5),
@@ -55,8 +59,8 @@ impl FileLock {
         let mut asked_again = 0;
         loop {
             if created.is_none()
-                && rested < COURTESY_IN_SUM
-                && let Some(rest) = rest(cache, courtesy)
+                && rested < MOST_REST
+                && let Some(rest) = rest(cache, fairness)
                 && backoff.rest(rest)
             {
                 rested = rested.saturating_add(rest);
@@ -69,74 +73,74 @@ impl FileLock {
                     let lock = Self {
                         entry,
                         file,
-                        owner: std::process::id(),
+                        pid: std::process::id(),
                         since: Stopwatch::start(),
-                        courtesy: courtesy.clone(),
+                        fairness: fairness.clone(),
                     };
-                    lock.sign(&signature)
+                    lock.sign(&record)
                         .map_err(|error| Error::io("writing", &path, error))?;
                     return Ok(lock);
                 }
                 Action::AskAgain => {
                     created = Some(file);
                     backoff.begin_again();
-                    // To give up now would leave a file that keeps everybody out for ten seconds.
-                    // Who only looks at it is gone by the next question.
+                    // To give up now would leave a file that keeps everybody out for ten seconds. A
+                    // process that only reads it has closed it at the next question.
                     asked_again += 1;
                     backoff.wait() || (asked_again < LAST_QUESTIONS && backoff.wait_a_little())
                 }
                 Action::StartOver => {
-                    kernel::unlock(&file);
+                    kernel_lock::unlock(&file);
                     backoff.has_time()
                 }
                 Action::Wait => {
                     // While we sleep, the file must be free for everybody else.
-                    kernel::unlock(&file);
+                    kernel_lock::unlock(&file);
                     drop(file);
                     backoff.wait()
                 }
             };
             if !go_on {
-                return Err(signature_in(&entry).in_the_way(&path, timeout));
+                return Err(record_in(&entry).in_the_way(&path, timeout));
             }
         }
     }
 
-    /// Says who holds the lock: for people, for peers, and for whoever finds it after our death.
-    fn sign(&self, signature: &str) -> std::io::Result<()> {
+    /// Returns `true` if the lock file's path leads to the locked file. If the folder was replaced,
+    /// this lock keeps nobody out any more.
+    pub(crate) fn is_held(&self) -> bool {
+        let (at_path, open) = (rustix::fs::lstat(self.entry.path()), fstat(&self.file));
+        at_path.is_ok_and(|at_path| open.is_ok_and(|open| is_same_file(&at_path, &open)))
+    }
+
+    /// Records the holder of the lock: for people, for peers, and for the process that finds it if
+    /// this one dies.
+    fn sign(&self, record: &str) -> std::io::Result<()> {
         let mut file = &self.file;
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(signature.as_bytes())
-    }
-}
-
-impl StoreLock for FileLock {
-    /// Goes by the path: if the folder was replaced, this lock keeps nobody out any more.
-    fn is_held(&self) -> bool {
-        let (at_path, open) = (rustix::fs::lstat(self.entry.path()), fstat(&self.file));
-        at_path.is_ok_and(|at_path| open.is_ok_and(|open| is_same_file(&at_path, &open)))
+        file.write_all(record.as_bytes())
     }
 }
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        if std::process::id() != self.owner {
+        if std::process::id() != self.pid {
             return;
         }
-        // First the name, then the lock: nobody can lock a file that is about to vanish. What is
-        // not ours any more stays.
+        // First the name, then the lock: nobody can lock a file that is about to vanish. A file
+        // that is not ours any more stays.
         if self.entry.is_at(&self.file).unwrap_or(false) {
             let _ = self.entry.remove();
         }
         // A forked child would keep the lock if it were left to closing the file.
-        kernel::unlock(&self.file);
-        self.courtesy.learn(self.since.elapsed());
+        kernel_lock::unlock(&self.file);
+        self.fairness.learn(self.since.elapsed());
     }
 }
 
-/// One look at the lock file: at the one that we created before, or at what is there now. If
-/// nothing is, it is created.
+/// Observes the lock file: the one that was created before, or the one at the path. If it is
+/// missing, it is created.
 fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
     if let Some(file) = created {
         let flock = take(entry, &file)?;
@@ -146,7 +150,7 @@ fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
         match entry.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL) {
             Ok(file) => {
                 let flock = take(entry, &file).inspect_err(|_| {
-                    // What nobody holds must not keep anybody out.
+                    // A file without a holder must not keep anybody out.
                     let _ = entry.remove();
                 })?;
                 return Ok((file, Seen::Created(flock)));
@@ -164,14 +168,14 @@ fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
             return Err(Errno::INVAL);
         }
         let flock = take(entry, &file)?;
-        // Its age is read while nobody can sign it: a newer signature must not get it.
+        // Its age is read while nobody can sign it: a newer record must not get it.
         let stat = fstat(&file)?;
         let holder = match flock {
             // Another user's, and one that has a second name, are not ours to write to.
             Flock::Ours if is_own_sole_file(&stat) => {
-                Signature::in_file(&file).holder(changed(&stat))
+                HolderRecord::in_file(&file).holder(modified_since_1970(&stat))
             }
-            // Whoever it is, it is there.
+            // Another process has it, or it may not be read.
             _ => Holder::UNKNOWN,
         };
         return Ok((file, Seen::Found(flock, holder)));
@@ -180,7 +184,7 @@ fn look(entry: &Entry, created: Option<File>) -> SystemResult<(File, Seen)> {
 
 /// Asks the kernel for its lock on the file, and whether the name still leads to it.
 fn take(entry: &Entry, file: &File) -> SystemResult<Flock> {
-    match kernel::try_lock(file) {
+    match kernel_lock::try_lock(file) {
         Ok(()) if entry.is_at(file)? => Ok(Flock::Ours),
         Ok(()) => Ok(Flock::OnAnotherFile),
         Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(Flock::Theirs),
@@ -199,87 +203,18 @@ fn take(entry: &Entry, file: &File) -> SystemResult<Flock> {
     }
 }
 
-/// For how long the lock is to be left to others, because the cache was written just now.
-fn rest(cache: &Entry, courtesy: &Courtesy) -> Option<Duration> {
+/// Returns the time for which the lock is to stay free after the last write of the cache.
+fn rest(cache: &Entry, fairness: &Fairness) -> Option<Duration> {
     let stat = cache.stat().ok()??;
-    let written = UNIX_EPOCH.checked_add(changed(&stat))?;
-    courtesy.rest(written, SystemClock.now())
+    let written = UNIX_EPOCH.checked_add(modified_since_1970(&stat))?;
+    fairness.rest(written, SystemClock.now())
 }
 
-/// When a file was changed last, since 1970.
-fn changed(stat: &Stat) -> Duration {
-    Duration::new(
-        u64::try_from(stat.st_mtime).unwrap_or(0),
-        u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-    )
-}
-
-/// What the lock file says to whoever could not have it.
-fn signature_in(entry: &Entry) -> Signature {
+/// Returns the record in the lock file, for the error of a waiter.
+fn record_in(entry: &Entry) -> HolderRecord {
     match open_entry(entry) {
-        Ok(Some(opened)) => Signature::in_file(&opened.file),
-        _ => Signature::default(),
-    }
-}
-
-/// The kernel's locks on an open file: `flock` for the peers that use it and, on Linux, where the
-/// two do not see each other, an open file description lock for those that use record locks.
-pub(super) mod kernel {
-    use super::{Errno, File, SystemResult};
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the door to the kernel's locks"
-    )]
-    pub(in super::super) fn try_lock(file: &File) -> SystemResult<()> {
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(Errno::WOULDBLOCK),
-            Err(std::fs::TryLockError::Error(error)) => {
-                return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-            }
-        }
-        match record(file, Record::Lock) {
-            Err(nix::Error::EAGAIN | nix::Error::EACCES) => {
-                let _ = file.unlock();
-                Err(Errno::WOULDBLOCK)
-            }
-            // Where `flock` works, a missing record lock keeps nobody in that `flock` lets in.
-            _ => Ok(()),
-        }
-    }
-
-    pub(in super::super) fn unlock(file: &File) {
-        let _ = record(file, Record::Unlock);
-        let _ = file.unlock();
-    }
-
-    #[derive(Clone, Copy)]
-    enum Record {
-        Lock,
-        Unlock,
-    }
-
-    #[cfg(target_os = "linux")]
-    fn record(file: &File, what: Record) -> nix::Result<()> {
-        let kind = match what {
-            Record::Lock => nix::libc::F_WRLCK,
-            Record::Unlock => nix::libc::F_UNLCK,
-        };
-        let whole_file = nix::libc::flock {
-            l_type: nix::libc::c_short::try_from(kind).unwrap_or_default(),
-            l_whence: 0,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole_file)).map(drop)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    #[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
-    fn record(_file: &File, _what: Record) -> nix::Result<()> {
-        Ok(())
+        Ok(Some(opened)) => HolderRecord::in_file(&opened.file),
+        _ => HolderRecord::default(),
     }
 }
 
@@ -292,7 +227,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::persistence::Directory;
+    use crate::fs::unix::directory::Directory;
 
     fn lock_entry() -> (tempfile::TempDir, Entry) {
         let folder = tempfile::tempdir().unwrap();
@@ -307,8 +242,8 @@ mod tests {
     }
 
     fn acquire(entry: &Entry) -> Result<FileLock> {
-        let courtesy = Courtesy::default();
-        FileLock::acquire(entry.clone(), entry, &courtesy, Duration::ZERO)
+        let fairness = Fairness::default();
+        FileLock::acquire(entry.clone(), entry, &fairness, Duration::ZERO)
     }
 
     #[test]
@@ -331,13 +266,13 @@ mod tests {
         assert_eq!(take(&entry, &curious), Ok(Flock::Ours));
         let (created, seen) = look(&entry, Some(created)).unwrap();
         assert_eq!(seen, Seen::Created(Flock::Theirs));
-        kernel::unlock(&curious);
+        kernel_lock::unlock(&curious);
         let (_, seen) = look(&entry, Some(created)).unwrap();
         assert_eq!(seen, Seen::Created(Flock::Ours));
     }
 
-    /// One that gave up while somebody only looked at the file that it had created left that file
-    /// behind, and kept everybody out for ten seconds.
+    /// A waiter that gave up while another process read the file that it had created left that file
+    /// behind, which kept everybody out for ten seconds.
     #[test]
     fn who_gives_up_leaves_no_file_behind() {
         let (_folder, entry) = lock_entry();
@@ -347,7 +282,7 @@ mod tests {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
                     if let Ok(file) = File::open(&path) {
-                        let _ = kernel::try_lock(&file);
+                        let _ = kernel_lock::try_lock(&file);
                     }
                 }
             });
@@ -366,7 +301,7 @@ mod tests {
         let (_folder, entry) = lock_entry();
         let mut lock = acquire(&entry).unwrap();
         let parents = lock.file.try_clone().unwrap();
-        lock.owner = 1;
+        lock.pid = 1;
         drop(lock);
         assert_eq!(entry.is_at(&parents), Ok(true));
         assert_eq!(take(&entry, &opened(&entry)), Ok(Flock::Theirs));

@@ -9,32 +9,34 @@ use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_FLAG_DELETE_ON_CLOSE, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES,
 };
 
-use super::backoff::{Backoff, Stopwatch};
-use super::courtesy::{COURTESY_IN_SUM, Courtesy};
-use super::delete::delete_when_closed;
-use super::protocol::{Action, Flock, Holder, Seen, decide};
-use super::signature::Signature;
-use crate::persistence::{
-    FileInformation, Sharing, StoreLock, is_in_use, open_for_asking, open_for_reading,
-};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::fs::windows::delete::delete_when_closed;
+use crate::fs::windows::information::FileInformation;
+use crate::fs::windows::open::{Sharing, is_in_use, open_for_asking, open_for_reading};
+use crate::lock::fairness::{Fairness, MOST_REST};
+use crate::lock::holder_record::HolderRecord;
+use crate::lock::protocol::{Action, Flock, Holder, Seen, decide};
+use crate::time::backoff::Backoff;
+use crate::time::stopwatch::Stopwatch;
 use token_credential::{Clock, SystemClock};
 
 /// The lock of one cache, held until it is dropped.
 ///
-/// It is a file that we have open to write and share for reading only: while we do, nobody can
-/// create, write or delete it. The kernel removes it when we close it, however we end.
+/// It is a file that is open to write and shared for reading only: meanwhile nobody can create,
+/// write or delete it. The kernel removes it when it is closed, however this process ends.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     path: PathBuf,
     file: File,
-    /// A file that we found is removed by us: if we die it stays, as it was.
+    /// A file that was found is removed through its handle: if this process dies it stays, as it
+    /// was.
     is_adopted: bool,
     since: Stopwatch,
-    courtesy: Courtesy,
+    fairness: Fairness,
 }
 
-/// So often is asked for a file that may be about to go: that we may not have it looks the same.
+/// The number of times that a file which may be deleted soon is tried again: a missing permission
+/// has the same error.
 const DENIALS: u32 = 50;
 
 impl FileLock {
@@ -42,11 +44,11 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and who is in it.
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) names the file and the holder.
     pub(crate) fn acquire(
         path: &Path,
         cache: &Path,
-        courtesy: &Courtesy,
+        fairness: &Fairness,
         timeout: Duration,
     ) -> Result<Self> {
         let mut backoff = Backoff::new(
@@ -57,8 +59,8 @@ impl FileLock {
         let mut rested = Duration::ZERO;
         let mut denials = 0;
         loop {
-            if rested < COURTESY_IN_SUM
-                && let Some(rest) = rest(cache, courtesy)
+            if rested < MOST_REST
+                && let Some(rest) = rest(cache, fairness)
                 && backoff.rest(rest)
             {
                 rested = rested.saturating_add(rest);
@@ -81,7 +83,7 @@ impl FileLock {
                     file,
                     is_adopted: action == Action::Adopt,
                     since: Stopwatch::start(),
-                    courtesy: courtesy.clone(),
+                    fairness: fairness.clone(),
                 };
                 lock.sign()
                     .map_err(|error| Error::io("writing", path, error))?;
@@ -93,39 +95,39 @@ impl FileLock {
                 backoff.wait()
             };
             if !go_on {
-                return Err(signature(path).in_the_way(path, timeout));
+                return Err(record_at(path).in_the_way(path, timeout));
             }
         }
     }
 
-    /// Says who holds the lock: for people, for peers, and for whoever finds it after our death.
+    /// Returns `true` if the lock file's path leads to the locked file.
+    pub(crate) fn is_held(&self) -> bool {
+        is_at(&self.path, &self.file).unwrap_or(false)
+    }
+
+    /// Records the holder of the lock: for people, for peers, and for the process that finds it if
+    /// this one dies.
     fn sign(&self) -> io::Result<()> {
         let mut file = &self.file;
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(Signature::ours().to_text().as_bytes())
-    }
-}
-
-impl StoreLock for FileLock {
-    fn is_held(&self) -> bool {
-        is_at(&self.path, &self.file).unwrap_or(false)
+        file.write_all(HolderRecord::ours().to_text().as_bytes())
     }
 }
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing it is what removes and unlocks it. It is not gone by name, which may lead to
-        // somebody else's by now.
+        // Closing it removes and unlocks it. It is not removed by its name, which may lead to
+        // another file.
         if self.is_adopted {
             let _ = delete_when_closed(&self.file);
         }
-        self.courtesy.learn(self.since.elapsed());
+        self.fairness.learn(self.since.elapsed());
     }
 }
 
-/// One look at the lock file, and the file itself where it may become the lock. If there is none it
-/// is created.
+/// Observes the lock file, and returns the file itself where it may become the lock. If it is
+/// missing, it is created.
 fn look(path: &Path) -> io::Result<(Option<File>, Seen)> {
     let looked = match create(path) {
         Ok(file) => return Ok((Some(file), Seen::Created(Flock::Ours))),
@@ -144,13 +146,13 @@ fn look(path: &Path) -> io::Result<(Option<File>, Seen)> {
 }
 
 fn look_at_found(path: &Path) -> io::Result<(Option<File>, Seen)> {
-    // First what it says, in a way that hinders nobody: whoever holds it by its existence must be
-    // able to delete it meanwhile.
+    // First its record, with an access that hinders nobody: a holder by existence must be able to
+    // delete it meanwhile.
     let seen = Seen::Found(Flock::Ours, holder(&open_to_look(path)?)?);
     if decide(seen) != Action::Adopt {
         return Ok((None, seen));
     }
-    // It speaks of somebody who has died. Nobody has it open if we can have it as its holder does.
+    // Its holder has died. Nobody has it open if it can be opened as its holder does.
     let file = open_to_hold(path)?;
     let holder = holder(&file)?;
     Ok((Some(file), Seen::Found(Flock::Ours, holder)))
@@ -182,7 +184,8 @@ fn open_to_look(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Fails while anybody else has it open to write, or does not share that we do.
+/// Opens the lock file as its holder does. Fails while another process has it open to write, or
+/// does not share that.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the door to the lock file"
@@ -197,14 +200,14 @@ fn open_to_hold(path: &Path) -> io::Result<File> {
 
 fn holder(file: &File) -> io::Result<Holder> {
     let information = FileInformation::of(file)?;
-    Ok(Signature::in_file(file).holder(information.written_since_1970()))
+    Ok(HolderRecord::in_file(file).holder(information.written_since_1970()))
 }
 
-/// For how long the lock is to be left to others, because the cache was written just now.
-fn rest(cache: &Path, courtesy: &Courtesy) -> Option<Duration> {
+/// Returns the time for which the lock is to stay free after the last write of the cache.
+fn rest(cache: &Path, fairness: &Fairness) -> Option<Duration> {
     let file = open_for_asking(cache, FILE_READ_ATTRIBUTES).ok()?;
     let written = FileInformation::of(&file).ok()?.written_since_1970();
-    courtesy.rest(UNIX_EPOCH.checked_add(written)?, SystemClock.now())
+    fairness.rest(UNIX_EPOCH.checked_add(written)?, SystemClock.now())
 }
 
 fn is_at(path: &Path, file: &File) -> io::Result<bool> {
@@ -216,10 +219,10 @@ fn is_at(path: &Path, file: &File) -> io::Result<bool> {
     Ok(at_path.is_same_file(&FileInformation::of(file)?))
 }
 
-/// What the lock file says to whoever could not have it.
-fn signature(path: &Path) -> Signature {
+/// Returns the record in the lock file, for the error of a waiter.
+fn record_at(path: &Path) -> HolderRecord {
     match open_for_reading(path) {
-        Ok(Some((file, _))) => Signature::in_file(&file),
-        _ => Signature::default(),
+        Ok(Some((file, _))) => HolderRecord::in_file(&file),
+        _ => HolderRecord::default(),
     }
 }

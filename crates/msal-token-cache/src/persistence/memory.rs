@@ -3,8 +3,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::{Loaded, Persistence, Stamp, StoreLock};
-use crate::Result;
+use crate::error::Result;
+use crate::fs::stamp::Stamp;
+use crate::persistence::{Loaded, Persistence, StoreLock};
 use crate::wipe::wipe;
 
 /// A store in this process's memory: for tests, and for programs that keep the cache elsewhere.
@@ -33,7 +34,7 @@ struct Shared {
 #[derive(Default)]
 struct Turn {
     is_taken: bool,
-    /// Counted, so that a release that nobody waits for costs no call that wakes somebody.
+    /// Counted, so that a release without waiters costs no system call.
     waiting: usize,
 }
 
@@ -44,19 +45,19 @@ struct Content {
 }
 
 impl MemoryPersistence {
-    /// A store without content.
+    /// Creates a store without content.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A store with this content.
+    /// Creates a store with this content.
     pub fn holding(content: impl Into<Vec<u8>>) -> Self {
         let store = Self::new();
         store.replace(content.into());
         store
     }
 
-    /// The content, if there is any.
+    /// Returns a copy of the content; `None` before the first save.
     pub fn content(&self) -> Option<Zeroizing<Vec<u8>>> {
         lock(&self.0.content).bytes.clone()
     }
@@ -109,14 +110,14 @@ impl Persistence for MemoryPersistence {
         Some(self.load())
     }
 
-    fn never_waits(&self) -> bool {
+    fn is_nonblocking(&self) -> bool {
         true
     }
 
     fn lock(&self) -> Result<Box<dyn StoreLock>> {
         let mut turn = lock(&self.0.writer);
         turn.waiting += 1;
-        // Not `wait_while`: of a poisoned lock it does not ask again.
+        // Not `wait_while`, which does not check the condition again after a poisoned lock.
         while turn.is_taken {
             let free = self.0.free.wait(turn);
             turn = free.unwrap_or_else(PoisonError::into_inner);

@@ -24,7 +24,7 @@ struct Counted {
 
 #[derive(Debug, Default)]
 struct Counts {
-    glances: AtomicUsize,
+    quick_stamps: AtomicUsize,
     stamps: AtomicUsize,
     loads: AtomicUsize,
     tick: AtomicUsize,
@@ -32,7 +32,7 @@ struct Counts {
 
 impl Counts {
     fn looks(&self) -> [usize; 3] {
-        [&self.glances, &self.stamps, &self.loads].map(|count| count.load(Ordering::Relaxed))
+        [&self.quick_stamps, &self.stamps, &self.loads].map(|count| count.load(Ordering::Relaxed))
     }
 
     fn pass(&self) {
@@ -48,9 +48,9 @@ impl Persistence for Counted {
         self.counts.stamps.fetch_add(1, Ordering::Relaxed);
         self.file.stamp()
     }
-    fn glance(&self) -> Result<Option<Stamp>> {
-        self.counts.glances.fetch_add(1, Ordering::Relaxed);
-        self.file.glance()
+    fn quick_stamp(&self) -> Result<Option<Stamp>> {
+        self.counts.quick_stamps.fetch_add(1, Ordering::Relaxed);
+        self.file.quick_stamp()
     }
     fn tick(&self) -> Option<u64> {
         Some(self.counts.tick.load(Ordering::Relaxed) as u64)

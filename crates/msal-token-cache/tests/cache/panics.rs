@@ -73,7 +73,7 @@ fn needs(function: &str) -> &'static [&'static str] {
         "load_quickly" => &["snapshot", "latest"],
         // Something was read before, and whether it is still so cannot be told.
         "stamp" => &["latest", "modify", "latest_async", "modify_async"],
-        "glance" => &["snapshot_async"],
+        "quick_stamp" => &["snapshot_async"],
         "lock" | "save" | "save_if" | "is_held" => &["modify", "modify_async"],
         _ => &[],
     }

@@ -178,7 +178,7 @@ fn what_another_program_encrypted_is_refused_by_name_and_left_alone() {
             "Developer CLI",
         ),
     ] {
-        let error = is_refused(&Place::holding(content), ErrorKind::Foreign);
+        let error = is_refused(&Place::holding(content), ErrorKind::UnsupportedFormat);
         assert!(error.to_string().contains(what), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use test_support::PanickingStore;
 use super::{ARM, Stage, ask, at_once, entries, holding, text};
 
 /// The functions without which nothing is known about the cache.
-const NEEDED: [&str; 4] = ["load", "load_quickly", "stamp", "glance"];
+const NEEDED: [&str; 4] = ["load", "load_quickly", "stamp", "quick_stamp"];
 
 /// Checks the first result with this store, and whether it was to be a token.
 #[track_caller]
@@ -36,7 +36,7 @@ fn a_store_that_panics_does_not_panic_a_caller_whose_token_is_cached() {
         check(
             ask(),
             function,
-            ["load", "load_quickly", "glance"].contains(&function),
+            ["load", "load_quickly", "quick_stamp"].contains(&function),
         );
         store.calm_down();
         let (one, another) = (ask().unwrap(), ask().unwrap());
@@ -55,7 +55,7 @@ async fn a_store_that_panics_does_not_panic_a_caller_who_redeems() {
         let is_needed = NEEDED.contains(&function);
         let first = ask(&credential).await;
         // What is asked in any case does without the quick look.
-        check(first, function, is_needed && function != "glance");
+        check(first, function, is_needed && function != "quick_stamp");
         store.calm_down();
         let (one, another) = (ask(&credential).await, ask(&credential).await);
         let (one, another) = (one.unwrap(), another.unwrap());

@@ -57,7 +57,7 @@ async fn what_may_be_unlocked_is_read_and_written_and_survives_the_daemon() {
     stage.desktop.put_into(keyring.clone(), &content, &[]).await;
     stage.desktop.lock_keyring(&keyring).await;
     let error = TokenCache::new(stage.store()).latest_async().await;
-    assert_eq!(error.unwrap_err().kind(), ErrorKind::Sealed);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::KeyringLocked);
 
     let store = || stage.store().with_unlock_prompt(Duration::from_secs(3));
     let credential = stage.credential(store());
@@ -98,10 +98,10 @@ async fn a_locked_keyring_is_not_written_to() {
     let stage = Stage::new().await;
     stage.desktop.lock().await;
     let error = save(stage.store(), "{}").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Sealed);
+    assert_eq!(error.kind(), ErrorKind::KeyringLocked);
     let store = stage.store().with_unlock_prompt(Duration::from_secs(3));
     let error = save(store, "{}").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Sealed);
+    assert_eq!(error.kind(), ErrorKind::KeyringLocked);
     assert!(error.to_string().contains("dismissed"), "{error}");
     stage.desktop.unlock().await;
     assert_eq!(stage.desktop.item_count().await, 0);

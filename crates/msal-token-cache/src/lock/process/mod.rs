@@ -1,4 +1,4 @@
-//! What the system says of other processes.
+//! Asks the system about other processes.
 
 #[cfg(unix)]
 mod unix;
@@ -6,14 +6,13 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(super) use unix::{is_running, place};
+pub(super) use unix::{is_running, pid_scope};
 #[cfg(windows)]
-pub(super) use windows::{is_running, place};
+pub(super) use windows::{is_running, pid_scope};
 
-/// What tells whether a process id means anything here: it was given since this start of the
-/// machine, among these processes.
+/// The scope in which a process id names one process: since this boot, in this pid namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct PidScope {
     pub(super) boot: String,
     pub(super) namespace: String,
 }

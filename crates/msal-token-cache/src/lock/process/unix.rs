@@ -1,34 +1,31 @@
 use std::sync::OnceLock;
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
-use super::Place;
+use super::PidScope;
 
-/// Where we are; `None` where `/proc` does not say so.
+/// Returns the scope of this process's id; `None` where `/proc` does not say so.
 #[expect(
     clippy::disallowed_methods,
-    reason = "what the kernel tells about itself is no cache"
+    reason = "this reads about the kernel, not a cache"
 )]
-pub(in super::super) fn place() -> Option<Place> {
+pub(crate) fn pid_scope() -> Option<PidScope> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let boot = BOOT.get_or_init(|| {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(id.trim().to_owned()).filter(|id| !id.is_empty())
     });
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(Place {
+    Some(PidScope {
         boot: boot.clone()?,
         namespace: namespace.into_os_string().into_string().ok()?,
     })
 }
 
-/// Whether a process of this id runs.
-pub(in super::super) fn is_running(pid: u32) -> bool {
-    match i32::try_from(pid) {
-        // Whoever may not be signalled runs.
-        Ok(pid) if pid > 0 => kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH),
-        _ => false,
-    }
+/// Returns `true` if a process of this id runs.
+pub(crate) fn is_running(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // A process that may not be signalled runs.
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }

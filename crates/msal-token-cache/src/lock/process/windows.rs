@@ -6,18 +6,18 @@ use windows_sys::Win32::System::Threading::{
     OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
 };
 
-use super::Place;
+use super::PidScope;
 
-/// Nowhere: a program of the Linux subsystem, whose ids are others, may use the same file.
-pub(in super::super) fn place() -> Option<Place> {
+/// Returns `None`: a program of the Linux subsystem, which has other ids, may use the same file.
+pub(crate) fn pid_scope() -> Option<PidScope> {
     None
 }
 
-/// Whether a process of this id runs.
-pub(in super::super) fn is_running(pid: u32) -> bool {
+/// Returns `true` if a process of this id runs.
+pub(crate) fn is_running(pid: u32) -> bool {
     match open(pid) {
         Ok(process) => !has_ended(&process),
-        // Whoever may not be opened runs.
+        // A process that may not be opened runs.
         Err(error) => error.raw_os_error() != i32::try_from(ERROR_INVALID_PARAMETER).ok(),
     }
 }
@@ -33,7 +33,8 @@ fn open(pid: u32) -> io::Result<OwnedHandle> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// A process that has ended can be opened for as long as somebody has a handle to it.
+/// Returns `true` if the process has ended, after which it can be opened as long as a handle to it
+/// is open.
 #[expect(unsafe_code, reason = "std waits for no process but its children")]
 fn has_ended(process: &OwnedHandle) -> bool {
     // SAFETY: the handle is open for as long as `process` is.

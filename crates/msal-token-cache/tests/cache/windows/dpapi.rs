@@ -78,7 +78,7 @@ fn what_windows_did_not_encrypt_is_refused_by_name_and_left_alone() {
             "Developer CLI",
         ),
     ] {
-        let error = is_refused(&Place::holding(content), ErrorKind::Foreign);
+        let error = is_refused(&Place::holding(content), ErrorKind::UnsupportedFormat);
         assert!(error.to_string().contains(what), "{error}");
     }
 }
@@ -119,7 +119,10 @@ fn an_encrypted_cache_is_not_written_over_in_plain_text() {
     let blob = place.content();
     let error = rotate(&place.cache()).unwrap_err();
     // What Wine encrypts does not begin as what Windows does: there it is just no text.
-    let is_refused = matches!(error.kind(), ErrorKind::Foreign | ErrorKind::Corrupt);
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::UnsupportedFormat | ErrorKind::Corrupt
+    );
     assert!(is_refused, "{error}");
     assert_eq!(place.content(), blob);
 }
