@@ -55,27 +55,24 @@
 mod cache;
 mod content;
 mod document;
-mod environment;
 mod error;
 pub mod identifier;
 mod index;
-mod key;
 mod location;
 mod lock;
 mod merge;
 mod persistence;
-mod redemption;
 mod schema;
 mod snapshot;
 mod transaction;
 mod wipe;
 
 pub use cache::TokenCache;
-pub use environment::{is_known_cloud, same_cloud};
 pub use error::{Error, ErrorKind, Result};
 pub use location::default_path;
 pub use lock::{Lease, Leases};
 pub use merge::Merged;
+pub use merge::redemption::{Identity, RedeemedToken, Redemption};
 #[cfg(all(windows, feature = "dpapi"))]
 pub use persistence::DpapiPersistence;
 #[cfg(any(unix, windows))]
@@ -85,7 +82,7 @@ pub use persistence::KeychainPersistence;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 pub use persistence::SecretServicePersistence;
 pub use persistence::{Loaded, MemoryPersistence, Persistence, Stamp, StoreLock};
-pub use redemption::{Identity, RedeemedToken, Redemption};
+pub use schema::cloud::{is_known_cloud, same_cloud};
 pub use schema::{
     AccessToken, Account, AppMetadata, IdToken, LONGEST_SECRET, RefreshToken, Target,
     is_usable_secret,

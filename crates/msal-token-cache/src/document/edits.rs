@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::Section;
-use super::plain::is_plain;
+use super::plain_bytes::is_plain;
 use crate::wipe::wipe;
 
 /// What to change in a document; positions are those of [`Document::entries`](super::Document::entries).

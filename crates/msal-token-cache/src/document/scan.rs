@@ -10,8 +10,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::members::{Flags, Members};
-use super::plain::plain_length;
+use super::member_list::{Flags, Members};
+use super::plain_bytes::plain_length;
 use super::{Entries, Json, Known, Member, Section, decode_name};
 
 /// Where the parts of a cache stand.

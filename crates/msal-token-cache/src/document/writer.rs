@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::plain::is_plain;
+use super::plain_bytes::is_plain;
 use super::text::encode;
 
 /// A text under construction that leaves no copy behind when it grows.

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use super::{Lower, add};
 use crate::document::{Document, Edits, Section};
-use crate::environment::place_in_cloud;
 use crate::identifier::is_same_client_id;
-use crate::redemption::Redemption;
+use crate::merge::redemption::Redemption;
+use crate::same_cloud;
 use crate::schema::Members;
-use crate::{key, same_cloud};
+use crate::schema::cloud::place_in_cloud;
+use crate::schema::key;
 
 /// Leaves one entry of the application in the cloud. msal-node looks in all hosts of the cloud and
 /// throws at every refresh if it finds two, so an entry is only added where there is no other.

@@ -11,11 +11,13 @@ use crate::identifier::{
     is_same_client_id, is_same_environment, is_same_tenant, lower_client_id, lower_environment,
     lower_home_account_id, lower_tenant,
 };
-use crate::redemption::{Identity, Redemption};
+use crate::merge::redemption::{Identity, Redemption};
+use crate::schema::key;
 use crate::schema::{AccessToken, Account, Members, RefreshToken, Target, new_entry, seconds_text};
-use crate::{Result, Transaction, key, same_cloud};
+use crate::{Result, Transaction, same_cloud};
 
 mod app_metadata;
+pub(crate) mod redemption;
 
 /// What became of a redemption that was to be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,10 +14,11 @@ use crate::schema::Members;
 use crate::wipe::wipe;
 
 mod edits;
+pub(crate) mod entry;
+mod error;
 mod hash;
-mod members;
-mod not_a_document;
-mod plain;
+mod member_list;
+mod plain_bytes;
 mod scan;
 mod splice;
 #[cfg(test)]
@@ -27,11 +28,11 @@ mod writer;
 
 pub(crate) use edits::Edits;
 use edits::SectionEdits;
+pub(crate) use error::NotADocument;
+use error::why_not;
 #[cfg(test)]
 pub(crate) use hash::twins;
 pub(crate) use hash::{hash, hash_without_case};
-pub(crate) use not_a_document::NotADocument;
-use not_a_document::why_not;
 pub(crate) use scan::each_member;
 use splice::Splice;
 pub(crate) use text::Json;

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use token_credential::Secret;
 use zeroize::Zeroizing;
 
-use super::time::{parse_number, parse_seconds};
 use crate::document::{Json, Writer, each_member};
 use crate::schema::is_usable_secret;
+use crate::schema::time::{parse_number, parse_seconds};
 
 /// The members of one entry, in their order.
 pub(crate) struct Members<'s>(Vec<Member<'s>>);

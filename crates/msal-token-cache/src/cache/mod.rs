@@ -1,8 +1,8 @@
 mod guarded;
 mod limit;
-#[cfg(feature = "tokio")]
-mod off_executor;
 mod reading;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
