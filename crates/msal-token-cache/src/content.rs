@@ -5,11 +5,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::document::NotADocument;
-use crate::{Error, ErrorKind, Result, Snapshot};
-
-/// The header of a blob that Windows' data protection made.
-const DPAPI: [u8; 8] = [0x01, 0x00, 0x00, 0x00, 0xD0, 0x8C, 0x9D, 0xDF];
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{BYTE_ORDER_MARK, foreign};
+use crate::snapshot::Snapshot;
 
 /// What a store holds.
 #[derive(Debug)]
@@ -51,47 +49,6 @@ impl Content {
         };
         Ok(Snapshot::parse(text).map_or_else(Self::Torn, |read| Self::Cache(Arc::new(read))))
     }
-}
-
-/// The known kinds of content that stand at the paths where a cache is looked for.
-fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(&DPAPI) {
-        Some("a cache that Windows encrypted for one user (DPAPI)")
-    } else if is_compact_jwe(bytes) {
-        Some("a cache that the Azure SDK for Go encrypted (JWE)")
-    } else if bytes.starts_with(br#"{"type":"CryptProtectData""#) {
-        Some("a cache that the Azure Developer CLI encrypted (DPAPI)")
-    } else {
-        None
-    }
-}
-
-/// The known kinds of content that Windows' data protection did not make.
-#[cfg(all(windows, feature = "dpapi"))]
-pub(crate) fn not_encrypted_by_windows(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(&DPAPI) {
-        return None;
-    }
-    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    if text.trim_ascii_start().starts_with(b"{") {
-        return Some(foreign(bytes).unwrap_or("a cache in plain text"));
-    }
-    foreign(bytes)
-}
-
-/// RFC 7516 section 3.1: five base64url parts between dots, the first a JSON object.
-fn is_compact_jwe(bytes: &[u8]) -> bool {
-    let part = |part: &[u8]| {
-        part.iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
-    bytes.starts_with(b"eyJ")
-        && bytes
-            .trim_ascii_end()
-            .split(|byte| *byte == b'.')
-            .map(part)
-            .collect::<Vec<_>>()
-            == [true; 5]
 }
 
 #[cfg(test)]

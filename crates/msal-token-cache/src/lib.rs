@@ -56,6 +56,7 @@ mod cache;
 mod content;
 mod document;
 mod error;
+mod format;
 pub mod identifier;
 mod index;
 mod location;

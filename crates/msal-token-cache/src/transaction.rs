@@ -1,9 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::document::{Edits, Section};
-use crate::schema::Members;
-use crate::{Error, ErrorKind, Result, Snapshot, same_cloud};
+use crate::document::{Edits, Entry, Section};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::cloud::same_cloud;
+use crate::snapshot::Snapshot;
 
 /// Edits on top of the latest content of a cache, while the lock is held.
 ///
@@ -47,8 +48,8 @@ impl Transaction {
         ] {
             let document = self.current.document();
             for (position, json) in document.entries_of(section, home_account_id) {
-                if Members::parse(json)
-                    .and_then(|members| members.text("environment"))
+                if Entry::parse(json)
+                    .and_then(|entry| entry.text("environment"))
                     .is_some_and(|host| same_cloud(&host, environment))
                 {
                     edits.remove(section, position);

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::Section;
 use super::plain_bytes::is_plain;
+use super::section::Section;
 use crate::wipe::wipe;
 
-/// What to change in a document; positions are those of [`Document::entries`](super::Document::entries).
+/// What to change in a document; positions are those of `Document::entries`.
 #[derive(Default)]
 pub(crate) struct Edits([SectionEdits; 5]);
 

@@ -1,23 +1,22 @@
-use std::borrow::Cow;
-use std::sync::OnceLock;
-use std::time::SystemTime;
+//! One entry of a section, member by member.
 
-use token_credential::Secret;
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
-use crate::document::{Json, Writer, each_member};
-use crate::schema::is_usable_secret;
-use crate::schema::time::{parse_number, parse_seconds};
+use super::scan::each_member;
+use super::text::Json;
+use super::writer::Writer;
 
 /// The members of one entry, in their order.
-pub(crate) struct Members<'s>(Vec<Member<'s>>);
+pub(crate) struct Entry<'s>(Vec<Member<'s>>);
 
 struct Member<'s> {
     name: Json<'s>,
     value: Json<'s>,
 }
 
-impl<'s> Members<'s> {
+impl<'s> Entry<'s> {
     /// `None` if the text is not an object.
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
         let mut members = Vec::with_capacity(16);
@@ -51,26 +50,9 @@ impl<'s> Members<'s> {
         self.text(name).is_some_and(|known| known == text)
     }
 
-    /// A member that is a secret.
-    pub(crate) fn secret(&self, name: &str) -> Option<EntrySecret<'s>> {
-        Some(match self.non_empty(name)? {
-            Cow::Borrowed(text) => EntrySecret {
-                text,
-                copy: OnceLock::new(),
-            },
-            Cow::Owned(text) => EntrySecret {
-                text: "",
-                copy: Secret::new(text).into(),
-            },
-        })
-    }
-
-    /// A time, in seconds since the epoch, as a string or a number.
-    pub(crate) fn time(&self, name: &str) -> Option<SystemTime> {
-        match self.text(name) {
-            Some(text) => parse_seconds(&text),
-            None => parse_number(self.value(name)?.text),
-        }
+    /// Returns the value of a member, as JSON text.
+    pub(crate) fn json(&self, name: &str) -> Option<&'s str> {
+        self.value(name).map(|value| value.text)
     }
 
     /// The entry with these members set to a text, or taken out; the others as they are. `None` if
@@ -154,25 +136,6 @@ fn says_something(json: Json<'_>) -> bool {
     match text.as_bytes() {
         [b'{' | b'[', inner @ .., _] => !inner.iter().all(u8::is_ascii_whitespace),
         _ => text != "null" && text != "\"\"",
-    }
-}
-
-/// The secret of an entry: copied when it is asked for, because of many entries that are looked at
-/// one is used.
-pub(crate) struct EntrySecret<'s> {
-    text: &'s str,
-    copy: OnceLock<Secret>,
-}
-
-impl EntrySecret<'_> {
-    /// Whether it can be sent; does not copy it.
-    pub(crate) fn is_usable(&self) -> bool {
-        let copy = self.copy.get();
-        is_usable_secret(copy.map_or(self.text, Secret::expose_secret))
-    }
-
-    pub(crate) fn get(&self) -> &Secret {
-        self.copy.get_or_init(|| Secret::new(self.text))
     }
 }
 

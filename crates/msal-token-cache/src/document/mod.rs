@@ -3,128 +3,47 @@
 //! Only what is asked for is decoded, and what is not edited is written back as it was found, byte
 //! for byte: unknown sections, entries and members survive because nobody ever takes them apart.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::ops::Range;
-
-use zeroize::Zeroizing;
-
-use crate::identifier::is_same_home_account_id;
-use crate::schema::Members;
-use crate::wipe::wipe;
-
 mod edits;
-pub(crate) mod entry;
+mod entry;
 mod error;
 mod hash;
 mod member_list;
+mod parts;
 mod plain_bytes;
 mod scan;
+mod section;
 mod splice;
 #[cfg(test)]
 mod tests;
 mod text;
 mod writer;
 
-pub(crate) use edits::Edits;
-use edits::SectionEdits;
-pub(crate) use error::NotADocument;
-use error::why_not;
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+pub(crate) use self::edits::Edits;
+pub(crate) use self::entry::{Entry, new_entry};
+pub(crate) use self::error::NotADocument;
+use self::error::why_not;
+pub(crate) use self::hash::hash_without_case;
 #[cfg(test)]
-pub(crate) use hash::twins;
-pub(crate) use hash::{hash, hash_without_case};
-pub(crate) use scan::each_member;
-use splice::Splice;
-pub(crate) use text::Json;
-use text::decode_name;
-pub(crate) use writer::Writer;
-
-/// The sections of the unified MSAL cache schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Section {
-    AccessToken,
-    RefreshToken,
-    IdToken,
-    Account,
-    AppMetadata,
-}
-
-impl Section {
-    const ALL: [Self; 5] = [
-        Self::AccessToken,
-        Self::RefreshToken,
-        Self::IdToken,
-        Self::Account,
-        Self::AppMetadata,
-    ];
-
-    /// The name of the top-level member.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::AccessToken => "AccessToken",
-            Self::RefreshToken => "RefreshToken",
-            Self::IdToken => "IdToken",
-            Self::Account => "Account",
-            Self::AppMetadata => "AppMetadata",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|section| section.name() == name)
-    }
-}
-
-/// A member of a JSON object: where its name (with the quotes) and its value stand in the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Member {
-    name: Range<usize>,
-    value: Range<usize>,
-    known: Known,
-}
-
-/// Where members of an entry stand that look-ups go by, without the quotes. Empty if it has none of
-/// that name, or one that has to be decoded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Known {
-    /// The `home_account_id`.
-    owner: Range<usize>,
-    /// The `target`.
-    target: Range<usize>,
-}
-
-impl Known {
-    /// The same in a text in which they stand somewhere else.
-    fn moved(&self, place_of: impl Fn(&Range<usize>) -> Range<usize>) -> Self {
-        let moved = |part: &Range<usize>| {
-            if part.is_empty() {
-                0..0
-            } else {
-                place_of(part)
-            }
-        };
-        Self {
-            owner: moved(&self.owner),
-            target: moved(&self.target),
-        }
-    }
-}
-
-/// What became of a section's value.
-#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
-enum Entries {
-    Absent,
-    /// Not an object; reads as empty and is never written.
-    Malformed,
-    Listed(Vec<Member>),
-}
+pub(crate) use self::hash::twins;
+use self::parts::{Entries, MemberSpan, Parts};
+use self::scan::parts_of;
+pub(crate) use self::section::Section;
+use self::splice::Splice;
+use self::text::decode_name;
+use self::writer::Writer;
+use crate::identifier::is_same_home_account_id;
+use crate::wipe::wipe;
 
 /// A parsed cache text.
 pub(crate) struct Document {
     text: Zeroizing<String>,
-    members: Vec<Member>,
-    sections: [Entries; 5],
-    has_duplicates: bool,
-    has_escaped_keys: bool,
+    parts: Parts,
 }
 
 impl Document {
@@ -132,26 +51,17 @@ impl Document {
     pub(crate) fn empty() -> Self {
         Self {
             text: Zeroizing::new(String::new()),
-            members: Vec::new(),
-            sections: std::array::from_fn(|_| Entries::Absent),
-            has_duplicates: false,
-            has_escaped_keys: false,
+            parts: Parts::empty(),
         }
     }
 
     /// Takes a text apart as far as the entries of the known sections. Of duplicate names the
     /// first one's place and the last one's value count, as in Python.
     pub(crate) fn parse(text: Zeroizing<String>) -> Result<Self, NotADocument> {
-        let Some(places) = scan::places(&text) else {
-            return Err(why_not(&text));
-        };
-        Ok(Self {
-            text,
-            members: places.members,
-            sections: places.sections,
-            has_duplicates: places.has_duplicates,
-            has_escaped_keys: places.has_escaped_keys,
-        })
+        match parts_of(&text) {
+            Some(parts) => Ok(Self { text, parts }),
+            None => Err(why_not(&text)),
+        }
     }
 
     /// The whole text.
@@ -161,11 +71,11 @@ impl Document {
 
     /// Whether the section's value is not an object, so that it cannot be added to.
     pub(crate) fn is_malformed(&self, section: Section) -> bool {
-        matches!(self.sections[section as usize], Entries::Malformed)
+        matches!(self.parts.sections[section as usize], Entries::Malformed)
     }
 
-    fn listed(&self, section: Section) -> &[Member] {
-        match &self.sections[section as usize] {
+    fn listed(&self, section: Section) -> &[MemberSpan] {
+        match &self.parts.sections[section as usize] {
             Entries::Listed(entries) => entries,
             Entries::Absent | Entries::Malformed => &[],
         }
@@ -189,7 +99,7 @@ impl Document {
     pub(crate) fn owner(&self, section: Section, position: usize) -> Option<Cow<'_, str>> {
         let entry = self.listed(section).get(position)?;
         if entry.known.owner.is_empty() {
-            Members::parse(&self.text[entry.value.clone()])?.non_empty("home_account_id")
+            Entry::parse(&self.text[entry.value.clone()])?.non_empty("home_account_id")
         } else {
             Some(Cow::Borrowed(&self.text[entry.known.owner.clone()]))
         }
@@ -222,7 +132,7 @@ impl Document {
         key: &'d str,
     ) -> impl Iterator<Item = usize> + 'd {
         let is_at = move |name: &Range<usize>| {
-            if self.has_escaped_keys {
+            if self.parts.has_escaped_keys {
                 decode_name(&self.text[name.clone()]) == key
             } else {
                 name.len() == key.len() + 2 && &self.text[name.start + 1..name.end - 1] == key
@@ -239,15 +149,15 @@ impl Document {
     ///
     /// A section that is malformed is left as it is.
     pub(crate) fn edited(&self, edits: &Edits) -> Result<Self, NotADocument> {
-        if self.has_duplicates {
+        if self.parts.has_duplicates {
             return Self::parse(self.without_duplicates())?.edited(edits);
         }
         let mut splice = Splice::of(&self.text, edits.length());
-        let mut members = Vec::with_capacity(self.members.len() + Section::ALL.len());
+        let mut members = Vec::with_capacity(self.parts.members.len() + Section::ALL.len());
         let mut sections = std::array::from_fn(|_| Entries::Absent);
-        for member in &self.members {
+        for member in &self.parts.members {
             let section = Section::named(&decode_name(&self.text[member.name.clone()]));
-            let entries = section.map(|section| &self.sections[section as usize]);
+            let entries = section.map(|section| &self.parts.sections[section as usize]);
             let edits = section.and_then(|section| edits.of(section));
             let (member, entries) = match (entries, edits) {
                 (Some(Entries::Listed(entries)), Some(edits)) => {
@@ -260,12 +170,12 @@ impl Document {
                 sections[section as usize] = entries;
             }
         }
-        let last = self.members.last();
+        let last = self.parts.members.last();
         let mut closes = last.is_none().then_some("}");
         splice.go_behind(last);
         for section in Section::ALL {
             if let Some(edits) = edits.of(section)
-                && matches!(self.sections[section as usize], Entries::Absent)
+                && matches!(self.parts.sections[section as usize], Entries::Absent)
             {
                 let (member, entries) = splice.add_section(section, edits, members.is_empty());
                 members.push(member);
@@ -273,15 +183,22 @@ impl Document {
                 closes = closes.map(|_| "\n}");
             }
         }
-        let escaped_keys = self.has_escaped_keys || edits.has_escaped_keys();
-        Ok(splice.finish(closes, members, sections, escaped_keys))
+        let escaped_keys = self.parts.has_escaped_keys || edits.has_escaped_keys();
+        let text = splice.finish(closes);
+        let parts = Parts {
+            members,
+            sections,
+            has_duplicates: false,
+            has_escaped_keys: escaped_keys,
+        };
+        Ok(Self { text, parts })
     }
 
     /// The text with each name once.
     fn without_duplicates(&self) -> Zeroizing<String> {
         let mut out = Writer::with_room_for(self.text.len() + self.text.len() / 4);
         out.push("{");
-        for (position, Member { name, value, .. }) in self.members.iter().enumerate() {
+        for (position, MemberSpan { name, value, .. }) in self.parts.members.iter().enumerate() {
             let name = &self.text[name.clone()];
             out.push(if position == 0 { "\n    " } else { ",\n    " });
             out.push(name);
@@ -295,7 +212,7 @@ impl Document {
         out.finish()
     }
 
-    fn push_entries(&self, entries: &[Member], out: &mut Writer) {
+    fn push_entries(&self, entries: &[MemberSpan], out: &mut Writer) {
         for (position, entry) in entries.iter().enumerate() {
             out.push(if position == 0 {
                 "{\n        "

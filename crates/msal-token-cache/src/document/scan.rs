@@ -8,32 +8,22 @@
 )]
 
 use std::borrow::Cow;
-use std::ops::Range;
 
-use super::member_list::{Flags, Members};
+use super::member_list::{Flags, MemberList};
+use super::parts::{Entries, Known, MemberSpan, NameSpan, Parts};
 use super::plain_bytes::plain_length;
-use super::{Entries, Json, Known, Member, Section, decode_name};
-
-/// Where the parts of a cache stand.
-pub(super) struct Places {
-    pub(super) members: Vec<Member>,
-    pub(super) sections: [Entries; 5],
-    /// Whether there are two members or entries of one name; then their order is not that of the
-    /// text.
-    pub(super) has_duplicates: bool,
-    /// Whether an entry's key is written with escapes.
-    pub(super) has_escaped_keys: bool,
-}
+use super::section::Section;
+use super::text::{Json, decode_name};
 
 /// The parts of a text; `None` if it is not a JSON object.
-pub(super) fn places(text: &str) -> Option<Places> {
+pub(super) fn parts_of(text: &str) -> Option<Parts> {
     let mut scanner = Scanner::of(text);
     let mut sections = std::array::from_fn(|_| Entries::Absent);
     let mut of_entries = Flags::default();
-    let mut members = Members::new();
+    let mut members = MemberList::new();
     scanner.blanks();
     scanner.object(|scanner, name| {
-        let section = Section::named(&name.text(text));
+        let section = Section::named(&name_text(&name, text));
         let start = scanner.at;
         match section {
             Some(section) if scanner.peek() == Some(b'{') => {
@@ -55,7 +45,7 @@ pub(super) fn places(text: &str) -> Option<Places> {
         return None;
     }
     let (members, of_members) = members.finish(text);
-    Some(Places {
+    Some(Parts {
         members,
         sections,
         has_duplicates: of_members.has_duplicates || of_entries.has_duplicates,
@@ -99,6 +89,15 @@ pub(crate) fn each_member<'t>(
     (scanner.at == text.len()).then_some(())
 }
 
+fn name_text<'t>(name: &NameSpan, text: &'t str) -> Cow<'t, str> {
+    let json = &text[name.range.clone()];
+    if name.is_escaped {
+        decode_name(json)
+    } else {
+        json[1..json.len() - 1].into()
+    }
+}
+
 /// What the Python packages put between the members of an entry, up to the next one's first quote:
 /// to know it at a glance is faster than to look at each blank.
 const NEXT_IN_ENTRY: &[u8] = b",\n            \"";
@@ -108,23 +107,6 @@ struct Scanner<'t> {
     at: usize,
     /// The brackets that are open around what is skipped.
     open: Vec<u8>,
-}
-
-/// The name of a member, with the quotes.
-pub(super) struct Name {
-    pub(super) range: Range<usize>,
-    pub(super) is_escaped: bool,
-}
-
-impl Name {
-    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let json = &text[self.range.clone()];
-        if self.is_escaped {
-            decode_name(json)
-        } else {
-            json[1..json.len() - 1].into()
-        }
-    }
 }
 
 impl<'t> Scanner<'t> {
@@ -166,7 +148,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// An object whose values `value` reads, each from its first byte on.
-    fn object(&mut self, mut value: impl FnMut(&mut Self, Name) -> Option<()>) -> Option<()> {
+    fn object(&mut self, mut value: impl FnMut(&mut Self, NameSpan) -> Option<()>) -> Option<()> {
         self.takes(b'{')?;
         self.blanks();
         if self.takes(b'}').is_some() {
@@ -190,7 +172,7 @@ impl<'t> Scanner<'t> {
 
     /// A name and all that stands between it and its value.
     #[inline(always)]
-    fn name(&mut self) -> Option<Name> {
+    fn name(&mut self) -> Option<NameSpan> {
         let start = self.at;
         let is_escaped = self.string()?;
         let range = start..self.at;
@@ -201,11 +183,11 @@ impl<'t> Scanner<'t> {
             self.takes(b':')?;
             self.blanks();
         }
-        Some(Name { range, is_escaped })
+        Some(NameSpan { range, is_escaped })
     }
 
-    fn entries(&mut self, text: &str, flags: &mut Flags) -> Option<Vec<Member>> {
-        let mut members = Members::new();
+    fn entries(&mut self, text: &str, flags: &mut Flags) -> Option<Vec<MemberSpan>> {
+        let mut members = MemberList::new();
         self.object(|scanner, name| {
             let start = scanner.at;
             let known = if scanner.peek() == Some(b'{') {

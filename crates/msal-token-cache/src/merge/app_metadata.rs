@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use super::{Lower, add};
-use crate::document::{Document, Edits, Section};
+use crate::document::{Document, Edits, Entry, Section};
 use crate::identifier::is_same_client_id;
 use crate::merge::redemption::Redemption;
 use crate::same_cloud;
-use crate::schema::Members;
 use crate::schema::cloud::place_in_cloud;
 use crate::schema::key;
 
@@ -18,7 +17,7 @@ use crate::schema::key;
 /// programs ask: MSAL Python and MSAL Go name that host, and write their entry with every answer.
 /// Without it they would add it again.
 pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
-    let is_of_cloud = |entry: &Members<'_>| {
+    let is_of_cloud = |entry: &Entry<'_>| {
         let text = |name| entry.text(name);
         text("client_id").is_some_and(|id| is_same_client_id(&id, &new.client_id))
             && text("environment").is_some_and(|host| same_cloud(&host, &new.redeemed.environment))
@@ -26,7 +25,7 @@ pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
     let mut entries: Vec<_> = document
         .entries(Section::AppMetadata)
         .enumerate()
-        .filter_map(|(position, json)| Some((position, Members::parse(json)?)))
+        .filter_map(|(position, json)| Some((position, Entry::parse(json)?)))
         .filter(|(_, entry)| is_of_cloud(entry))
         .collect();
     // Stable: of several of one host the first.
@@ -56,6 +55,6 @@ pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
     }
 }
 
-fn family_id<'s>(entry: &Members<'s>) -> Option<Cow<'s, str>> {
+fn family_id<'s>(entry: &Entry<'s>) -> Option<Cow<'s, str>> {
     entry.non_empty("family_id")
 }

@@ -6,14 +6,14 @@
 
 use std::borrow::Cow;
 
-use crate::document::{Document, Edits, Section};
+use crate::document::{Document, Edits, Entry, Section, new_entry};
 use crate::identifier::{
     is_same_client_id, is_same_environment, is_same_tenant, lower_client_id, lower_environment,
     lower_home_account_id, lower_tenant,
 };
 use crate::merge::redemption::{Identity, Redemption};
 use crate::schema::key;
-use crate::schema::{AccessToken, Account, Members, RefreshToken, Target, new_entry, seconds_text};
+use crate::schema::{AccessToken, Account, RefreshToken, Target, seconds_text};
 use crate::{Result, Transaction, same_cloud};
 
 mod app_metadata;
@@ -136,10 +136,10 @@ fn merge_refresh_token(document: &Document, new: &Redemption, edits: &mut Edits)
         // the next of them.
         let is_redeemed = |(_, entry): &&(usize, RefreshToken<'_>)| {
             let redeemed = new.redeemed.secret.expose_secret();
-            entry.members().is("secret", redeemed)
+            entry.entry().is("secret", redeemed)
         };
         for (position, entry) in of_client(&new.client_id).filter(is_redeemed) {
-            let members = entry.members();
+            let members = entry.entry();
             change(Section::RefreshToken, *position, members, &rotation, edits);
         }
     } else {
@@ -229,7 +229,7 @@ fn merge_access_token(
         return;
     }
     if let Some((position, entry)) = place {
-        let known = entry.members();
+        let known = entry.entry();
         return change(Section::AccessToken, *position, known, &members, edits);
     }
     let key = key::access_token(
@@ -282,7 +282,7 @@ fn merge_account(document: &Document, new: &Redemption, identity: &Identity, edi
             .into_iter()
             .filter(|(_, text)| text.is_some())
             .collect();
-        return change(Section::Account, *position, entry.members(), &known, edits);
+        return change(Section::Account, *position, entry.entry(), &known, edits);
     }
     let lower = Lower::of(new);
     let members = [
@@ -309,7 +309,7 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
         ("realm", Some(&*lower.realm)),
         ("client_id", Some(&*lower.client_id)),
     ];
-    let is_ours = |entry: &Members<'_>| {
+    let is_ours = |entry: &Entry<'_>| {
         let is = |name, is_same: fn(&str, &str) -> bool, own: &str| {
             entry.text(name).is_some_and(|known| is_same(&known, own))
         };
@@ -327,7 +327,7 @@ fn merge_id_token(document: &Document, new: &Redemption, identity: &Identity, ed
         &lower.realm,
     );
     let id = &new.redeemed.home_account_id;
-    let mut entries = parsed(document, Section::IdToken, id, Members::parse);
+    let mut entries = parsed(document, Section::IdToken, id, Entry::parse);
     let ours = entries.find(|(_, entry)| is_ours(entry));
     change_or_add(document, Section::IdToken, ours, key, &members, edits);
 }
@@ -348,7 +348,7 @@ type MemberTexts<'a> = [(&'a str, Option<&'a str>)];
 fn change_or_add(
     document: &Document,
     section: Section,
-    ours: Option<(usize, Members<'_>)>,
+    ours: Option<(usize, Entry<'_>)>,
     key: String,
     members: &MemberTexts<'_>,
     edits: &mut Edits,
@@ -366,7 +366,7 @@ const IDENTIFIERS: [&str; 4] = ["home_account_id", "environment", "client_id", "
 fn change(
     section: Section,
     position: usize,
-    entry: &Members<'_>,
+    entry: &Entry<'_>,
     members: &MemberTexts<'_>,
     edits: &mut Edits,
 ) {

@@ -4,14 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use token_credential::Secret;
 
-use super::{EntrySecret, Members, Target, is_bound};
+use super::binding::is_bound;
+use super::secret::EntrySecret;
+use super::target::Target;
+use super::time::time_of;
+use crate::document::Entry;
 
 /// An entry of the `AccessToken` section.
 ///
 /// Whether it may be handed out is for whoever asks to decide, with the accessors here: the
 /// section also holds tokens that belong to a proof-of-possession key or to another's session.
 pub struct AccessToken<'s> {
-    members: Members<'s>,
+    entry: Entry<'s>,
     secret: EntrySecret<'s>,
     home_account_id: Cow<'s, str>,
     environment: Cow<'s, str>,
@@ -29,16 +33,16 @@ impl<'s> AccessToken<'s> {
     pub const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let members = Members::parse(json)?;
+        let entry = Entry::parse(json)?;
         Some(Self {
-            secret: members.secret("secret")?,
-            home_account_id: members.non_empty("home_account_id")?,
-            environment: members.non_empty("environment")?,
-            client_id: members.non_empty("client_id")?,
-            realm: members.non_empty("realm")?,
-            target: members.text("target")?.into(),
-            expires_on: members.time("expires_on")?,
-            members,
+            secret: EntrySecret::of(&entry)?,
+            home_account_id: entry.non_empty("home_account_id")?,
+            environment: entry.non_empty("environment")?,
+            client_id: entry.non_empty("client_id")?,
+            realm: entry.non_empty("realm")?,
+            target: entry.text("target")?.into(),
+            expires_on: time_of(&entry, "expires_on")?,
+            entry,
         })
     }
 
@@ -48,9 +52,9 @@ impl<'s> AccessToken<'s> {
         self.secret.is_usable()
     }
 
-    /// All that stands in the entry.
-    pub(crate) fn members(&self) -> &Members<'s> {
-        &self.members
+    /// Returns the entry, with the members that have no accessor here.
+    pub(crate) fn entry(&self) -> &Entry<'s> {
+        &self.entry
     }
 
     /// Whose token it is: `uid.utid` of the account's home tenant.
@@ -80,7 +84,7 @@ impl<'s> AccessToken<'s> {
 
     /// How it is presented; `Bearer` when the entry does not say.
     pub fn token_type(&self) -> Cow<'s, str> {
-        self.members
+        self.entry
             .non_empty("token_type")
             .unwrap_or(Cow::Borrowed("Bearer"))
     }
@@ -88,18 +92,18 @@ impl<'s> AccessToken<'s> {
     /// Returns `true` for a plain bearer token: of this credential type, presented as it is, and
     /// without a member that binds it to a key, to an on-behalf-of assertion or to anything else.
     pub fn is_plain_bearer(&self) -> bool {
-        self.members
+        self.entry
             .text("credential_type")
             .is_some_and(|kind| kind == "AccessToken")
             && self.is_bearer()
-            && !is_bound(&self.members)
+            && !is_bound(&self.entry)
     }
 
     /// Whether it is presented as it is, which is also meant where the entry does not say.
     fn is_bearer(&self) -> bool {
-        match self.members.text("token_type") {
+        match self.entry.text("token_type") {
             Some(kind) => kind.is_empty() || kind.eq_ignore_ascii_case("Bearer"),
-            None => !self.members.is_set("token_type"),
+            None => !self.entry.is_set("token_type"),
         }
     }
 
@@ -126,7 +130,7 @@ impl<'s> AccessToken<'s> {
 
     /// When it was put here.
     pub fn cached_at(&self) -> Option<SystemTime> {
-        self.members.time("cached_at")
+        time_of(&self.entry, "cached_at")
     }
 
     /// When it ceases to be good.
@@ -136,7 +140,7 @@ impl<'s> AccessToken<'s> {
 
     /// From when on it should be refreshed, if the server said so.
     pub fn refresh_on(&self) -> Option<SystemTime> {
-        self.members.time("refresh_on")
+        time_of(&self.entry, "refresh_on")
     }
 
     /// The token.

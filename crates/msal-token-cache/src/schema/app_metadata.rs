@@ -1,23 +1,23 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Members;
-use crate::schema::is_usable_secret;
+use super::usable::is_usable_secret;
+use crate::document::Entry;
 
 /// An entry of the `AppMetadata` section: what is known about an application.
 pub struct AppMetadata<'s> {
-    members: Members<'s>,
+    entry: Entry<'s>,
     environment: Cow<'s, str>,
     client_id: Cow<'s, str>,
 }
 
 impl<'s> AppMetadata<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let members = Members::parse(json)?;
+        let entry = Entry::parse(json)?;
         Some(Self {
-            environment: members.non_empty("environment")?,
-            client_id: members.non_empty("client_id")?,
-            members,
+            environment: entry.non_empty("environment")?,
+            client_id: entry.non_empty("client_id")?,
+            entry,
         })
     }
 
@@ -39,7 +39,7 @@ impl<'s> AppMetadata<'s> {
 
     /// The family of applications that it belongs to, if it does.
     pub fn family_id(&self) -> Option<Cow<'s, str>> {
-        self.members.non_empty("family_id")
+        self.entry.non_empty("family_id")
     }
 }
 

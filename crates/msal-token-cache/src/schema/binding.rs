@@ -3,7 +3,7 @@
 //! A bound token is somebody's alone: it is never handed out or sent, and never makes way for
 //! another.
 
-use super::Members;
+use crate::document::Entry;
 
 /// Members that bind a token when they are set, in lower case and without underscores: the
 /// libraries spell them in several ways.
@@ -45,7 +45,7 @@ const PLAIN: [&str; 14] = [
 /// Whether a token is bound: by a member that is known to bind, or by an unknown one that is an
 /// object or a list. The library that added such a member may tell tokens apart by it. What is null
 /// or empty says nothing.
-pub(crate) fn is_bound(members: &Members<'_>) -> bool {
+pub(crate) fn is_bound(members: &Entry<'_>) -> bool {
     members.any_set(|name, is_compound| {
         let is_binding = BINDING.iter().any(|known| is_spelling_of(name, known));
         is_binding || (is_compound && !PLAIN.contains(&name))
@@ -78,7 +78,7 @@ mod tests {
             "requested": "r", "kind": "k", "resources": "r", "x_number": 1, "x_flag": true,
         });
         entry[name] = value.clone();
-        is_bound(&Members::parse(&entry.to_string()).expect("an object"))
+        is_bound(&Entry::parse(&entry.to_string()).expect("an object"))
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn blanks_escapes_and_duplicates_are_seen_through() {
-        let is_bound = |text: &str| is_bound(&Members::parse(text).expect("an object"));
+        let is_bound = |text: &str| is_bound(&Entry::parse(text).expect("an object"));
         assert!(!is_bound(
             r#"{"ext": { }, "kid": [
             ], "k": "v"}"#

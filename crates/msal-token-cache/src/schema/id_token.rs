@@ -3,7 +3,8 @@ use std::fmt;
 
 use token_credential::Secret;
 
-use super::{EntrySecret, Members};
+use super::secret::EntrySecret;
+use crate::document::Entry;
 
 /// An entry of the `IdToken` section.
 pub struct IdToken<'s> {
@@ -16,13 +17,13 @@ pub struct IdToken<'s> {
 
 impl<'s> IdToken<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let members = Members::parse(json)?;
+        let entry = Entry::parse(json)?;
         Some(Self {
-            secret: members.secret("secret")?,
-            home_account_id: members.non_empty("home_account_id")?,
-            environment: members.non_empty("environment")?,
-            client_id: members.non_empty("client_id")?,
-            realm: members.non_empty("realm")?,
+            secret: EntrySecret::of(&entry)?,
+            home_account_id: entry.non_empty("home_account_id")?,
+            environment: entry.non_empty("environment")?,
+            client_id: entry.non_empty("client_id")?,
+            realm: entry.non_empty("realm")?,
         })
     }
 

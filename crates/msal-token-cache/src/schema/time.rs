@@ -1,13 +1,26 @@
+//! Times as the cache writes them.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::document::Entry;
 
 /// The last second of the year 9999: what lies beyond is more than date converters can take.
 const LAST_SECOND: u64 = 253_402_300_799;
+
+/// Returns the time that a member of an entry holds, in seconds since the epoch, as a string or a
+/// number.
+pub(crate) fn time_of(entry: &Entry<'_>, name: &str) -> Option<SystemTime> {
+    match entry.text(name) {
+        Some(text) => parse_seconds(&text),
+        None => parse_number(entry.json(name)?),
+    }
+}
 
 /// Seconds since the epoch as the cache writes them: a decimal number; a fraction is cut off.
 ///
 /// Reads what Python's `int()` reads of such a text: blanks around it, a sign, and single
 /// underscores between the digits. Clamped to the years 1970 to 9999.
-pub(crate) fn parse_seconds(text: &str) -> Option<SystemTime> {
+fn parse_seconds(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -32,7 +45,7 @@ pub(crate) fn parse_seconds(text: &str) -> Option<SystemTime> {
 }
 
 /// The same from a JSON number; a fraction is cut off.
-pub(crate) fn parse_number(json: &str) -> Option<SystemTime> {
+fn parse_number(json: &str) -> Option<SystemTime> {
     if let Some(time) = parse_seconds(json) {
         return Some(time);
     }

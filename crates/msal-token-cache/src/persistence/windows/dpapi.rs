@@ -7,7 +7,7 @@ use windows_sys::Win32::Foundation::{ERROR_INVALID_DATA, ERROR_INVALID_PARAMETER
 
 use super::FilePersistence;
 use super::data_protection::{protect, unprotect};
-use crate::content;
+use crate::format::not_encrypted_by_windows;
 use crate::persistence::{Loaded, Persistence, Stamp, StoreLock};
 use crate::{Error, ErrorKind, Result};
 
@@ -82,7 +82,7 @@ impl DpapiPersistence {
         const NEXT: &str =
             "it is left as it is: sign in again with the tool that wrote it, or move it away";
         let place = self.location();
-        let (kind, text) = if let Some(what) = content::not_encrypted_by_windows(content) {
+        let (kind, text) = if let Some(what) = not_encrypted_by_windows(content) {
             let text = format!(
                 "{place} holds {what}, not one that Windows encrypted for this user (DPAPI); {NEXT}"
             );
