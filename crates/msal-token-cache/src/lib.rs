@@ -64,11 +64,12 @@ mod lock;
 mod merge;
 mod persistence;
 mod schema;
+mod seen_tick;
 mod snapshot;
 mod transaction;
 mod wipe;
 
-pub use cache::TokenCache;
+pub use cache::{Freshness, TokenCache};
 pub use error::{Error, ErrorKind, Result};
 pub use location::default_path;
 pub use lock::{Lease, Leases};

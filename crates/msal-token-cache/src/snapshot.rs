@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
@@ -12,10 +13,16 @@ use crate::schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Ta
 ///
 /// Entries borrow from it and come in document order. An entry that lacks what makes it usable is
 /// passed over; it is still there, and a later write keeps it.
+///
+/// Its [version](Self::version) tells it from every other one of this process.
 pub struct Snapshot {
+    version: u64,
     document: Document,
     index: OnceLock<Index>,
 }
+
+/// The version of the next snapshot.
+static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
 
 impl Snapshot {
     pub(crate) fn empty() -> Self {
@@ -28,9 +35,19 @@ impl Snapshot {
 
     pub(crate) fn of(document: Document) -> Self {
         Self {
+            version: NEXT_VERSION.fetch_add(1, Ordering::Relaxed),
             document,
             index: OnceLock::new(),
         }
+    }
+
+    /// Returns the number of this snapshot: unique in this process and never 0.
+    ///
+    /// Two snapshots of one version are the same. Of two versions of one cache the content mostly
+    /// differs, but need not.
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// Whether it was made of nothing: there was no content, not even that of an empty cache.
@@ -121,6 +138,7 @@ impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = |section| self.document.entries(section).len();
         f.debug_struct("Snapshot")
+            .field("version", &self.version)
             .field("accounts", &entries(Section::Account))
             .field("refresh_tokens", &entries(Section::RefreshToken))
             .field("access_tokens", &entries(Section::AccessToken))

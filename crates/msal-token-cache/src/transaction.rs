@@ -29,7 +29,7 @@ impl Transaction {
 
     /// Whether the edits changed anything.
     pub(crate) fn is_changed(&self) -> bool {
-        !Arc::ptr_eq(&self.current, &self.base)
+        self.current.version() != self.base.version()
     }
 
     /// Removes an account in a cloud with all its tokens, as a sign-out does: also those entries

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use msal_token_cache::Freshness;
 use token_credential::{
     AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
@@ -16,7 +17,7 @@ use crate::join::Key;
 use crate::lifecycle::Lifecycle;
 use crate::refresh::Refreshing;
 use crate::request::Call;
-use crate::store::{Freshness, Store};
+use crate::store::Store;
 use crate::tenant::{Domains, Tenant, Tenants};
 use crate::throttling::Throttling;
 use crate::token_endpoint::TokenEndpoint;

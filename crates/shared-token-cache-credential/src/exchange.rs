@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use msal_token_cache::RedeemedToken;
+use msal_token_cache::{Freshness, RedeemedToken};
 use token_credential::{Error, ErrorKind, Result, Secret, sanitize};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::reading::Reading;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::retry::{Next, Retries};
-use crate::store::{Freshness, Store};
+use crate::store::Store;
 use crate::tenant::{Tenant, is_guid};
 use crate::throttling::Purpose;
 use crate::token_endpoint::{TokenReply, TokenRequest, TransportError, TransportErrorKind};

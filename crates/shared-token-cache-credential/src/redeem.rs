@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use msal_token_cache::{Lease, Redemption};
+use msal_token_cache::{Freshness, Lease, Redemption};
 use token_credential::{AccessTokenInfo, Error, ErrorKind, OAuthError, Result};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
@@ -12,7 +12,7 @@ use crate::credential::Inner;
 use crate::exchange::Exchange;
 use crate::overlay::Unsaved;
 use crate::request::Request;
-use crate::store::{Freshness, Store};
+use crate::store::Store;
 use crate::turn::Turn;
 use crate::view::View;
 

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use msal_token_cache::{ErrorKind as CacheErrorKind, Lease, Leases, Merged, TokenCache};
+use msal_token_cache::{ErrorKind as CacheErrorKind, Freshness, Lease, Leases, Merged, TokenCache};
 use token_credential::{AccessTokenInfo, Result};
 
 use crate::account::Whose;
@@ -26,15 +26,6 @@ pub(crate) struct Store {
     /// not each on a thread of its own.
     writing: Arc<tokio::sync::Mutex<()>>,
     warned: Mutex<Vec<CacheErrorKind>>,
-}
-
-/// How closely the cache is looked at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Freshness {
-    /// Once per tick of a few milliseconds: for callers whose token is known.
-    Recent,
-    /// In any case: for whoever redeems, waits for others who do, or is about to give up.
-    Latest,
 }
 
 impl Store {
@@ -85,10 +76,7 @@ impl Store {
         // First what is kept: a token that moves into the store meanwhile is then in both.
         let kept = self.overlay.kept();
         let cache = self.cache()?;
-        let snapshot = match freshness {
-            Freshness::Recent => cache.snapshot_async().await,
-            Freshness::Latest => cache.latest_async().await,
-        };
+        let snapshot = cache.snapshot_with_async(freshness).await;
         let snapshot = snapshot.map_err(unavailable::unreadable)?;
         if let Some(hot) = &*self.hot.load()
             && hot.view.is_of(&snapshot, &kept)

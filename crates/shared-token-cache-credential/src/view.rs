@@ -43,7 +43,7 @@ impl View {
 
     /// Whether nothing has changed since.
     pub(crate) fn is_of(&self, snapshot: &Arc<Snapshot>, kept: &Kept) -> bool {
-        Arc::ptr_eq(&self.snapshot, snapshot) && self.kept.is_of_same_time(kept)
+        self.snapshot.version() == snapshot.version() && self.kept.is_of_same_time(kept)
     }
 
     /// Looks for a token of the account that is good for all that is asked.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::persistence::{Loaded, Persistence, Stamp, StoreLock};
-use crate::{Error, ErrorKind, Result};
 
 /// A store whose panics are errors. Where no error can be returned, it is as if the store had
 /// nothing to say.

@@ -1,6 +1,6 @@
 //! How large a cache may become. Pure.
 
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The part of the readers' limit that a writer leaves free. Other programs know no limit, and what
 /// the next one adds must not lock every reader out.

@@ -1,6 +1,12 @@
 //! The cache for callers that must not block.
 
-use super::{Arc, Error, ErrorKind, Freshness, Result, Snapshot, TokenCache, Transaction};
+use std::sync::Arc;
+
+use super::TokenCache;
+use super::freshness::Freshness;
+use crate::error::{Error, ErrorKind, Result};
+use crate::snapshot::Snapshot;
+use crate::transaction::Transaction;
 
 impl TokenCache {
     /// [`snapshot`](Self::snapshot) for an async caller: what is read quickly is read in place,
@@ -14,13 +20,10 @@ impl TokenCache {
     ///
     /// Cancel safe: what was being read is kept for the next call.
     pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
-        match self.known(Freshness::Recent)? {
-            Some(snapshot) => Ok(snapshot),
-            None => Box::pin(self.reload_async()).await,
-        }
+        self.snapshot_with_async(Freshness::Recent).await
     }
 
-    /// [`latest`](Self::latest) for an async caller, as
+    /// Returns the cache as [`snapshot_with`](Self::snapshot_with) does, for an async caller, as
     /// [`snapshot_async`](Self::snapshot_async) is for [`snapshot`](Self::snapshot).
     ///
     /// # Errors
@@ -30,8 +33,8 @@ impl TokenCache {
     /// # Cancel safety
     ///
     /// Cancel safe: what was being read is kept for the next call.
-    pub async fn latest_async(&self) -> Result<Arc<Snapshot>> {
-        match self.known(Freshness::Latest)? {
+    pub async fn snapshot_with_async(&self, freshness: Freshness) -> Result<Arc<Snapshot>> {
+        match self.0.reader.known(freshness)? {
             Some(snapshot) => Ok(snapshot),
             None => Box::pin(self.reload_async()).await,
         }
@@ -39,11 +42,11 @@ impl TokenCache {
 
     /// Boxed by its callers, so that the future of a hit stays small.
     async fn reload_async(&self) -> Result<Arc<Snapshot>> {
-        if let Some(snapshot) = self.reload_quickly()? {
+        if let Some(snapshot) = self.0.reader.reload_quickly()? {
             return Ok(snapshot);
         }
         let cache = self.clone();
-        off_executor(self, move || cache.reload_in_turn()).await
+        off_executor(self, move || cache.0.reader.reload_in_turn()).await
     }
 
     /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool, if the store
@@ -60,7 +63,7 @@ impl TokenCache {
         &self,
         edit: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.0.persistence.never_waits() {
+        if self.0.reader.store.never_waits() {
             return self.modify(edit);
         }
         let cache = self.clone();

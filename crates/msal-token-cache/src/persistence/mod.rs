@@ -101,7 +101,7 @@ pub trait Persistence: fmt::Debug + Send + Sync {
 
     /// What tells whether the content has changed; `None` where there is no content. Two contents
     /// never have the same stamp. Writers go by it, and whoever asks for the
-    /// [`latest`](crate::TokenCache::latest) content.
+    /// [latest](crate::Freshness::Latest) content.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicUsize;
 use tempfile::TempDir;
 
 use super::*;
-use crate::TokenCache;
+use crate::cache::{Freshness, TokenCache};
 use crate::document::{Edits, Section};
 
 /// A platform's store in memory.
@@ -151,7 +151,7 @@ impl Stage {
 
     #[track_caller]
     fn reads(&self, content: &str) {
-        let snapshot = self.cache.latest().unwrap();
+        let snapshot = self.cache.snapshot_with(Freshness::Latest).unwrap();
         assert_eq!(snapshot.document().text(), content);
     }
 
@@ -223,9 +223,17 @@ fn nothing_anywhere_is_an_empty_cache_and_is_not_asked_for_again() {
         Platform::failing(ErrorKind::Unavailable),
     ] {
         let stage = Stage::new(platform, true, None);
-        assert_eq!(stage.cache.latest().unwrap().accounts().count(), 0);
+        assert_eq!(
+            stage
+                .cache
+                .snapshot_with(Freshness::Latest)
+                .unwrap()
+                .accounts()
+                .count(),
+            0
+        );
         for _ in 0..10 {
-            stage.cache.latest().unwrap();
+            stage.cache.snapshot_with(Freshness::Latest).unwrap();
         }
         assert_eq!(stage.platform.loads(), 1);
     }
@@ -284,7 +292,7 @@ fn plain_text_that_is_not_allowed_is_neither_read_nor_written() {
         false,
         Some(PLAIN),
     );
-    let error = stage.cache.latest().unwrap_err();
+    let error = stage.cache.snapshot_with(Freshness::Latest).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(stage.write().unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(stage.file().as_deref(), Some(PLAIN));
@@ -294,7 +302,14 @@ fn plain_text_that_is_not_allowed_is_neither_read_nor_written() {
 fn a_store_that_is_there_and_fails_is_not_passed_by() {
     for kind in [ErrorKind::Sealed, ErrorKind::Io] {
         let stage = Stage::new(Platform::failing(kind), true, Some(PLAIN));
-        assert_eq!(stage.cache.latest().unwrap_err().kind(), kind);
+        assert_eq!(
+            stage
+                .cache
+                .snapshot_with(Freshness::Latest)
+                .unwrap_err()
+                .kind(),
+            kind
+        );
         stage.platform.fail(None);
         stage.platform.put(THEIRS);
         stage.reads(THEIRS);
@@ -307,7 +322,7 @@ fn who_has_seen_the_item_does_not_turn_to_plain_text_when_it_goes() {
     stage.reads(THEIRS);
     stage.platform.fail(Some(ErrorKind::Unavailable));
     stage.peer_touches();
-    let error = stage.cache.latest().unwrap_err();
+    let error = stage.cache.snapshot_with(Freshness::Latest).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert_eq!(error.to_string(), "the platform is out of order");
 
@@ -348,7 +363,14 @@ fn what_others_encrypted_in_the_file_is_left_alone() {
         Platform::failing(ErrorKind::Unavailable),
     ] {
         let stage = Stage::new(platform, true, Some(JWE));
-        assert_eq!(stage.cache.latest().unwrap_err().kind(), ErrorKind::Foreign);
+        assert_eq!(
+            stage
+                .cache
+                .snapshot_with(Freshness::Latest)
+                .unwrap_err()
+                .kind(),
+            ErrorKind::Foreign
+        );
         assert_eq!(stage.write().unwrap_err().kind(), ErrorKind::Foreign);
         assert_eq!(stage.file().as_deref(), Some(JWE));
     }
