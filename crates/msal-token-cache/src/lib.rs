@@ -73,8 +73,7 @@ pub use cache::{Freshness, TokenCache};
 pub use error::{Error, ErrorKind, Result};
 pub use location::default_path;
 pub use lock::{Lease, Leases};
-pub use merge::Merged;
-pub use merge::redemption::{Identity, RedeemedToken, Redemption};
+pub use merge::{Identity, Merged, Origin, RedeemedToken, Redemption, SignIn};
 #[cfg(all(windows, feature = "dpapi"))]
 pub use persistence::DpapiPersistence;
 #[cfg(any(unix, windows))]

@@ -138,7 +138,7 @@ impl Terms {
             .iter()
             .map(AsRef::as_ref)
             .filter(|kept| {
-                let id = kept.redemption.redeemed().home_account_id();
+                let id = kept.redemption.home_account_id();
                 is_same_home_account_id(id, &self.home_account_id)
                     && is_usable_secret(kept.redemption.access_token().expose_secret())
             })
@@ -177,7 +177,7 @@ impl Terms {
         for (age, kept) in unsaved.iter().rev().enumerate() {
             let redemption = &kept.redemption;
             let offer = Offer {
-                environment: redemption.redeemed().environment(),
+                environment: redemption.environment(),
                 client_id: redemption.client_id(),
                 realm: redemption.realm(),
                 target: &Target::from(redemption.target()),

@@ -119,9 +119,8 @@ impl Kept {
     pub(crate) fn refuses(&self, entry: &AccessToken<'_>) -> bool {
         let id = entry.home_account_id();
         let unsaved = self.unsaved().iter();
-        let unsaved = unsaved.filter(|kept| {
-            is_same_home_account_id(kept.redemption.redeemed().home_account_id(), id)
-        });
+        let unsaved =
+            unsaved.filter(|kept| is_same_home_account_id(kept.redemption.home_account_id(), id));
         let displaced = self.displaced().iter();
         let displaced = displaced.filter(|kept| is_same_home_account_id(&kept.home_account_id, id));
         let is_refused = unsaved.clone().any(|kept| kept.refuses(entry))
@@ -268,11 +267,11 @@ impl Overlay {
     /// Lets go of what was kept for the account of a result that found its refresh token gone, for
     /// it has signed out. Results of other applications have refresh tokens of their own.
     pub(crate) fn signed_out(&self, found: &Unsaved) {
-        let id = found.redemption.redeemed().home_account_id();
+        let id = found.redemption.home_account_id();
         let client_id = found.redemption.client_id();
         self.change(|held| Held {
             unsaved: without(&held.unsaved, |old| {
-                is_same_home_account_id(old.redemption.redeemed().home_account_id(), id)
+                is_same_home_account_id(old.redemption.home_account_id(), id)
                     && is_same_client_id(old.redemption.client_id(), client_id)
             }),
             displaced: without(&held.displaced, |old| {
@@ -290,7 +289,7 @@ impl Overlay {
         is_signed_in: impl Fn(&str) -> bool,
     ) -> bool {
         let of_unsaved = kept.held.unsaved.iter();
-        let of_unsaved = of_unsaved.map(|old| old.redemption.redeemed().home_account_id());
+        let of_unsaved = of_unsaved.map(|old| old.redemption.home_account_id());
         let of_displaced = kept.held.displaced.iter();
         let mut ids: Vec<_> = of_displaced
             .map(|old| &*old.home_account_id)
@@ -307,7 +306,7 @@ impl Overlay {
         let was_displaced = |old: &Arc<Displaced>| is_in(old, &kept.held.displaced);
         self.change(|held| Held {
             unsaved: without(&held.unsaved, |old| {
-                ids.contains(&old.redemption.redeemed().home_account_id()) && was_kept(old)
+                ids.contains(&old.redemption.home_account_id()) && was_kept(old)
             }),
             displaced: without(&held.displaced, |old| {
                 ids.contains(&&*old.home_account_id) && was_displaced(old)
@@ -333,7 +332,10 @@ impl Overlay {
         let newest_first = held.rotated.iter().rev().filter(|kept| kept.until > now);
         let redemptions = newest_first.map(|kept| &kept.redemption);
         redemptions
-            .filter(|kept| kept.redeemed().secret().expose_secret() == redeemed.expose_secret())
+            .filter(|kept| {
+                let token = kept.redeemed();
+                token.is_some_and(|it| it.secret().expose_secret() == redeemed.expose_secret())
+            })
             .find_map(|kept| kept.refresh_token().cloned())
     }
 }
@@ -343,7 +345,7 @@ impl Held {
     fn with_rotated(mut self, new: &Arc<Redemption>) -> Self {
         let is_usable = |token: &Secret| is_usable_secret(token.expose_secret());
         let is_rotated = new.refresh_token().is_some_and(is_usable)
-            && is_same_client_id(new.redeemed().client_id(), new.client_id());
+            && is_same_client_id(new.origin().client_id(), new.client_id());
         if is_rotated {
             let (least, end) = (new.cached_at().checked_add(ROTATED_FOR), new.expires_on());
             self.rotated.push(Rotated {
@@ -358,14 +360,14 @@ impl Held {
 
     /// The same without the refresh tokens of accounts.
     fn without_rotated_of(&self, goes: impl Fn(&str) -> bool) -> Vec<Rotated> {
-        let stays = |kept: &&Rotated| !goes(kept.redemption.redeemed().home_account_id());
+        let stays = |kept: &&Rotated| !goes(kept.redemption.home_account_id());
         self.rotated.iter().filter(stays).cloned().collect()
     }
 }
 
 /// Whether the store would not hold both either.
 fn replaces(new: &Redemption, old: &Redemption) -> bool {
-    let (one, other) = (new.redeemed(), old.redeemed());
+    let (one, other) = (new.origin(), old.origin());
     is_same_home_account_id(one.home_account_id(), other.home_account_id())
         && same_cloud(one.environment(), other.environment())
         && is_same_client_id(new.client_id(), old.client_id())

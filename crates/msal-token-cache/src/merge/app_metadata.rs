@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::{Lower, add};
+use super::edit::add;
+use super::ids::LowerIds;
+use super::redemption::Redemption;
 use crate::document::{Document, Edits, Entry, Section};
 use crate::identifier::is_same_client_id;
-use crate::merge::redemption::Redemption;
-use crate::same_cloud;
-use crate::schema::cloud::place_in_cloud;
+use crate::schema::cloud::{place_in_cloud, same_cloud};
 use crate::schema::key;
 
 /// Leaves one entry of the application in the cloud. msal-node looks in all hosts of the cloud and
@@ -20,7 +20,7 @@ pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
     let is_of_cloud = |entry: &Entry<'_>| {
         let text = |name| entry.text(name);
         text("client_id").is_some_and(|id| is_same_client_id(&id, &new.client_id))
-            && text("environment").is_some_and(|host| same_cloud(&host, &new.redeemed.environment))
+            && text("environment").is_some_and(|host| same_cloud(&host, new.environment()))
     };
     let mut entries: Vec<_> = document
         .entries(Section::AppMetadata)
@@ -37,7 +37,7 @@ pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
     let family = new.family_id.as_deref().or(known.as_deref());
     let family = family.map(|family| ("family_id", Some(family)));
     let Some(((position, kept), others)) = entries.split_first() else {
-        let lower = Lower::of(new);
+        let lower = LowerIds::of(new);
         let ids = [
             ("client_id", Some(&*lower.client_id)),
             ("environment", Some(&*lower.environment)),

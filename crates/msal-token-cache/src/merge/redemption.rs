@@ -1,16 +1,18 @@
+//! Redeemed tokens, ready to be merged, and their origin.
+
 use std::time::SystemTime;
 
 use token_credential::Secret;
 
-use crate::RefreshToken;
+use crate::schema::RefreshToken;
 
 /// The entry of a refresh token that is being redeemed: enough to find it again later.
 #[derive(Clone, Debug)]
 pub struct RedeemedToken {
-    pub(crate) home_account_id: String,
-    pub(crate) environment: String,
-    pub(crate) client_id: String,
-    pub(crate) secret: Secret,
+    pub(super) home_account_id: String,
+    pub(super) environment: String,
+    pub(super) client_id: String,
+    pub(super) secret: Secret,
 }
 
 impl RedeemedToken {
@@ -46,33 +48,121 @@ impl From<&RefreshToken<'_>> for RedeemedToken {
     }
 }
 
-/// What came of redeeming a refresh token, ready to be merged into a cache.
+/// A user's sign-in, by authorization code, device code or another grant that has no refresh token
+/// yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// The account: `uid.utid` of its home tenant, from the answer's `client_info`.
+    pub home_account_id: String,
+    /// The host of the authority.
+    pub environment: String,
+    /// The application that the user signed in to.
+    pub client_id: String,
+    /// The grant type on the wire, for example `authorization_code`. It becomes the account's
+    /// `account_source`.
+    pub grant_type: String,
+}
+
+/// The origin of the tokens of a [`Redemption`]. It decides which entries a
+/// [merge](crate::Transaction::merge) expects, changes and adds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A refresh token of this cache was redeemed.
+    ///
+    /// Its entry has to be there still: if it is gone, the account signed out and nothing is
+    /// stored. A rotated refresh token replaces the redeemed one, and no other. With an ID token,
+    /// the account and its ID token are brought up to date or added.
+    Redeemed(RedeemedToken),
+    /// A user signed in.
+    ///
+    /// No entry has to be there: the account is brought up to date or added, also without an ID
+    /// token. The refresh token replaces that of every entry of the account, client and host, or is
+    /// added: an earlier one may have been revoked. Members without a new value stay, as do the
+    /// entries of other accounts and clients.
+    SignedIn(SignIn),
+    /// A refresh token of another store was redeemed, and this cache is for the access tokens.
+    ///
+    /// No refresh token is read, changed or added; a rotated one is dropped, and the outcome is
+    /// [`StoredInPart`](crate::Merged::StoredInPart). A missing account is not a sign-out: whether
+    /// the account is signed in is for the other store to say. With an ID token, the account and its
+    /// ID token are brought up to date or added.
+    RedeemedElsewhere(RedeemedToken),
+}
+
+impl Origin {
+    /// Returns the account of the tokens: `uid.utid` of its home tenant.
+    pub fn home_account_id(&self) -> &str {
+        match self {
+            Self::Redeemed(token) | Self::RedeemedElsewhere(token) => &token.home_account_id,
+            Self::SignedIn(sign_in) => &sign_in.home_account_id,
+        }
+    }
+
+    /// Returns the host of the authority that issued the tokens.
+    pub fn environment(&self) -> &str {
+        match self {
+            Self::Redeemed(token) | Self::RedeemedElsewhere(token) => &token.environment,
+            Self::SignedIn(sign_in) => &sign_in.environment,
+        }
+    }
+
+    /// Returns the application that the redeemed token was issued to, or that the user signed in
+    /// to.
+    pub fn client_id(&self) -> &str {
+        match self {
+            Self::Redeemed(token) | Self::RedeemedElsewhere(token) => &token.client_id,
+            Self::SignedIn(sign_in) => &sign_in.client_id,
+        }
+    }
+}
+
+impl From<RedeemedToken> for Origin {
+    fn from(token: RedeemedToken) -> Self {
+        Self::Redeemed(token)
+    }
+}
+
+impl From<&RefreshToken<'_>> for Origin {
+    fn from(entry: &RefreshToken<'_>) -> Self {
+        Self::Redeemed(entry.into())
+    }
+}
+
+impl From<SignIn> for Origin {
+    fn from(sign_in: SignIn) -> Self {
+        Self::SignedIn(sign_in)
+    }
+}
+
+/// The tokens that a refresh token, an authorization code or a device code was redeemed for, ready
+/// to be merged into a cache.
 ///
 /// It holds what is known for sure: the answer has been checked against the account that it was
 /// asked for. [`Transaction::merge`](crate::Transaction::merge) takes it.
 #[derive(Clone, Debug)]
 pub struct Redemption {
-    pub(crate) redeemed: RedeemedToken,
-    pub(crate) client_id: String,
-    pub(crate) realm: String,
-    pub(crate) target: String,
-    pub(crate) access_token: Secret,
-    pub(crate) cached_at: SystemTime,
-    pub(crate) expires_on: SystemTime,
-    pub(crate) extended_expires_on: Option<SystemTime>,
-    pub(crate) refresh_on: Option<SystemTime>,
-    pub(crate) refresh_token: Option<Secret>,
-    pub(crate) family_id: Option<String>,
-    pub(crate) identity: Option<Identity>,
-    pub(crate) is_refresh_token_only: bool,
+    origin: Origin,
+    pub(super) client_id: String,
+    pub(super) realm: String,
+    pub(super) target: String,
+    pub(super) access_token: Secret,
+    pub(super) cached_at: SystemTime,
+    pub(super) expires_on: SystemTime,
+    pub(super) extended_expires_on: Option<SystemTime>,
+    pub(super) refresh_on: Option<SystemTime>,
+    pub(super) refresh_token: Option<Secret>,
+    pub(super) family_id: Option<String>,
+    identity: Option<Identity>,
+    pub(super) is_refresh_token_only: bool,
 }
 
 /// An ID token and what it says about the account.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub(crate) id_token: Secret,
-    pub(crate) local_account_id: Option<String>,
-    pub(crate) username: Option<String>,
+    pub(super) id_token: Secret,
+    local_account_id: Option<String>,
+    username: Option<String>,
 }
 
 impl Identity {
@@ -90,23 +180,31 @@ impl Identity {
             username: username.filter(known),
         }
     }
+
+    pub(super) fn local_account_id(&self) -> Option<&str> {
+        self.local_account_id.as_deref()
+    }
+
+    pub(super) fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
 }
 
 impl Redemption {
-    /// The bearer token that redeeming `redeemed` under its own client at `cached_at` gave, good
-    /// in the tenant `realm` for the scopes `target` until `expires_on`.
+    /// Returns the bearer token that the origin's client got at `cached_at`. It is good in the tenant
+    /// `realm` for the scopes `target` until `expires_on`.
     pub fn new(
-        redeemed: impl Into<RedeemedToken>,
+        origin: impl Into<Origin>,
         realm: impl Into<String>,
         target: impl Into<String>,
         access_token: Secret,
         cached_at: SystemTime,
         expires_on: SystemTime,
     ) -> Self {
-        let redeemed = redeemed.into();
+        let origin = origin.into();
         Self {
-            client_id: redeemed.client_id.clone(),
-            redeemed,
+            client_id: origin.client_id().to_owned(),
+            origin,
             realm: realm.into(),
             target: target.into(),
             access_token,
@@ -139,7 +237,7 @@ impl Redemption {
         self
     }
 
-    /// Sets the refresh token that replaces the redeemed one.
+    /// Sets the refresh token that replaces the redeemed one, or that the sign-in gave.
     pub fn with_refresh_token(mut self, refresh_token: Secret) -> Self {
         self.refresh_token = Some(refresh_token);
         self
@@ -158,15 +256,33 @@ impl Redemption {
     }
 
     /// Leaves only the rotated refresh token to be merged: where the access token is of no use, the
-    /// cached ones that it would replace may still be.
+    /// cached ones that it would replace may still be. Of a sign-in, the account goes with it.
     pub fn with_refresh_token_only(mut self) -> Self {
         self.is_refresh_token_only = true;
         self
     }
 
-    /// The refresh token that was redeemed.
-    pub fn redeemed(&self) -> &RedeemedToken {
-        &self.redeemed
+    /// Returns the origin of the tokens.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Returns the refresh token that was redeemed, of whichever store; `None` for a sign-in.
+    pub fn redeemed(&self) -> Option<&RedeemedToken> {
+        match &self.origin {
+            Origin::Redeemed(token) | Origin::RedeemedElsewhere(token) => Some(token),
+            Origin::SignedIn(_) => None,
+        }
+    }
+
+    /// Returns the account of the tokens: `uid.utid` of its home tenant.
+    pub fn home_account_id(&self) -> &str {
+        self.origin.home_account_id()
+    }
+
+    /// Returns the host of the authority that issued the tokens.
+    pub fn environment(&self) -> &str {
+        self.origin.environment()
     }
 
     /// The application that the access token was issued to.
@@ -207,5 +323,16 @@ impl Redemption {
     /// The refresh token that replaces the redeemed one, if the server sent one.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
+    }
+
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    pub(super) fn sign_in(&self) -> Option<&SignIn> {
+        match &self.origin {
+            Origin::SignedIn(sign_in) => Some(sign_in),
+            Origin::Redeemed(_) | Origin::RedeemedElsewhere(_) => None,
+        }
     }
 }

@@ -20,6 +20,7 @@ mod usable;
 pub use self::access_token::AccessToken;
 pub use self::account::Account;
 pub use self::app_metadata::AppMetadata;
+pub(crate) use self::binding::is_bound;
 pub use self::id_token::IdToken;
 pub use self::refresh_token::RefreshToken;
 pub use self::target::Target;
