@@ -3,9 +3,8 @@
 //!
 //! Azure CLI, Azure PowerShell, Visual Studio and every SDK with a persistent cache keep their
 //! sign-in in the unified MSAL cache: a JSON document of accounts, refresh tokens and access
-//! tokens. [`TokenCache`] reads it, [`Snapshot`] is what it held at one moment, and a
-//! [`Transaction`] changes it under the lock that the other programs respect. Who may use which
-//! token is not decided here.
+//! tokens. [`TokenCache`] reads it, [`Snapshot`] is its content at one moment, and a [`Transaction`]
+//! changes it under the lock that the other programs respect. The caller decides which token to use.
 //!
 //! ```
 //! # #[cfg(any(unix, windows))]
@@ -30,19 +29,18 @@
 //!
 //! # What it promises to the other programs
 //!
-//! - What it does not know, it keeps: unknown sections, entries and members survive a write, value
-//!   for value and in their order.
+//! - Unknown sections, entries and members survive a write, value for value and in their order.
 //! - A reader sees the old content or the new, whenever we die: the file is replaced, not written
 //!   over (see [`FilePersistence`] for the one exception).
 //! - The lock is held for reading, merging and replacing, never for longer.
-//! - What it cannot read (encrypted, torn, not a cache) it never writes over and never deletes.
+//! - Content that it cannot read (encrypted, torn, not a cache) is never written over or deleted.
 //!
 //! # Stores
 //!
 //! `FilePersistence` is plain text. The encrypted stores of the platforms are features, on by default
 //! and each for its platform alone: `SecretServicePersistence` (feature `secret-service`, Linux),
-//! `DpapiPersistence` (`dpapi`, Windows) and `KeychainPersistence` (`keychain`, macOS). A [`Persistence`]
-//! of one's own may keep the cache anywhere else.
+//! `DpapiPersistence` (`dpapi`, Windows) and `KeychainPersistence` (`keychain`, macOS). Your own
+//! [`Persistence`] may keep the cache anywhere else.
 //!
 //! # Limitations
 //!

@@ -8,7 +8,7 @@ use crate::snapshot::Snapshot;
 
 /// Edits on top of the latest content of a cache, while the lock is held.
 ///
-/// What is not edited is kept as it was found, byte for byte.
+/// The rest is kept as it was found, byte for byte.
 pub struct Transaction {
     base: Arc<Snapshot>,
     current: Arc<Snapshot>,
@@ -22,18 +22,18 @@ impl Transaction {
         }
     }
 
-    /// The content with the edits so far.
+    /// Returns the content with the edits so far.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.current
     }
 
-    /// Whether the edits changed anything.
+    /// Returns `true` if the edits changed anything.
     pub(crate) fn is_changed(&self) -> bool {
         self.current.version() != self.base.version()
     }
 
-    /// Removes an account in a cloud with all its tokens, as a sign-out does: also those entries
-    /// that no query would show because something else is wrong with them.
+    /// Removes an account in a cloud with all its tokens, as a sign-out does. Malformed entries of the
+    /// account, which no query shows, go as well.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Transaction {
         self.apply(&edits)
     }
 
-    /// Puts edits of the current content on top of it.
+    /// Applies edits to the current content.
     pub(crate) fn apply(&mut self, edits: &Edits) -> Result<()> {
         let document = self.current.document();
         if let Some(section) = edits

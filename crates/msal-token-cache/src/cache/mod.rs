@@ -25,8 +25,8 @@ use crate::transaction::Transaction;
 
 /// A token cache that other programs share: read without a lock, written as a whole under one.
 ///
-/// Clones share everything. A program that only reads needs [`snapshot`](Self::snapshot); one that
-/// writes says in [`modify`](Self::modify) what to change, on top of whatever is there by then.
+/// Clones share everything. [`snapshot`](Self::snapshot) reads it, and [`modify`](Self::modify)
+/// changes the latest content.
 ///
 /// ```
 /// # #[cfg(any(unix, windows))]
@@ -47,8 +47,8 @@ use crate::transaction::Transaction;
 ///
 /// # Limitations
 ///
-/// What a peer does that ignores every lock can be mended after the fact, not prevented: see
-/// [`modify`](Self::modify).
+/// A peer that ignores every lock can undo a write. That can be mended after the fact, not
+/// prevented: see [`modify`](Self::modify).
 #[derive(Clone)]
 pub struct TokenCache(Arc<Shared>);
 
@@ -58,7 +58,7 @@ struct Shared {
 }
 
 impl TokenCache {
-    /// The cache in this store; nothing is read yet.
+    /// Returns the cache in this store. Reads nothing yet.
     pub fn new(persistence: impl Persistence + 'static) -> Self {
         Self(Arc::new(Shared {
             reader: Reader::new(Guarded::new(persistence)),
@@ -66,25 +66,25 @@ impl TokenCache {
         }))
     }
 
-    /// Where the cache is, for messages.
+    /// Returns the place of the cache, for messages.
     pub fn location(&self) -> String {
         self.0.reader.store.location()
     }
 
-    /// Whether what the store holds is encrypted, as far as it is known: a store that chooses
+    /// Returns `true` if the content of the store is known to be encrypted. A store that chooses
     /// between several may have to be read first.
     pub fn is_encrypted(&self) -> bool {
         self.0.reader.store.is_encrypted()
     }
 
-    /// Which store was chosen and why not a better one, for messages; `None` where there was no
-    /// choice, or nothing to say about it.
+    /// Returns the store that was chosen and the reason why not a better one, for messages. Returns
+    /// `None` if there was no choice.
     pub fn explanation(&self) -> Option<String> {
         self.0.reader.store.explanation()
     }
 
-    /// Where this cache's users on this machine agree who does a piece of work for all of them, if
-    /// the store has such a place.
+    /// Returns the leases by which this cache's users on this machine elect one of them for a piece of
+    /// work, if the store has a place for leases.
     pub fn leases(&self) -> Option<Leases> {
         self.0.reader.store.lease_folder().map(Leases::in_folder)
     }
@@ -108,25 +108,26 @@ impl TokenCache {
         self.0.reader.is_current(snapshot, tick)
     }
 
-    /// The cache as it is now; empty where there is none. Reads only what has changed since the
-    /// last time, and looks at most once per [tick](Persistence::tick) of the store, a few
-    /// milliseconds: what another program writes is seen with the next tick, what is written
-    /// through this cache or a clone of it at once.
+    /// Returns the cache; an empty one if there is no content. It is [recent](Freshness::Recent):
+    /// it looks at most once per [tick](Persistence::tick) of the store, a few milliseconds, and
+    /// reads only if the content changed. So another program's change shows in the next tick, and a
+    /// change through this cache or a clone at once.
     ///
-    /// Blocks while it reads, up to about 150 ms where the content looks torn; then the last good
-    /// snapshot stays in use until the content changes again. Without one, and where the file is
-    /// empty or a peer writes all the time, up to about 600 ms. `snapshot_async`, with the feature
-    /// `tokio`, does not block.
+    /// Blocks while it reads, up to about 150 ms if the content looks torn; then the last good
+    /// snapshot stays in use until the content changes again. Without one, and if the file is empty
+    /// or a peer writes all the time, it blocks up to about 600 ms. `snapshot_async`, with the
+    /// feature `tokio`, does not block.
     ///
     /// # Errors
     ///
-    /// There is a cache and it could not be read: [`ErrorKind`](crate::ErrorKind) says why.
+    /// Fails if there is a cache and it cannot be read, with the [`ErrorKind`](crate::ErrorKind) of the
+    /// cause.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>> {
         self.snapshot_with(Freshness::Recent)
     }
 
-    /// Returns the cache as [`snapshot`](Self::snapshot) does, at least this fresh:
-    /// [`Freshness::Latest`] is for a caller that has to see what somebody has just written.
+    /// Returns the cache, at least this fresh. [`Freshness::Latest`] always looks: for a caller that
+    /// must not miss another program's last write.
     ///
     /// # Errors
     ///
@@ -138,17 +139,18 @@ impl TokenCache {
     /// Changes the cache: waits for the lock, reads the latest content, lets `edit` change it and
     /// replaces the store's content as a whole. Without a change nothing is written.
     ///
-    /// `edit` may run again on newer content, because a peer that ignores the lock wrote meanwhile;
-    /// also after the commit, twice at most, because such a peer may have put old content over it.
-    /// It must come to the same end each time; its last result is returned. Mostly the lock is held
-    /// while it runs, and other programs wait, so it must not wait itself, nor call `modify` on the
-    /// same cache. Blocks; `modify_async`, with the feature `tokio`, does not.
+    /// `edit` runs again if a peer that ignores the lock wrote meanwhile. It runs at most twice after
+    /// the commit, because such a peer may have put old content over it. It must have the same
+    /// effect each time; its last result is returned. Mostly the lock is held while it runs, and
+    /// other programs wait, so it must not wait itself, nor call `modify` on the same cache. Blocks;
+    /// `modify_async`, with the feature `tokio`, does not.
     ///
     /// # Errors
     ///
-    /// What `edit` returned; or the store could not be locked, read or written. Content that does
-    /// not parse is never written over. [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the content would grow to more
-    /// than fifteen sixteenths of what [readers take](Persistence::max_bytes).
+    /// Returns the error of `edit`, or fails if the store cannot be locked, read or written. Content
+    /// that does not parse is never written over.
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) if the content would grow to more than
+    /// fifteen sixteenths of the [readers' limit](Persistence::max_bytes).
     pub fn modify<T>(&self, edit: impl FnMut(&mut Transaction) -> Result<T>) -> Result<T> {
         self.0.writer.modify(&self.0.reader, edit)
     }

@@ -1,5 +1,5 @@
-//! Reading a store that others write: what looks torn is read again, and the last good content stays
-//! in use meanwhile.
+//! Reads a store that others write. Content that looks torn is read again, while the last good
+//! content stays in use.
 
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
@@ -14,17 +14,17 @@ use crate::lock::Backoff;
 use crate::persistence::Loaded;
 use crate::snapshot::Snapshot;
 
-/// What one attempt to read came to.
+/// The result of one attempt to read.
 pub(super) enum Read {
     Whole(Arc<Snapshot>, Observation),
     Empty(Observation),
     Torn(Error, Observation),
 }
 
-/// For how long, in sum, content that may be torn is read again: a peer that writes in place needs
-/// a few milliseconds.
+/// The time for which content that may be torn is read again. A peer that writes in place needs a
+/// few milliseconds.
 const PATIENCE: Duration = Duration::from_millis(150);
-/// How often that patience is had where a writer is without pauses, or without its turn.
+/// The factor on that time if a writer makes no pauses, or does not get the processor.
 const BUSY_WRITERS: u32 = 4;
 
 /// A store, and the snapshot of it that readers share.
@@ -56,7 +56,7 @@ impl Reader {
             && (self.published.is_seen_in(tick) || self.is_still_current(snapshot, tick))
     }
 
-    /// The same, with a look.
+    /// Looks at the store for [`is_current`](Self::is_current).
     #[cold]
     fn is_still_current(&self, snapshot: &Snapshot, tick: Option<u64>) -> bool {
         let state = self.published.state();
@@ -103,8 +103,8 @@ impl Reader {
         Ok(is_as_seen)
     }
 
-    /// Reads what the store holds. Where that takes long, those who come while one does so find it
-    /// read; if it is not, they go on side by side.
+    /// Reads the store. If that takes long, other readers wait for the result, and read side by side
+    /// only if it does not suit them.
     pub(super) fn reload_in_turn(&self) -> Result<Arc<Snapshot>> {
         if let Some(snapshot) = self.reload_quickly()? {
             return Ok(snapshot);
@@ -124,7 +124,7 @@ impl Reader {
         self.reload()
     }
 
-    /// Reads what the store holds, if that takes but a moment and it is whole.
+    /// Reads the store, if that takes but a moment and the content is whole.
     pub(super) fn reload_quickly(&self) -> Result<Option<Arc<Snapshot>>> {
         let before = self.published.state_full();
         let Some(loaded) = self.store.load_quickly() else {
@@ -167,7 +167,7 @@ impl Reader {
         Ok(snapshot)
     }
 
-    /// What a writer builds on: what is in the store now, and nothing that was there before.
+    /// Returns the content that a writer edits: the present one, and never the last good one.
     pub(super) fn read_for_writing(&self) -> Result<(Arc<Snapshot>, Observation)> {
         let look = self.observe()?;
         let state = self.published.state();
@@ -190,10 +190,11 @@ impl Reader {
         }
     }
 
-    /// Reads, and reads again while what was read may be half of something. So many times the
-    /// patience is had with content that also changes all the time, for then a writer without
-    /// pauses is at work, and with an empty file: on a busy machine its writer may not get its turn
-    /// for long, and it must not be taken for a cache in which nobody is signed in.
+    /// Reads, and reads again while the content may be torn.
+    ///
+    /// It waits `times` as long for content that also changes all the time, and for an empty file.
+    /// On a busy machine its writer may not get the processor for long, and the file must not be
+    /// taken for a cache without accounts.
     fn read_patiently(&self, times: u32) -> Result<Read> {
         let mut round = 1;
         loop {

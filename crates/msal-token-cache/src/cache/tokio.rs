@@ -9,8 +9,8 @@ use crate::snapshot::Snapshot;
 use crate::transaction::Transaction;
 
 impl TokenCache {
-    /// [`snapshot`](Self::snapshot) for an async caller: what is read quickly is read in place,
-    /// the rest on the runtime's blocking pool. Without a tokio runtime it blocks.
+    /// Returns the cache, as [`snapshot`](Self::snapshot), for an async caller. A quick read is done
+    /// in place, another one on the runtime's blocking pool. Without a tokio runtime it blocks.
     ///
     /// # Errors
     ///
@@ -18,13 +18,13 @@ impl TokenCache {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what was being read is kept for the next call.
+    /// Cancel safe: the next call gets the result of the read.
     pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
         self.snapshot_with_async(Freshness::Recent).await
     }
 
-    /// Returns the cache as [`snapshot_with`](Self::snapshot_with) does, for an async caller, as
-    /// [`snapshot_async`](Self::snapshot_async) is for [`snapshot`](Self::snapshot).
+    /// Returns the cache, as [`snapshot_with`](Self::snapshot_with), for an async caller. It reads as
+    /// [`snapshot_async`](Self::snapshot_async) does.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl TokenCache {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what was being read is kept for the next call.
+    /// Cancel safe: the next call gets the result of the read.
     pub async fn snapshot_with_async(&self, freshness: Freshness) -> Result<Arc<Snapshot>> {
         match self.0.reader.known(freshness)? {
             Some(snapshot) => Ok(snapshot),
@@ -40,7 +40,7 @@ impl TokenCache {
         }
     }
 
-    /// Boxed by its callers, so that the future of a hit stays small.
+    /// Reads the store. Its callers box it, so that the future of a hit stays small.
     async fn reload_async(&self) -> Result<Arc<Snapshot>> {
         if let Some(snapshot) = self.0.reader.reload_quickly()? {
             return Ok(snapshot);
@@ -49,8 +49,8 @@ impl TokenCache {
         off_executor(self, move || cache.0.reader.reload_in_turn()).await
     }
 
-    /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool, if the store
-    /// may have to wait for something. Without a tokio runtime it blocks.
+    /// Changes the cache, as [`modify`](Self::modify), for an async caller: on the runtime's blocking
+    /// pool, if the store may have to wait. Without a tokio runtime it blocks.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Writing a store that others write: under its lock, and again where a peer ignored that.
+//! Writes a store that others write: under its lock, and again if a peer ignored that.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,9 +9,9 @@ use super::reading::{Read, Reader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transaction::Transaction;
 
-/// How often a modification is put on top of content that changed meanwhile.
+/// The number of attempts to apply a modification to content that keeps changing.
 const ATTEMPTS: usize = 5;
-/// How often a write that a peer has overwritten is repeated.
+/// The number of times that an overwritten modification is applied again.
 const REPAIRS: usize = 2;
 
 /// Admits one writer of this process at a time. The store's lock keeps out other processes.
@@ -26,8 +26,7 @@ impl Writer {
         }
     }
 
-    /// Changes the content of the reader's store, as
-    /// [`TokenCache::modify`](super::TokenCache::modify) says.
+    /// Changes the content of the reader's store, by the rules of `TokenCache::modify`.
     pub(super) fn modify<T>(
         &self,
         reader: &Reader,
@@ -97,7 +96,7 @@ fn commit<T>(
     ))
 }
 
-/// Returns the modification's result on the present content, if that has the modification already.
+/// Returns the modification's result, if the present content has the modification already.
 fn already_applied<T>(
     reader: &Reader,
     edit: &mut impl FnMut(&mut Transaction) -> Result<T>,

@@ -6,10 +6,10 @@ use super::hash::hash;
 use super::parts::{Known, MemberSpan, NameSpan};
 use super::text::decode_name;
 
-/// The members of an object, as they come.
+/// The members of an object, in their order.
 pub(super) struct MemberList {
     found: Vec<MemberSpan>,
-    /// Of their names, as they are written.
+    /// The hashes of their names, escapes included.
     hashes: Vec<u64>,
     has_escapes: bool,
 }
@@ -35,7 +35,7 @@ impl MemberList {
         });
     }
 
-    /// Each name once: of duplicates the first one's place and the last one's value.
+    /// Returns each name once: of duplicates the first one's place and the last one's value.
     pub(super) fn finish(mut self, text: &str) -> (Vec<MemberSpan>, Flags) {
         self.hashes.sort_unstable();
         let mut flags = Flags {

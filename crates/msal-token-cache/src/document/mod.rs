@@ -1,7 +1,7 @@
-//! The text of a cache and where its parts stand in it.
+//! The text of a cache, and the places of its parts.
 //!
-//! Only what is asked for is decoded, and what is not edited is written back as it was found, byte
-//! for byte: unknown sections, entries and members survive because nobody ever takes them apart.
+//! An entry is decoded on demand, and written back byte for byte if it is not edited. So unknown
+//! sections, entries and members survive: nothing takes them apart.
 
 mod edits;
 mod entry;
@@ -47,7 +47,7 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// A cache with nothing in it.
+    /// Returns a cache without content.
     pub(crate) fn empty() -> Self {
         Self {
             text: Zeroizing::new(String::new()),
@@ -55,8 +55,8 @@ impl Document {
         }
     }
 
-    /// Takes a text apart as far as the entries of the known sections. Of duplicate names the
-    /// first one's place and the last one's value count, as in Python.
+    /// Parses a text down to the entries of the known sections. Of duplicate names, the first one's
+    /// place and the last one's value count, as in Python.
     pub(crate) fn parse(text: Zeroizing<String>) -> Result<Self, NotADocument> {
         match parts_of(&text) {
             Some(parts) => Ok(Self { text, parts }),
@@ -64,12 +64,12 @@ impl Document {
         }
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether the section's value is not an object, so that it cannot be added to.
+    /// Returns `true` if the section's value is not an object, so that no entry can be added.
     pub(crate) fn is_malformed(&self, section: Section) -> bool {
         matches!(self.parts.sections[section as usize], Entries::Malformed)
     }
@@ -81,21 +81,21 @@ impl Document {
         }
     }
 
-    /// The entries of a section, as JSON text, in their order.
+    /// Returns the entries of a section, as JSON text, in their order.
     pub(crate) fn entries(&self, section: Section) -> impl ExactSizeIterator<Item = &str> {
         self.listed(section)
             .iter()
             .map(|entry| &self.text[entry.value.clone()])
     }
 
-    /// The entry at this position, as JSON text.
+    /// Returns the entry at this position, as JSON text.
     pub(crate) fn entry(&self, section: Section, position: usize) -> Option<&str> {
         self.listed(section)
             .get(position)
             .map(|entry| &self.text[entry.value.clone()])
     }
 
-    /// Whose the entry at this position is: its `home_account_id`, if it has one.
+    /// Returns the `home_account_id` of the entry at this position, if it has one.
     pub(crate) fn owner(&self, section: Section, position: usize) -> Option<Cow<'_, str>> {
         let entry = self.listed(section).get(position)?;
         if entry.known.owner.is_empty() {
@@ -105,13 +105,13 @@ impl Document {
         }
     }
 
-    /// The `target` of the entry at this position, where that is known without taking it apart.
+    /// Returns the `target` of the entry at this position, if that is known without decoding.
     pub(crate) fn known_target(&self, section: Section, position: usize) -> Option<&str> {
         let target = &self.listed(section).get(position)?.known.target;
         (!target.is_empty()).then(|| &self.text[target.clone()])
     }
 
-    /// The entries of an account, with their positions.
+    /// Returns the entries of an account, with their positions.
     pub(crate) fn entries_of<'d>(
         &'d self,
         section: Section,
@@ -125,7 +125,7 @@ impl Document {
             })
     }
 
-    /// The positions of the entries that stand under a key: at most one.
+    /// Returns the positions of the entries with this key: at most one.
     pub(crate) fn positions_at<'d>(
         &'d self,
         section: Section,
@@ -144,10 +144,10 @@ impl Document {
             .map(|(position, _)| position)
     }
 
-    /// The document with these edits; everything else is copied as it stands, and not read again.
-    /// Of duplicates only what counts is left.
+    /// Returns the document with these edits. The rest is copied byte for byte, and not parsed again;
+    /// duplicates are reduced to the part that counts.
     ///
-    /// A section that is malformed is left as it is.
+    /// A malformed section stays as it is.
     pub(crate) fn edited(&self, edits: &Edits) -> Result<Self, NotADocument> {
         if self.parts.has_duplicates {
             return Self::parse(self.without_duplicates())?.edited(edits);
@@ -194,7 +194,7 @@ impl Document {
         Ok(Self { text, parts })
     }
 
-    /// The text with each name once.
+    /// Returns the text with each name once.
     fn without_duplicates(&self) -> Zeroizing<String> {
         let mut out = Writer::with_room_for(self.text.len() + self.text.len() / 4);
         out.push("{");

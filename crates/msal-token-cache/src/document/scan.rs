@@ -1,7 +1,7 @@
-//! Finds where the parts of a JSON text stand, in one pass that decodes nothing.
+//! Finds the parts of a JSON text, in one pass that decodes nothing.
 //!
-//! Accepts what `serde_json` accepts as a raw value, and nothing else; a property test holds the
-//! two against each other. Nesting is bounded by memory, not by the stack.
+//! Accepts the same texts as `serde_json` for a raw value; a property test compares the two. Nesting
+//! is bounded by memory, not by the stack.
 #![expect(
     clippy::inline_always,
     reason = "what is called for each name and value keeps its place in a register; a tenth is gained"
@@ -15,7 +15,7 @@ use super::plain_bytes::plain_length;
 use super::section::Section;
 use super::text::{Json, decode_name};
 
-/// The parts of a text; `None` if it is not a JSON object.
+/// Returns the parts of a text; `None` if it is not a JSON object.
 pub(super) fn parts_of(text: &str) -> Option<Parts> {
     let mut scanner = Scanner::of(text);
     let mut sections = std::array::from_fn(|_| Entries::Absent);
@@ -53,13 +53,14 @@ pub(super) fn parts_of(text: &str) -> Option<Parts> {
     })
 }
 
-/// Where the members of an entry stand that look-ups go by.
+/// Returns the places of the members of an entry that look-ups compare.
 pub(super) fn known(entry: &str) -> Known {
     let mut scanner = Scanner::of(entry);
     scanner.entry().unwrap_or_default()
 }
 
-/// Shows the name and the value of each member of an object; `None` if the text is not one.
+/// Calls `see` with the name and the value of each member. Returns `None` if the text is not an
+/// object.
 pub(crate) fn each_member<'t>(
     text: &'t str,
     mut see: impl FnMut(Json<'t>, Json<'t>),
@@ -98,14 +99,14 @@ fn name_text<'t>(name: &NameSpan, text: &'t str) -> Cow<'t, str> {
     }
 }
 
-/// What the Python packages put between the members of an entry, up to the next one's first quote:
-/// to know it at a glance is faster than to look at each blank.
+/// The text between two members of an entry as the Python packages write it, up to the next one's
+/// first quote. One comparison is faster than one for each blank.
 const NEXT_IN_ENTRY: &[u8] = b",\n            \"";
 
 struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
-    /// The brackets that are open around what is skipped.
+    /// The open brackets around the skipped value.
     open: Vec<u8>,
 }
 
@@ -147,7 +148,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// An object whose values `value` reads, each from its first byte on.
+    /// Reads an object, each of whose values `value` reads from its first byte on.
     fn object(&mut self, mut value: impl FnMut(&mut Self, NameSpan) -> Option<()>) -> Option<()> {
         self.takes(b'{')?;
         self.blanks();
@@ -170,7 +171,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A name and all that stands between it and its value.
+    /// Reads a name, up to the first byte of its value.
     #[inline(always)]
     fn name(&mut self) -> Option<NameSpan> {
         let start = self.at;
@@ -205,7 +206,7 @@ impl<'t> Scanner<'t> {
         Some(entries)
     }
 
-    /// An entry, and where the members stand in it that look-ups go by.
+    /// Reads an entry. Returns the places of the members that look-ups compare.
     fn entry(&mut self) -> Option<Known> {
         let mut known = Known::default();
         let mut is_sure = true;
@@ -231,7 +232,7 @@ impl<'t> Scanner<'t> {
         Some(if is_sure { known } else { Known::default() })
     }
 
-    /// Any value, from its first byte to behind its last.
+    /// Reads any value, from its first byte to behind its last.
     #[inline(always)]
     fn value(&mut self) -> Option<()> {
         if self.peek() == Some(b'"') {
@@ -241,7 +242,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The same, for what is mostly no string.
+    /// Reads a value that is mostly no string.
     fn other_value(&mut self) -> Option<()> {
         self.open.clear();
         loop {
@@ -277,7 +278,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Behind a value: goes to the next one within the open brackets, if there is one.
+    /// Goes from behind a value to the next one within the open brackets. Returns `false` if there is
+    /// no next one.
     fn goes_on(&mut self) -> Option<bool> {
         while let Some(&bracket) = self.open.last() {
             self.blanks();
@@ -331,7 +333,7 @@ impl<'t> Scanner<'t> {
         (count > 0).then_some(())
     }
 
-    /// A string with its quotes, and whether there is an escape in it.
+    /// Reads a string with its quotes. Returns `true` if it has an escape.
     #[inline(always)]
     fn string(&mut self) -> Option<bool> {
         self.takes(b'"')?;
@@ -342,7 +344,7 @@ impl<'t> Scanner<'t> {
         self.escaped()
     }
 
-    /// A string, from its first escape to behind its last byte.
+    /// Reads a string, from its first escape to behind its last byte.
     #[cold]
     fn escaped(&mut self) -> Option<bool> {
         loop {

@@ -1,4 +1,4 @@
-//! Edits a text by copying what stays in as large pieces as there are.
+//! Edits a text by copying the unchanged parts in the largest possible pieces.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use super::writer::Writer;
 pub(super) struct Splice<'d> {
     old: &'d str,
     out: Writer,
-    /// Up to here the old text was copied or left out.
+    /// The end of the old text that was copied or left out.
     done: usize,
 }
 
@@ -32,27 +32,27 @@ impl<'d> Splice<'d> {
         self.done = end;
     }
 
-    /// Copies up to the beginning of a part and leaves that out.
+    /// Copies up to the beginning of a part, and leaves the part out.
     fn leave_out(&mut self, part: Range<usize>) {
         self.copy_to(part.start);
         self.done = part.end;
     }
 
-    /// Puts a text in; where it stands now.
+    /// Inserts a text. Returns its range.
     fn put(&mut self, text: &str) -> Range<usize> {
         let start = self.out.text().len();
         self.out.push(text);
         start..start + text.len()
     }
 
-    /// The same as a JSON string.
+    /// Inserts a text as a JSON string. Returns its range.
     fn put_string(&mut self, text: &str) -> Range<usize> {
         let start = self.out.text().len();
         self.out.push_string(text);
         start..self.out.text().len()
     }
 
-    /// Where a part of the old text will stand that is not done yet, if all before it is copied.
+    /// Returns the range that a part of the rest gets, if all before it is copied.
     fn place_of(&self, part: &Range<usize>) -> Range<usize> {
         let shift = self.out.text().len().wrapping_sub(self.done);
         part.start.wrapping_add(shift)..part.end.wrapping_add(shift)
@@ -70,7 +70,7 @@ impl<'d> Splice<'d> {
         members.iter().map(|member| self.moved(member)).collect()
     }
 
-    /// A member of the document that is not edited.
+    /// Returns a member of the document that is not edited, with its new ranges.
     pub(super) fn keep(
         &self,
         member: &MemberSpan,
@@ -84,7 +84,7 @@ impl<'d> Splice<'d> {
         (self.moved(member), entries)
     }
 
-    /// A section with its edits.
+    /// Writes a section with its edits.
     pub(super) fn edit(
         &mut self,
         section: &MemberSpan,
@@ -115,7 +115,7 @@ impl<'d> Splice<'d> {
         (member, Entries::Listed(edited))
     }
 
-    /// Entries of which some stay.
+    /// Writes entries of which some stay.
     fn edit_entries(&mut self, entries: &[MemberSpan], edits: &SectionEdits) -> Vec<MemberSpan> {
         let mut edited = Vec::with_capacity(entries.len() + edits.added.len());
         let mut next = 0;
@@ -142,7 +142,7 @@ impl<'d> Splice<'d> {
         edited
     }
 
-    /// Puts a value in behind its name.
+    /// Inserts a value behind its name.
     fn entry(&mut self, name: Range<usize>, value: &str) -> MemberSpan {
         let known = known(value);
         let value = self.put(value);
@@ -153,8 +153,7 @@ impl<'d> Splice<'d> {
         }
     }
 
-    /// The entries that are added, laid out as the Python packages do; `alone` where there are no
-    /// others.
+    /// Writes new entries in the layout of the Python packages; `alone` if there are no others.
     fn add(&mut self, edits: &SectionEdits, alone: bool) -> Vec<MemberSpan> {
         let mut added = Vec::with_capacity(edits.added.len());
         for (key, value) in &edits.added {
@@ -174,7 +173,7 @@ impl<'d> Splice<'d> {
         added
     }
 
-    /// A section that was not there, as the first member of the document or behind the others.
+    /// Writes a new section, as the first member of the document or behind the others.
     pub(super) fn add_section(
         &mut self,
         section: Section,
@@ -195,8 +194,7 @@ impl<'d> Splice<'d> {
         (member, Entries::Listed(added))
     }
 
-    /// Goes to the place where members are added, behind the last one, or, where there is none,
-    /// into a new pair of braces.
+    /// Goes to the place of new members: behind the last one, or into a new pair of braces.
     pub(super) fn go_behind(&mut self, last: Option<&MemberSpan>) {
         if let Some(last) = last {
             self.copy_to(last.value.end);

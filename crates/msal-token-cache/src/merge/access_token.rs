@@ -91,9 +91,8 @@ pub(super) fn merge(
     add(document, Section::AccessToken, key, &members, edits);
 }
 
-/// Whether an entry does all that the new token does and was asked for after it. Not with a secret
-/// that cannot be sent or times that nobody believes: a look-up passes such an entry over, so it must
-/// give way.
+/// Returns `true` if an entry answers every call that the new token answers, and is newer. An entry
+/// with an unusable secret or unbelievable times has to give way, because look-ups pass over it.
 fn is_newer(entry: &AccessToken<'_>, new: &Redemption, target: &Target<'_>) -> bool {
     entry.is_usable()
         && entry.has_believable_times(new.cached_at)

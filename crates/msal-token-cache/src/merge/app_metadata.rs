@@ -1,4 +1,4 @@
-//! What is known about an application: one entry in a cloud, whichever of its hosts it names.
+//! The metadata of an application: one entry in a cloud, under any of its hosts.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,11 @@ use crate::schema::cloud::{place_in_cloud, same_cloud};
 use crate::schema::key;
 
 /// Leaves one entry of the application in the cloud. msal-node looks in all hosts of the cloud and
-/// throws at every refresh if it finds two, so an entry is only added where there is no other.
+/// throws at every refresh if it finds two, so an entry is only added if there is no other.
 ///
-/// Several of others become one, and what each knows is kept. It is the entry of the host that
-/// programs ask: MSAL Python and MSAL Go name that host, and write their entry with every answer.
-/// Without it they would add it again.
+/// Several entries become one, with the members of all. The entry of the host that programs ask
+/// stays: MSAL Python and MSAL Go name that host, and would add their entry again with every
+/// answer.
 pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
     let is_of_cloud = |entry: &Entry<'_>| {
         let text = |name| entry.text(name);

@@ -31,10 +31,11 @@ pub(super) fn change_or_add(
     }
 }
 
-/// Identifiers of an entry. One that was found has the same, perhaps in another spelling.
+/// The identifiers of an entry. An entry that was found has the same ones, perhaps spelled in another
+/// way.
 const IDENTIFIERS: [&str; 4] = ["home_account_id", "environment", "client_id", "realm"];
 
-/// Sets members of an entry that was found, whose identifiers stay as they are spelled.
+/// Sets members of an entry that was found. Its identifiers keep their spelling.
 pub(super) fn change(
     section: Section,
     position: usize,
@@ -51,8 +52,8 @@ pub(super) fn change(
     }
 }
 
-/// Adds an entry under its key, or, where another entry stands there although its members say that
-/// it is something else, under a longer one: nothing of others is overwritten.
+/// Adds an entry under its key, or under a longer one if the key is taken by an entry with other
+/// identifiers: nothing of others is overwritten.
 pub(super) fn add(
     document: &Document,
     section: Section,

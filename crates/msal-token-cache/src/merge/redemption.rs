@@ -6,7 +6,7 @@ use token_credential::Secret;
 
 use crate::schema::RefreshToken;
 
-/// The entry of a refresh token that is being redeemed: enough to find it again later.
+/// The identifiers of a refresh token that is being redeemed, which find its entry again later.
 #[derive(Clone, Debug)]
 pub struct RedeemedToken {
     pub(super) home_account_id: String,
@@ -16,22 +16,22 @@ pub struct RedeemedToken {
 }
 
 impl RedeemedToken {
-    /// Whose token it is: `uid.utid` of the account's home tenant.
+    /// Returns the account of the token: `uid.utid` of its home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The host of the authority that issued it.
+    /// Returns the host of the authority that issued it.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application it was issued to.
+    /// Returns the application that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The token.
+    /// Returns the token.
     pub fn secret(&self) -> &Secret {
         &self.secret
     }
@@ -81,11 +81,11 @@ pub enum Origin {
     /// added: an earlier one may have been revoked. Members without a new value stay, as do the
     /// entries of other accounts and clients.
     SignedIn(SignIn),
-    /// A refresh token of another store was redeemed, and this cache is for the access tokens.
+    /// A refresh token of another store was redeemed, and this cache is for its access tokens.
     ///
     /// No refresh token is read, changed or added; a rotated one is dropped, and the outcome is
-    /// [`StoredInPart`](crate::Merged::StoredInPart). A missing account is not a sign-out: whether
-    /// the account is signed in is for the other store to say. With an ID token, the account and its
+    /// [`StoredInPart`](crate::Merged::StoredInPart). A missing account is not a sign-out, because
+    /// sign-ins are in the other store. With an ID token, the account and its
     /// ID token are brought up to date or added.
     RedeemedElsewhere(RedeemedToken),
 }
@@ -138,8 +138,8 @@ impl From<SignIn> for Origin {
 /// The tokens that a refresh token, an authorization code or a device code was redeemed for, ready
 /// to be merged into a cache.
 ///
-/// It holds what is known for sure: the answer has been checked against the account that it was
-/// asked for. [`Transaction::merge`](crate::Transaction::merge) takes it.
+/// The caller has checked that the answer is for the account of the [`Origin`].
+/// [`Transaction::merge`](crate::Transaction::merge) takes it.
 #[derive(Clone, Debug)]
 pub struct Redemption {
     origin: Origin,
@@ -157,7 +157,7 @@ pub struct Redemption {
     pub(super) is_refresh_token_only: bool,
 }
 
-/// An ID token and what it says about the account.
+/// An ID token and its claims about the account.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub(super) id_token: Secret,
@@ -166,8 +166,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// An ID token with the account's id in the tenant (`oid`, else `sub`) and the name it signs
-    /// in with (`preferred_username`, else `upn`), as far as it holds them.
+    /// Returns an ID token with the account's id in the tenant (`oid`, else `sub`) and the name with
+    /// which it signs in (`preferred_username`, else `upn`). An empty text is the same as `None`.
     pub fn new(
         id_token: Secret,
         local_account_id: Option<String>,
@@ -191,8 +191,8 @@ impl Identity {
 }
 
 impl Redemption {
-    /// Returns the bearer token that the origin's client got at `cached_at`. It is good in the tenant
-    /// `realm` for the scopes `target` until `expires_on`.
+    /// Returns the bearer token that the origin's client got at `cached_at`. It is valid in the
+    /// tenant `realm` for the scopes `target` until `expires_on`.
     pub fn new(
         origin: impl Into<Origin>,
         realm: impl Into<String>,
@@ -219,19 +219,19 @@ impl Redemption {
         }
     }
 
-    /// Sets the application that redeemed the token, where that is another of its family.
+    /// Sets the application that redeemed the token, if that is another of its family.
     pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = client_id.into();
         self
     }
 
-    /// Sets until when the token may be used while the server cannot be reached.
+    /// Sets the time until which the token may be used while the server cannot be reached.
     pub fn with_extended_expires_on(mut self, extended_expires_on: SystemTime) -> Self {
         self.extended_expires_on = Some(extended_expires_on);
         self
     }
 
-    /// Sets from when on the token should be refreshed; only what the server said.
+    /// Sets the time from which the token should be refreshed, as the server sent it.
     pub fn with_refresh_on(mut self, refresh_on: SystemTime) -> Self {
         self.refresh_on = Some(refresh_on);
         self
@@ -249,14 +249,14 @@ impl Redemption {
         self
     }
 
-    /// Sets the ID token and what it says.
+    /// Sets the ID token and its claims.
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
         self
     }
 
-    /// Leaves only the rotated refresh token to be merged: where the access token is of no use, the
-    /// cached ones that it would replace may still be. Of a sign-in, the account goes with it.
+    /// Leaves out the access token, so that those it would replace stay. Of a refresh token that was
+    /// redeemed, only the rotated one is merged; of a sign-in, the account as well.
     pub fn with_refresh_token_only(mut self) -> Self {
         self.is_refresh_token_only = true;
         self
@@ -267,7 +267,8 @@ impl Redemption {
         &self.origin
     }
 
-    /// Returns the refresh token that was redeemed, of whichever store; `None` for a sign-in.
+    /// Returns the refresh token that was redeemed, of this cache or another store; `None` for a
+    /// sign-in.
     pub fn redeemed(&self) -> Option<&RedeemedToken> {
         match &self.origin {
             Origin::Redeemed(token) | Origin::RedeemedElsewhere(token) => Some(token),
@@ -285,42 +286,42 @@ impl Redemption {
         self.origin.environment()
     }
 
-    /// The application that the access token was issued to.
+    /// Returns the application that the access token was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The tenant that the access token is good in.
+    /// Returns the tenant in which the access token is valid.
     pub fn realm(&self) -> &str {
         &self.realm
     }
 
-    /// The scopes that the access token is good for, separated by blanks.
+    /// Returns the scopes for which the access token is valid, separated by blanks.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The access token.
+    /// Returns the access token.
     pub fn access_token(&self) -> &Secret {
         &self.access_token
     }
 
-    /// When the access token was asked for.
+    /// Returns the time at which the access token was asked for.
     pub fn cached_at(&self) -> SystemTime {
         self.cached_at
     }
 
-    /// When the access token ceases to be good.
+    /// Returns the time of the access token's expiry.
     pub fn expires_on(&self) -> SystemTime {
         self.expires_on
     }
 
-    /// From when on the access token should be refreshed, if the server said so.
+    /// Returns the time from which the access token should be refreshed, if the server sent one.
     pub fn refresh_on(&self) -> Option<SystemTime> {
         self.refresh_on
     }
 
-    /// The refresh token that replaces the redeemed one, if the server sent one.
+    /// Returns the new refresh token, if the server sent one.
     pub fn refresh_token(&self) -> Option<&Secret> {
         self.refresh_token.as_ref()
     }

@@ -12,8 +12,8 @@ use crate::document::Entry;
 
 /// An entry of the `AccessToken` section.
 ///
-/// Whether it may be handed out is for whoever asks to decide, with the accessors here: the
-/// section also holds tokens that belong to a proof-of-possession key or to another's session.
+/// The caller decides by the accessors whether the token may be handed out: the section also holds
+/// tokens that are bound to a proof-of-possession key or to another session.
 pub struct AccessToken<'s> {
     entry: Entry<'s>,
     secret: EntrySecret<'s>,
@@ -25,11 +25,11 @@ pub struct AccessToken<'s> {
     expires_on: SystemTime,
 }
 
-/// How far another writer's clock may be ahead of ours.
+/// The largest difference between this clock and that of another writer.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 impl<'s> AccessToken<'s> {
-    /// Seven days: nothing that Entra issues lives longer.
+    /// The longest lifetime that a token can have: seven days. Entra issues none that lives longer.
     pub const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
@@ -57,32 +57,32 @@ impl<'s> AccessToken<'s> {
         &self.entry
     }
 
-    /// Whose token it is: `uid.utid` of the account's home tenant.
+    /// Returns the account of the token: `uid.utid` of its home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The host of the authority that issued it.
+    /// Returns the host of the authority that issued it.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application it was issued to.
+    /// Returns the application that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The tenant it is good in.
+    /// Returns the tenant in which it is valid.
     pub fn realm(&self) -> &str {
         &self.realm
     }
 
-    /// The scopes it is good for.
+    /// Returns the scopes for which it is valid.
     pub fn target(&self) -> &Target<'s> {
         &self.target
     }
 
-    /// How it is presented; `Bearer` when the entry does not say.
+    /// Returns the way in which it is presented: `Bearer` if the entry has no `token_type`.
     pub fn token_type(&self) -> Cow<'s, str> {
         self.entry
             .non_empty("token_type")
@@ -99,7 +99,7 @@ impl<'s> AccessToken<'s> {
             && !is_bound(&self.entry)
     }
 
-    /// Whether it is presented as it is, which is also meant where the entry does not say.
+    /// Returns `true` if it is presented as it is. An entry without a `token_type` means that, too.
     fn is_bearer(&self) -> bool {
         match self.entry.text("token_type") {
             Some(kind) => kind.is_empty() || kind.eq_ignore_ascii_case("Bearer"),
@@ -107,15 +107,15 @@ impl<'s> AccessToken<'s> {
         }
     }
 
-    /// Whether its times can be true at this time: a token lives for at most
+    /// Returns `true` if its times can be true at this time: a token lives for at most
     /// [`LONGEST_LIFE`](Self::LONGEST_LIFE), and no writer's clock is ahead by more than five
-    /// minutes. What does not keep to that is not to be handed out, and gives way to what does.
+    /// minutes. Another token must not be handed out, and gives way to one with believable times.
     pub fn has_believable_times(&self, now: SystemTime) -> bool {
         Self::are_believable(self.cached_at(), self.expires_on, now)
     }
 
-    /// Returns `true` if these can be the times of a token at this time, as
-    /// [`has_believable_times`](Self::has_believable_times) says it of an entry.
+    /// Returns `true` if these can be the times of a token at this time, by the rules of
+    /// [`has_believable_times`](Self::has_believable_times).
     pub fn are_believable(
         cached_at: Option<SystemTime>,
         expires_on: SystemTime,
@@ -128,22 +128,22 @@ impl<'s> AccessToken<'s> {
             && cached_at.is_none_or(|cached_at| is_within(cached_at, CLOCK_SKEW))
     }
 
-    /// When it was put here.
+    /// Returns the time at which it was stored, if the writer set it.
     pub fn cached_at(&self) -> Option<SystemTime> {
         time_of(&self.entry, "cached_at")
     }
 
-    /// When it ceases to be good.
+    /// Returns the time of its expiry.
     pub fn expires_on(&self) -> SystemTime {
         self.expires_on
     }
 
-    /// From when on it should be refreshed, if the server said so.
+    /// Returns the time from which it should be refreshed, if the server sent one.
     pub fn refresh_on(&self) -> Option<SystemTime> {
         time_of(&self.entry, "refresh_on")
     }
 
-    /// The token.
+    /// Returns the token.
     pub fn secret(&self) -> &Secret {
         self.secret.get()
     }

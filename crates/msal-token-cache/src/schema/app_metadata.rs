@@ -4,7 +4,7 @@ use std::fmt;
 use super::usable::is_usable_secret;
 use crate::document::Entry;
 
-/// An entry of the `AppMetadata` section: what is known about an application.
+/// An entry of the `AppMetadata` section: an application and its family.
 pub struct AppMetadata<'s> {
     entry: Entry<'s>,
     environment: Cow<'s, str>,
@@ -27,17 +27,17 @@ impl<'s> AppMetadata<'s> {
         is_usable_secret(&self.client_id)
     }
 
-    /// The host of the authority that said so.
+    /// Returns the host of the authority.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application.
+    /// Returns the application.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The family of applications that it belongs to, if it does.
+    /// Returns the family of applications to which it belongs, if any.
     pub fn family_id(&self) -> Option<Cow<'s, str>> {
         self.entry.non_empty("family_id")
     }

@@ -1,7 +1,6 @@
-//! Which members bind a token to more than account, application, tenant and scopes.
+//! The members that bind a token to more than account, application, tenant and scopes.
 //!
-//! A bound token is somebody's alone: it is never handed out or sent, and never makes way for
-//! another.
+//! A bound token is never handed out or sent, and never makes way for another.
 
 use crate::document::Entry;
 
@@ -42,9 +41,9 @@ const PLAIN: [&str; 14] = [
     "family_id",
 ];
 
-/// Whether a token is bound: by a member that is known to bind, or by an unknown one that is an
-/// object or a list. The library that added such a member may tell tokens apart by it. What is null
-/// or empty says nothing.
+/// Returns `true` if a token is bound: by a member that is known to bind, or by an unknown object or
+/// list. The library that added such a member may tell tokens apart by it. A null or empty member
+/// binds nothing.
 pub(crate) fn is_bound(members: &Entry<'_>) -> bool {
     members.any_set(|name, is_compound| {
         let is_binding = BINDING.iter().any(|known| is_spelling_of(name, known));
@@ -52,7 +51,7 @@ pub(crate) fn is_bound(members: &Entry<'_>) -> bool {
     })
 }
 
-/// Whether a name is this one, whatever its case and its underscores.
+/// Returns `true` if a name is this one in any case and with any underscores.
 fn is_spelling_of(name: &str, known: &str) -> bool {
     // Most are not, and mostly the first letter tells.
     let mut letters = name.bytes().filter(|byte| *byte != b'_');

@@ -33,27 +33,27 @@ impl<'s> IdToken<'s> {
         self.secret.is_usable()
     }
 
-    /// Whose token it is: `uid.utid` of the account's home tenant.
+    /// Returns the account of the token: `uid.utid` of its home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The host of the authority that issued it.
+    /// Returns the host of the authority that issued it.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application it was issued to.
+    /// Returns the application that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The tenant that issued it.
+    /// Returns the tenant that issued it.
     pub fn realm(&self) -> &str {
         &self.realm
     }
 
-    /// The token, a JSON Web Token.
+    /// Returns the token, a JSON Web Token.
     pub fn secret(&self) -> &Secret {
         self.secret.get()
     }

@@ -44,22 +44,22 @@ impl<'s> RefreshToken<'s> {
         &self.entry
     }
 
-    /// Whose token it is: `uid.utid` of the account's home tenant.
+    /// Returns the account of the token: `uid.utid` of its home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The host of the authority that issued it.
+    /// Returns the host of the authority that issued it.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application it was issued to.
+    /// Returns the application that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The family of applications that may redeem it, if it was issued to one.
+    /// Returns the family of applications that may redeem it, if it was issued to one.
     pub fn family_id(&self) -> Option<Cow<'s, str>> {
         self.entry.non_empty("family_id")
     }
@@ -70,17 +70,17 @@ impl<'s> RefreshToken<'s> {
         is_bound(&self.entry)
     }
 
-    /// When it was last replaced, if the writer said so.
+    /// Returns the time at which it was last replaced, if the writer set it.
     pub fn last_modification_time(&self) -> Option<SystemTime> {
         time_of(&self.entry, "last_modification_time")
     }
 
-    /// When it ceases to be good, if the writer said so.
+    /// Returns the time of its expiry, if the writer set it.
     pub fn expires_on(&self) -> Option<SystemTime> {
         time_of(&self.entry, "expires_on")
     }
 
-    /// The token.
+    /// Returns the token.
     pub fn secret(&self) -> &Secret {
         self.secret.get()
     }

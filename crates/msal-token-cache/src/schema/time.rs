@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::document::Entry;
 
-/// The last second of the year 9999: what lies beyond is more than date converters can take.
+/// The last second of the year 9999. Date converters of other programs fail beyond it.
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Returns the time that a member of an entry holds, in seconds since the epoch, as a string or a
@@ -16,10 +16,10 @@ pub(crate) fn time_of(entry: &Entry<'_>, name: &str) -> Option<SystemTime> {
     }
 }
 
-/// Seconds since the epoch as the cache writes them: a decimal number; a fraction is cut off.
+/// Parses seconds since the epoch: a decimal number, whose fraction is cut off.
 ///
-/// Reads what Python's `int()` reads of such a text: blanks around it, a sign, and single
-/// underscores between the digits. Clamped to the years 1970 to 9999.
+/// Accepts the same texts as Python's `int()`: with blanks around it, a sign, and single
+/// underscores between the digits. The time is clamped to the years 1970 to 9999.
 fn parse_seconds(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
@@ -44,7 +44,7 @@ fn parse_seconds(text: &str) -> Option<SystemTime> {
     Some(clamped(if negative { 0 } else { seconds }))
 }
 
-/// The same from a JSON number; a fraction is cut off.
+/// Parses the same from a JSON number.
 fn parse_number(json: &str) -> Option<SystemTime> {
     if let Some(time) = parse_seconds(json) {
         return Some(time);
@@ -59,7 +59,7 @@ fn parse_number(json: &str) -> Option<SystemTime> {
     Some(clamped(number as u64))
 }
 
-/// A time as the cache writes it.
+/// Returns a time as the cache writes it.
 pub(crate) fn seconds_text(time: SystemTime) -> String {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
