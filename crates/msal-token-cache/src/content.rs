@@ -1,30 +1,31 @@
-//! What the bytes in a store are, before anybody takes them for a cache.
+//! The content of a store: a cache, nothing, or half of one.
 
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::document::NotADocument;
+use crate::error::{Error, ErrorKind, Result};
+use crate::snapshot::Snapshot;
 use crate::unsupported_format::{BYTE_ORDER_MARK, recognize};
-use crate::{Error, ErrorKind, Result, Snapshot};
 
-/// What a store holds.
+/// The content of a store.
 #[derive(Debug)]
 pub(crate) enum Content {
     /// Nothing: a cache without entries, a signal file, or a peer that has just truncated it.
     Empty,
     Cache(Arc<Snapshot>),
-    /// Not a whole cache; a moment later it may be.
+    /// Not a whole cache. A peer may be writing it in place.
     Torn(NotADocument),
 }
 
 impl Content {
-    /// Takes the bytes of a store for what they are. An error names the store by its `location`,
-    /// which is asked for only then.
+    /// Parses the bytes of a store. An error names the store by its `location`, which is called only
+    /// then.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnsupportedFormat`] for content that is whole but not for us to read.
+    /// [`ErrorKind::UnsupportedFormat`] if the content has another format.
     pub(crate) fn read(
         mut bytes: Zeroizing<Vec<u8>>,
         location: impl Fn() -> String,

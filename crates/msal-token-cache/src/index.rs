@@ -1,4 +1,4 @@
-//! Where the access tokens of each account stand, so that a look-up does not read those of others.
+//! The positions of each account's access tokens, so that a look-up does not read those of others.
 
 use crate::document::{Document, Section, hash_without_case};
 
@@ -20,7 +20,7 @@ impl Index {
         Self(positions)
     }
 
-    /// Where an account's tokens stand, and perhaps those of others.
+    /// Returns the positions of an account's tokens, and of others with the same hash.
     pub(crate) fn near(&self, home_account_id: &str) -> impl Iterator<Item = usize> + use<'_> {
         let hash = hash_without_case(home_account_id.as_bytes());
         let first = self.0.partition_point(|(other, _)| *other < hash);

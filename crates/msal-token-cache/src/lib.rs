@@ -3,9 +3,8 @@
 //!
 //! Azure CLI, Azure PowerShell, Visual Studio and every SDK with a persistent cache keep their
 //! sign-in in the unified MSAL cache: a JSON document of accounts, refresh tokens and access
-//! tokens. [`TokenCache`] reads it, [`Snapshot`] is what it held at one moment, and a
-//! [`Transaction`] changes it under the lock that the other programs respect. Who may use which
-//! token is not decided here.
+//! tokens. [`TokenCache`] reads it, [`Snapshot`] is its content at one moment, and a [`Transaction`]
+//! changes it under the lock that the other programs respect. The caller decides which token to use.
 //!
 //! ```
 //! # #[cfg(any(unix, windows))]
@@ -30,19 +29,18 @@
 //!
 //! # What it promises to the other programs
 //!
-//! - What it does not know, it keeps: unknown sections, entries and members survive a write, value
-//!   for value and in their order.
+//! - Unknown sections, entries and members survive a write, value for value and in their order.
 //! - A reader sees the old content or the new, whenever we die: the file is replaced, not written
 //!   over (see [`FilePersistence`] for the one exception).
 //! - The lock is held for reading, merging and replacing, never for longer.
-//! - What it cannot read (encrypted, torn, not a cache) it never writes over and never deletes.
+//! - Content that it cannot read (encrypted, torn, not a cache) is never written over or deleted.
 //!
 //! # Stores
 //!
 //! `FilePersistence` is plain text. The encrypted stores of the platforms are features, on by default
 //! and each for its platform alone: `SecretServicePersistence` (feature `secret-service`, Linux),
-//! `DpapiPersistence` (`dpapi`, Windows) and `KeychainPersistence` (`keychain`, macOS). A [`Persistence`]
-//! of one's own may keep the cache anywhere else.
+//! `DpapiPersistence` (`dpapi`, Windows) and `KeychainPersistence` (`keychain`, macOS). Your own
+//! [`Persistence`] may keep the cache anywhere else.
 //!
 //! # Limitations
 //!
@@ -55,33 +53,30 @@
 mod cache;
 mod content;
 mod document;
-mod environment;
 mod error;
 mod fs;
 pub mod identifier;
 mod index;
-mod key;
 #[cfg_attr(not(any(unix, windows)), path = "lease/unsupported.rs")]
 mod lease;
 #[cfg(any(unix, windows))]
 mod lock;
 mod merge;
 mod persistence;
-mod redemption;
 mod schema;
+mod seen_tick;
 mod snapshot;
 mod time;
 mod transaction;
 mod unsupported_format;
 mod wipe;
 
-pub use cache::TokenCache;
-pub use environment::{is_known_cloud, known_hosts, same_cloud};
+pub use cache::{Freshness, TokenCache};
 pub use error::{Error, ErrorKind, Result};
 pub use fs::paths::default_path;
 pub use fs::stamp::Stamp;
 pub use lease::{Lease, Leases};
-pub use merge::Merged;
+pub use merge::{Identity, Merged, Origin, RedeemedToken, Redemption, SignIn};
 #[cfg(all(windows, feature = "dpapi"))]
 pub use persistence::dpapi::DpapiPersistence;
 #[cfg(any(unix, windows))]
@@ -92,7 +87,7 @@ pub use persistence::keyring::KeychainPersistence;
 pub use persistence::keyring::SecretServicePersistence;
 pub use persistence::memory::MemoryPersistence;
 pub use persistence::{Loaded, Persistence, StoreLock};
-pub use redemption::{Identity, RedeemedToken, Redemption};
+pub use schema::cloud::{is_known_cloud, known_hosts, same_cloud};
 pub use schema::{
     AccessToken, Account, AppMetadata, IdToken, LONGEST_SECRET, RefreshToken, Target,
     is_usable_secret,

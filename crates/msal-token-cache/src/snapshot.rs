@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
@@ -8,14 +9,20 @@ use crate::identifier::is_same_home_account_id;
 use crate::index::Index;
 use crate::schema::{AccessToken, Account, AppMetadata, IdToken, RefreshToken, Target};
 
-/// A cache as it was at one moment; it never changes.
+/// The content of a cache at one moment; it never changes.
 ///
-/// Entries borrow from it and come in document order. An entry that lacks what makes it usable is
-/// passed over; it is still there, and a later write keeps it.
+/// Entries borrow from it, in document order. Queries pass over an entry that lacks a required
+/// member; a later write keeps it.
+///
+/// Its [version](Self::version) tells it from every other one of this process.
 pub struct Snapshot {
+    version: u64,
     document: Document,
     index: OnceLock<Index>,
 }
+
+/// The version of the next snapshot.
+static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
 
 impl Snapshot {
     pub(crate) fn empty() -> Self {
@@ -28,12 +35,21 @@ impl Snapshot {
 
     pub(crate) fn of(document: Document) -> Self {
         Self {
+            version: NEXT_VERSION.fetch_add(1, Ordering::Relaxed),
             document,
             index: OnceLock::new(),
         }
     }
 
-    /// Whether it was made of nothing: there was no content, not even that of an empty cache.
+    /// Returns the number of this snapshot: unique in this process and never 0.
+    ///
+    /// Two snapshots of one version are the same. Two versions may have the same content.
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns `true` if there was no content, not even that of an empty cache.
     pub(crate) fn is_nothing(&self) -> bool {
         self.document.text().is_empty()
     }
@@ -42,29 +58,29 @@ impl Snapshot {
         &self.document
     }
 
-    /// The accounts, each as often as it is known in a tenant.
+    /// Returns the accounts: one entry for each account and tenant.
     pub fn accounts(&self) -> impl Iterator<Item = Account<'_>> {
         self.document
             .entries(Section::Account)
             .filter_map(Account::parse)
     }
 
-    /// The refresh tokens.
+    /// Returns the refresh tokens.
     pub fn refresh_tokens(&self) -> impl Iterator<Item = RefreshToken<'_>> {
         self.document
             .entries(Section::RefreshToken)
             .filter_map(RefreshToken::parse)
     }
 
-    /// The access tokens.
+    /// Returns the access tokens.
     pub fn access_tokens(&self) -> impl Iterator<Item = AccessToken<'_>> {
         self.document
             .entries(Section::AccessToken)
             .filter_map(AccessToken::parse)
     }
 
-    /// The access tokens of an account. Reads only that account's entries; the first such call on
-    /// a snapshot looks over all of them once.
+    /// Returns the access tokens of an account. Reads only that account's entries; the first such
+    /// call on a snapshot indexes all of them.
     pub fn access_tokens_of<'s>(
         &'s self,
         home_account_id: &str,
@@ -76,8 +92,8 @@ impl Snapshot {
             .filter(move |token| is_same_home_account_id(token.home_account_id(), home_account_id))
     }
 
-    /// Those of an account that [answer](Target::answers) a call for these scopes. Reads only their
-    /// entries.
+    /// Returns the access tokens of an account that [answer](Target::answers) a call for these scopes.
+    /// Reads only their entries.
     pub fn access_tokens_for<'s>(
         &'s self,
         home_account_id: &str,
@@ -102,14 +118,14 @@ impl Snapshot {
         self.index.get_or_init(|| Index::of(&self.document))
     }
 
-    /// The ID tokens.
+    /// Returns the ID tokens.
     pub fn id_tokens(&self) -> impl Iterator<Item = IdToken<'_>> {
         self.document
             .entries(Section::IdToken)
             .filter_map(IdToken::parse)
     }
 
-    /// What is known about applications.
+    /// Returns the metadata of applications.
     pub fn app_metadata(&self) -> impl Iterator<Item = AppMetadata<'_>> {
         self.document
             .entries(Section::AppMetadata)
@@ -121,6 +137,7 @@ impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = |section| self.document.entries(section).len();
         f.debug_struct("Snapshot")
+            .field("version", &self.version)
             .field("accounts", &entries(Section::Account))
             .field("refresh_tokens", &entries(Section::RefreshToken))
             .field("access_tokens", &entries(Section::AccessToken))

@@ -1,13 +1,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::document::{Edits, Section};
-use crate::schema::Members;
-use crate::{Error, ErrorKind, Result, Snapshot, same_cloud};
+use crate::document::{Edits, Entry, Section};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::cloud::same_cloud;
+use crate::snapshot::Snapshot;
 
 /// Edits on top of the latest content of a cache, while the lock is held.
 ///
-/// What is not edited is kept as it was found, byte for byte.
+/// The rest is kept as it was found, byte for byte.
 pub struct Transaction {
     base: Arc<Snapshot>,
     current: Arc<Snapshot>,
@@ -21,18 +22,18 @@ impl Transaction {
         }
     }
 
-    /// The content with the edits so far.
+    /// Returns the content with the edits so far.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.current
     }
 
-    /// Whether the edits changed anything.
+    /// Returns `true` if the edits changed anything.
     pub(crate) fn is_changed(&self) -> bool {
-        !Arc::ptr_eq(&self.current, &self.base)
+        self.current.version() != self.base.version()
     }
 
-    /// Removes an account in a cloud with all its tokens, as a sign-out does: also those entries
-    /// that no query would show because something else is wrong with them.
+    /// Removes an account in a cloud with all its tokens, as a sign-out does. Malformed entries of the
+    /// account, which no query shows, go as well.
     ///
     /// # Errors
     ///
@@ -47,8 +48,8 @@ impl Transaction {
         ] {
             let document = self.current.document();
             for (position, json) in document.entries_of(section, home_account_id) {
-                if Members::parse(json)
-                    .and_then(|members| members.text("environment"))
+                if Entry::parse(json)
+                    .and_then(|entry| entry.text("environment"))
                     .is_some_and(|host| same_cloud(&host, environment))
                 {
                     edits.remove(section, position);
@@ -58,7 +59,7 @@ impl Transaction {
         self.apply(&edits)
     }
 
-    /// Puts edits of the current content on top of it.
+    /// Applies edits to the current content.
     pub(crate) fn apply(&mut self, edits: &Edits) -> Result<()> {
         let document = self.current.document();
         if let Some(section) = edits

@@ -1,15 +1,14 @@
-//! A store as the cache calls it: one that panics fails the call, and not its caller.
+//! A store whose panics fail the call, and not its caller.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::fs::stamp::Stamp;
 use crate::persistence::{Loaded, Persistence, StoreLock};
-use crate::{Error, ErrorKind, Result};
 
-/// A store whose panics are errors. Where no error can be returned, it is as if the store had
-/// nothing to say.
+/// A store whose panics are errors, or absent values if the function cannot return an error.
 pub(super) struct Guarded(Box<dyn Persistence>);
 
 impl Guarded {
@@ -78,7 +77,7 @@ impl Guarded {
         self.call("save_if", |store| store.save_if(content, is_current))
     }
 
-    /// What the store says; `None` if it panicked.
+    /// Returns the store's answer; `None` if it panicked.
     #[inline]
     fn ask<T>(&self, ask: impl FnOnce(&dyn Persistence) -> T) -> Option<T> {
         caught(|| ask(&*self.0))
@@ -121,8 +120,8 @@ impl Drop for GuardedLock {
     }
 }
 
-/// Returns what the function does; `None` if it panics. No state of ours is half changed then: it
-/// belongs to the store alone.
+/// Returns the function's result; `None` if it panics. Only the store's own state can be half
+/// changed then.
 #[inline]
 fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(call)).ok()

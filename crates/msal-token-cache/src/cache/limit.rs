@@ -1,9 +1,9 @@
-//! How large a cache may become. Pure.
+//! The size up to which a cache is written. Pure.
 
-use crate::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// The part of the readers' limit that a writer leaves free. Other programs know no limit, and what
-/// the next one adds must not lock every reader out.
+/// The part of the readers' limit that a writer leaves free. Other programs have no limit: what the
+/// next one adds must not lock every reader out.
 const MARGIN: u64 = 16;
 
 /// Checks that content of `after` bytes, in place of `before` bytes, leaves a margin below the limit
@@ -11,7 +11,7 @@ const MARGIN: u64 = 16;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::TooLarge`].
+/// Returns [`ErrorKind::TooLarge`] otherwise.
 pub(super) fn check(
     before: usize,
     after: usize,

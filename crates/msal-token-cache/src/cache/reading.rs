@@ -1,37 +1,117 @@
-//! Reading a store that others write: what looks torn is read again, and the last good content stays
-//! in use meanwhile.
+//! Reads a store that others write. Content that looks torn is read again, while the last good
+//! content stays in use.
 
-use std::sync::{Arc, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
-use super::{Freshness, Look, State, TokenCache};
+use super::freshness::Freshness;
+use super::guarded::Guarded;
+use super::observation::Observation;
+use super::published::{Published, State};
 use crate::content::Content;
+use crate::error::{Error, ErrorKind, Result};
 use crate::persistence::Loaded;
+use crate::snapshot::Snapshot;
 use crate::time::backoff::Backoff;
-use crate::{Error, ErrorKind, Result, Snapshot};
 
-/// What one attempt to read came to.
+/// The result of one attempt to read.
 pub(super) enum Read {
-    Whole(Arc<Snapshot>, Look),
-    Empty(Look),
-    Torn(Error, Look),
+    Whole(Arc<Snapshot>, Observation),
+    Empty(Observation),
+    Torn(Error, Observation),
 }
 
-/// For how long, in sum, content that may be torn is read again: a peer that writes in place needs
-/// a few milliseconds.
+/// The time for which content that may be torn is read again. A peer that writes in place needs a
+/// few milliseconds.
 const PATIENCE: Duration = Duration::from_millis(150);
-/// How often that patience is had where a writer is without pauses, or without its turn.
+/// The factor on that time if a writer makes no pauses, or does not get the processor.
 const BUSY_WRITERS: u32 = 4;
-impl TokenCache {
-    /// Reads what the store holds. Where that takes long, those who come while one does so find it
-    /// read; if it is not, they go on side by side.
+
+/// A store, and the snapshot of it that readers share.
+pub(super) struct Reader {
+    pub(super) store: Guarded,
+    pub(super) published: Published,
+    /// Held by a reader whose read takes long. The others wait for its result.
+    turn: Mutex<()>,
+}
+
+impl Reader {
+    pub(super) fn new(store: Guarded) -> Self {
+        Self {
+            store,
+            published: Published::nothing(),
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// Returns the snapshot of the last read. Looks at nothing.
+    pub(super) fn current(&self) -> Option<Arc<Snapshot>> {
+        self.published.state().snapshot.clone()
+    }
+
+    /// Returns `true` if the store still holds this snapshot in this tick.
+    #[inline]
+    pub(super) fn is_current(&self, snapshot: &Snapshot, tick: Option<u64>) -> bool {
+        self.published.is(snapshot)
+            && (self.published.is_seen_in(tick) || self.is_still_current(snapshot, tick))
+    }
+
+    /// Looks at the store for [`is_current`](Self::is_current).
+    #[cold]
+    fn is_still_current(&self, snapshot: &Snapshot, tick: Option<u64>) -> bool {
+        let state = self.published.state();
+        let is_published = |current: &Arc<Snapshot>| current.version() == snapshot.version();
+        state.snapshot.as_ref().is_some_and(is_published)
+            && matches!(self.is_as_seen(&state, Freshness::Recent, tick), Ok(true))
+    }
+
+    /// Returns the cache. Reads it if it changed.
+    pub(super) fn snapshot(&self, freshness: Freshness) -> Result<Arc<Snapshot>> {
+        match self.known(freshness)? {
+            Some(snapshot) => Ok(snapshot),
+            None => self.reload_in_turn(),
+        }
+    }
+
+    /// Looks at the store.
+    pub(super) fn observe(&self) -> Result<Observation> {
+        self.store.stamp().map(Observation::Stamped)
+    }
+
+    /// Returns the current snapshot, if the store still holds it.
+    pub(super) fn known(&self, freshness: Freshness) -> Result<Option<Arc<Snapshot>>> {
+        let state = self.published.state();
+        let Some(snapshot) = &state.snapshot else {
+            return Ok(None);
+        };
+        let is_current = self.is_as_seen(&state, freshness, self.store.tick())?;
+        Ok(is_current.then(|| Arc::clone(snapshot)))
+    }
+
+    /// Returns `true` if the store holds the content of the last look. The tick is from before the
+    /// look, so that a change right after it belongs to the next.
+    fn is_as_seen(&self, state: &State, freshness: Freshness, tick: Option<u64>) -> Result<bool> {
+        let now = match freshness {
+            Freshness::Recent if self.published.is_seen_in(tick) => return Ok(true),
+            Freshness::Recent => Observation::Stamped(self.store.quick_stamp()?),
+            Freshness::Latest => self.observe()?,
+        };
+        let is_as_seen = state.seen.holds_in(now);
+        if is_as_seen {
+            self.published.set_seen_in(tick);
+        }
+        Ok(is_as_seen)
+    }
+
+    /// Reads the store. If that takes long, other readers wait for the result, and read side by side
+    /// only if it does not suit them.
     pub(super) fn reload_in_turn(&self) -> Result<Arc<Snapshot>> {
         if let Some(snapshot) = self.reload_quickly()? {
             return Ok(snapshot);
         }
-        let _turn = match self.0.reader.try_lock() {
+        let _turn = match self.turn.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                drop(self.0.reader.lock());
+                drop(self.turn.lock());
                 if let Some(snapshot) = self.known(Freshness::Latest)? {
                     return Ok(snapshot);
                 }
@@ -44,22 +124,23 @@ impl TokenCache {
         self.reload()
     }
 
-    /// Reads what the store holds, if that takes but a moment and it is whole.
+    /// Reads the store, if that takes but a moment and the content is whole.
     pub(super) fn reload_quickly(&self) -> Result<Option<Arc<Snapshot>>> {
-        let before = self.0.state.load_full();
-        let Some(loaded) = self.0.persistence.load_quickly() else {
+        let before = self.published.state_full();
+        let Some(loaded) = self.store.load_quickly() else {
             return Ok(None);
         };
         let Read::Whole(snapshot, look) = self.take_apart(loaded)? else {
             return Ok(None);
         };
-        self.publish(State::of(&snapshot, look), Some(&before));
+        self.published
+            .publish(State::of(&snapshot, look), Some(&before));
         Ok(Some(snapshot))
     }
 
     fn reload(&self) -> Result<Arc<Snapshot>> {
         // That there was nothing to read is nothing to go on with.
-        let before = self.0.state.load_full();
+        let before = self.published.state_full();
         let last_good = before.snapshot.clone();
         let last_good = last_good.filter(|snapshot| !snapshot.is_nothing());
         let times = if last_good.is_some() { 1 } else { BUSY_WRITERS };
@@ -67,12 +148,12 @@ impl TokenCache {
         let (snapshot, of, seen) = match (read, last_good) {
             (Read::Whole(snapshot, look), _) => (snapshot, look, look),
             (Read::Empty(look) | Read::Torn(_, look), Some(last_good)) => {
-                let location = self.location();
+                let location = self.store.location();
                 tracing::debug!(
                     location,
                     "the token cache looks torn; its last good content stays in use"
                 );
-                (last_good, Look::Unsure, look)
+                (last_good, Observation::Unknown, look)
             }
             (Read::Empty(look), None) => (Arc::new(Snapshot::empty()), look, look),
             (Read::Torn(error, _), None) => return Err(error),
@@ -82,14 +163,14 @@ impl TokenCache {
             of,
             seen,
         };
-        self.publish(state, Some(&before));
+        self.published.publish(state, Some(&before));
         Ok(snapshot)
     }
 
-    /// What a writer builds on: what is in the store now, and nothing that was there before.
-    pub(super) fn read_for_writing(&self) -> Result<(Arc<Snapshot>, Look)> {
-        let look = self.look()?;
-        let state = self.0.state.load();
+    /// Returns the content that a writer edits: the present one, and never the last good one.
+    pub(super) fn read_for_writing(&self) -> Result<(Arc<Snapshot>, Observation)> {
+        let look = self.observe()?;
+        let state = self.published.state();
         if let Some(snapshot) = state.snapshot.as_ref().filter(|_| state.of.holds_in(look)) {
             return Ok((Arc::clone(snapshot), look));
         }
@@ -100,7 +181,7 @@ impl TokenCache {
             Read::Empty(_) if self.current().is_some_and(|last| !last.is_nothing()) => {
                 let text = format!(
                     "{} is empty; its last good content stays in use",
-                    self.location()
+                    self.store.location()
                 );
                 Err(Error::new(ErrorKind::Corrupt, text))
             }
@@ -109,10 +190,11 @@ impl TokenCache {
         }
     }
 
-    /// Reads, and reads again while what was read may be half of something. So many times the
-    /// patience is had with content that also changes all the time, for then a writer without
-    /// pauses is at work, and with an empty file: on a busy machine its writer may not get its turn
-    /// for long, and it must not be taken for a cache in which nobody is signed in.
+    /// Reads, and reads again while the content may be torn.
+    ///
+    /// It waits `times` as long for content that also changes all the time, and for an empty file.
+    /// On a busy machine its writer may not get the processor for long, and the file must not be
+    /// taken for a cache without accounts.
     fn read_patiently(&self, times: u32) -> Result<Read> {
         let mut round = 1;
         loop {
@@ -124,7 +206,8 @@ impl TokenCache {
                 let (Read::Empty(look) | Read::Torn(_, look)) = read else {
                     return Ok(read);
                 };
-                is_changing |= look == Look::Unsure || seen.is_some_and(|seen| seen != look);
+                is_changing |=
+                    look == Observation::Unknown || seen.is_some_and(|seen| seen != look);
                 seen = Some(look);
                 if !backoff.wait() {
                     break read;
@@ -134,9 +217,9 @@ impl TokenCache {
                 Read::Torn(..) if !is_changing => return Ok(last),
                 _ if round < times => round += 1,
                 Read::Empty(_) if is_changing => {
-                    let text = format!("{} changed whenever it was read", self.location());
+                    let text = format!("{} changed whenever it was read", self.store.location());
                     let error = Error::new(ErrorKind::Corrupt, text);
-                    return Ok(Read::Torn(error, Look::Unsure));
+                    return Ok(Read::Torn(error, Observation::Unknown));
                 }
                 last => return Ok(last),
             }
@@ -144,35 +227,38 @@ impl TokenCache {
     }
 
     pub(super) fn read_once(&self) -> Result<Read> {
-        self.take_apart(self.0.persistence.load())
+        self.take_apart(self.store.load())
     }
 
     fn take_apart(&self, loaded: Result<Option<Loaded>>) -> Result<Read> {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                return Ok(Read::Torn(error, Look::Unsure));
+                return Ok(Read::Torn(error, Observation::Unknown));
             }
             Err(error) => return Err(error),
         };
         let Some(Loaded { bytes, stamp }) = loaded else {
-            return Ok(Read::Whole(Arc::new(Snapshot::empty()), Look::At(None)));
+            return Ok(Read::Whole(
+                Arc::new(Snapshot::empty()),
+                Observation::Stamped(None),
+            ));
         };
-        let look = Look::At(Some(stamp));
+        let look = Observation::Stamped(Some(stamp));
         // Touched, or written again as it was: the snapshot stays, and what was made of it.
         if let Some(last) = self.current().filter(|last| {
             !bytes.is_empty() && last.document().text().as_bytes() == bytes.as_slice()
         }) {
             return Ok(Read::Whole(last, look));
         }
-        Ok(match Content::read(bytes, || self.location())? {
+        Ok(match Content::read(bytes, || self.store.location())? {
             Content::Cache(snapshot) => Read::Whole(snapshot, look),
             Content::Empty => Read::Empty(look),
             Content::Torn(why) => {
                 let text = format!(
                     "{} is not a token cache ({why}); it is left as it is: sign in again with the \
                      tool that wrote it, or move it away",
-                    self.location()
+                    self.store.location()
                 );
                 Read::Torn(Error::new(ErrorKind::Corrupt, text), look)
             }
@@ -185,6 +271,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::cache::TokenCache;
     use crate::fs::stamp::Stamp;
     use crate::persistence::memory::MemoryPersistence;
     use crate::persistence::{Persistence, StoreLock};
@@ -226,7 +313,7 @@ mod tests {
         let cache = TokenCache::new(store);
         std::thread::scope(|scope| {
             let poisoning = scope.spawn(|| {
-                let _turn = cache.0.reader.lock();
+                let _turn = cache.0.reader.turn.lock();
                 panic!("on purpose");
             });
             assert!(poisoning.join().is_err());

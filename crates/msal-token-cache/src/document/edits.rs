@@ -1,14 +1,14 @@
-//! What to change in a document.
+//! Changes to a document.
 
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::Section;
-use super::plain::is_plain;
+use super::plain_bytes::is_plain;
+use super::section::Section;
 use crate::wipe::wipe;
 
-/// What to change in a document; positions are those of [`Document::entries`](super::Document::entries).
+/// Changes to a document, by the positions of `Document::entries`.
 #[derive(Default)]
 pub(crate) struct Edits([SectionEdits; 5]);
 
@@ -30,19 +30,19 @@ impl Drop for SectionEdits {
 }
 
 impl Edits {
-    /// Puts another value under the key at which the entry was found.
+    /// Sets the value of an entry, which keeps its key.
     pub(crate) fn replace(&mut self, section: Section, position: usize, value: Zeroizing<String>) {
         self.0[section as usize]
             .changed
             .insert(position, Some(value));
     }
 
-    /// Takes the entry out.
+    /// Removes the entry.
     pub(crate) fn remove(&mut self, section: Section, position: usize) {
         self.0[section as usize].changed.insert(position, None);
     }
 
-    /// Whether the entry is taken out.
+    /// Returns `true` if the entry is removed.
     pub(crate) fn removes(&self, section: Section, position: usize) -> bool {
         matches!(self.0[section as usize].changed.get(&position), Some(None))
     }
@@ -52,7 +52,7 @@ impl Edits {
         self.0[section as usize].added.push((key, value));
     }
 
-    /// The sections that these edits need.
+    /// Returns the sections that these edits change.
     pub(crate) fn sections(&self) -> impl Iterator<Item = Section> {
         Section::ALL
             .into_iter()
@@ -69,7 +69,7 @@ impl Edits {
         added.any(|(key, _)| !is_plain(key))
     }
 
-    /// About what the edits add to a text.
+    /// Returns an estimate of the bytes that the edits add to a text.
     pub(super) fn length(&self) -> usize {
         let of_section = |edits: &SectionEdits| {
             let added = edits

@@ -1,11 +1,11 @@
-//! The hash by which names are told apart.
+//! The hash of names.
 
-/// Tells names apart that differ, mostly; where it does not, they are compared.
+/// Returns the hash of a name. Names of the same hash are compared.
 pub(crate) fn hash(name: &[u8]) -> u64 {
     hash_of(name, |chunk| *chunk)
 }
 
-/// The same for what may compare without ASCII case: one hash whatever the case.
+/// Returns a hash that is the same in any ASCII case.
 pub(crate) fn hash_without_case(name: &[u8]) -> u64 {
     hash_of(name, |chunk| chunk.map(|byte| byte.to_ascii_lowercase()))
 }

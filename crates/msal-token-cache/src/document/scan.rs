@@ -1,39 +1,29 @@
-//! Finds where the parts of a JSON text stand, in one pass that decodes nothing.
+//! Finds the parts of a JSON text, in one pass that decodes nothing.
 //!
-//! Accepts what `serde_json` accepts as a raw value, and nothing else; a property test holds the
-//! two against each other. Nesting is bounded by memory, not by the stack.
+//! Accepts the same texts as `serde_json` for a raw value; a property test compares the two. Nesting
+//! is bounded by memory, not by the stack.
 #![expect(
     clippy::inline_always,
     reason = "what is called for each name and value keeps its place in a register; a tenth is gained"
 )]
 
 use std::borrow::Cow;
-use std::ops::Range;
 
-use super::members::{Flags, Members};
-use super::plain::plain_length;
-use super::{Entries, Json, Known, Member, Section, decode_name};
+use super::member_list::{Flags, MemberList};
+use super::parts::{Entries, Known, MemberSpan, NameSpan, Parts};
+use super::plain_bytes::plain_length;
+use super::section::Section;
+use super::text::{Json, decode_name};
 
-/// Where the parts of a cache stand.
-pub(super) struct Places {
-    pub(super) members: Vec<Member>,
-    pub(super) sections: [Entries; 5],
-    /// Whether there are two members or entries of one name; then their order is not that of the
-    /// text.
-    pub(super) has_duplicates: bool,
-    /// Whether an entry's key is written with escapes.
-    pub(super) has_escaped_keys: bool,
-}
-
-/// The parts of a text; `None` if it is not a JSON object.
-pub(super) fn places(text: &str) -> Option<Places> {
+/// Returns the parts of a text; `None` if it is not a JSON object.
+pub(super) fn parts_of(text: &str) -> Option<Parts> {
     let mut scanner = Scanner::of(text);
     let mut sections = std::array::from_fn(|_| Entries::Absent);
     let mut of_entries = Flags::default();
-    let mut members = Members::new();
+    let mut members = MemberList::new();
     scanner.blanks();
     scanner.object(|scanner, name| {
-        let section = Section::named(&name.text(text));
+        let section = Section::named(&name_text(&name, text));
         let start = scanner.at;
         match section {
             Some(section) if scanner.peek() == Some(b'{') => {
@@ -55,7 +45,7 @@ pub(super) fn places(text: &str) -> Option<Places> {
         return None;
     }
     let (members, of_members) = members.finish(text);
-    Some(Places {
+    Some(Parts {
         members,
         sections,
         has_duplicates: of_members.has_duplicates || of_entries.has_duplicates,
@@ -63,13 +53,14 @@ pub(super) fn places(text: &str) -> Option<Places> {
     })
 }
 
-/// Where the members of an entry stand that look-ups go by.
+/// Returns the places of the members of an entry that look-ups compare.
 pub(super) fn known(entry: &str) -> Known {
     let mut scanner = Scanner::of(entry);
     scanner.entry().unwrap_or_default()
 }
 
-/// Shows the name and the value of each member of an object; `None` if the text is not one.
+/// Calls `see` with the name and the value of each member. Returns `None` if the text is not an
+/// object.
 pub(crate) fn each_member<'t>(
     text: &'t str,
     mut see: impl FnMut(Json<'t>, Json<'t>),
@@ -99,32 +90,24 @@ pub(crate) fn each_member<'t>(
     (scanner.at == text.len()).then_some(())
 }
 
-/// What the Python packages put between the members of an entry, up to the next one's first quote:
-/// to know it at a glance is faster than to look at each blank.
+fn name_text<'t>(name: &NameSpan, text: &'t str) -> Cow<'t, str> {
+    let json = &text[name.range.clone()];
+    if name.is_escaped {
+        decode_name(json)
+    } else {
+        json[1..json.len() - 1].into()
+    }
+}
+
+/// The text between two members of an entry as the Python packages write it, up to the next one's
+/// first quote. One comparison is faster than one for each blank.
 const NEXT_IN_ENTRY: &[u8] = b",\n            \"";
 
 struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
-    /// The brackets that are open around what is skipped.
+    /// The open brackets around the skipped value.
     open: Vec<u8>,
-}
-
-/// The name of a member, with the quotes.
-pub(super) struct Name {
-    pub(super) range: Range<usize>,
-    pub(super) is_escaped: bool,
-}
-
-impl Name {
-    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let json = &text[self.range.clone()];
-        if self.is_escaped {
-            decode_name(json)
-        } else {
-            json[1..json.len() - 1].into()
-        }
-    }
 }
 
 impl<'t> Scanner<'t> {
@@ -165,8 +148,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// An object whose values `value` reads, each from its first byte on.
-    fn object(&mut self, mut value: impl FnMut(&mut Self, Name) -> Option<()>) -> Option<()> {
+    /// Reads an object, each of whose values `value` reads from its first byte on.
+    fn object(&mut self, mut value: impl FnMut(&mut Self, NameSpan) -> Option<()>) -> Option<()> {
         self.takes(b'{')?;
         self.blanks();
         if self.takes(b'}').is_some() {
@@ -188,9 +171,9 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A name and all that stands between it and its value.
+    /// Reads a name, up to the first byte of its value.
     #[inline(always)]
-    fn name(&mut self) -> Option<Name> {
+    fn name(&mut self) -> Option<NameSpan> {
         let start = self.at;
         let is_escaped = self.string()?;
         let range = start..self.at;
@@ -201,11 +184,11 @@ impl<'t> Scanner<'t> {
             self.takes(b':')?;
             self.blanks();
         }
-        Some(Name { range, is_escaped })
+        Some(NameSpan { range, is_escaped })
     }
 
-    fn entries(&mut self, text: &str, flags: &mut Flags) -> Option<Vec<Member>> {
-        let mut members = Members::new();
+    fn entries(&mut self, text: &str, flags: &mut Flags) -> Option<Vec<MemberSpan>> {
+        let mut members = MemberList::new();
         self.object(|scanner, name| {
             let start = scanner.at;
             let known = if scanner.peek() == Some(b'{') {
@@ -223,7 +206,7 @@ impl<'t> Scanner<'t> {
         Some(entries)
     }
 
-    /// An entry, and where the members stand in it that look-ups go by.
+    /// Reads an entry. Returns the places of the members that look-ups compare.
     fn entry(&mut self) -> Option<Known> {
         let mut known = Known::default();
         let mut is_sure = true;
@@ -249,7 +232,7 @@ impl<'t> Scanner<'t> {
         Some(if is_sure { known } else { Known::default() })
     }
 
-    /// Any value, from its first byte to behind its last.
+    /// Reads any value, from its first byte to behind its last.
     #[inline(always)]
     fn value(&mut self) -> Option<()> {
         if self.peek() == Some(b'"') {
@@ -259,7 +242,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The same, for what is mostly no string.
+    /// Reads a value that is mostly no string.
     fn other_value(&mut self) -> Option<()> {
         self.open.clear();
         loop {
@@ -295,7 +278,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Behind a value: goes to the next one within the open brackets, if there is one.
+    /// Goes from behind a value to the next one within the open brackets. Returns `false` if there is
+    /// no next one.
     fn goes_on(&mut self) -> Option<bool> {
         while let Some(&bracket) = self.open.last() {
             self.blanks();
@@ -349,7 +333,7 @@ impl<'t> Scanner<'t> {
         (count > 0).then_some(())
     }
 
-    /// A string with its quotes, and whether there is an escape in it.
+    /// Reads a string with its quotes. Returns `true` if it has an escape.
     #[inline(always)]
     fn string(&mut self) -> Option<bool> {
         self.takes(b'"')?;
@@ -360,7 +344,7 @@ impl<'t> Scanner<'t> {
         self.escaped()
     }
 
-    /// A string, from its first escape to behind its last byte.
+    /// Reads a string, from its first escape to behind its last byte.
     #[cold]
     fn escaped(&mut self) -> Option<bool> {
         loop {

@@ -1,14 +1,20 @@
-//! Edits a text by copying what stays in as large pieces as there are.
+//! Edits a text by copying the unchanged parts in the largest possible pieces.
 
 use std::ops::Range;
 
-use super::{Document, Entries, Known, Member, Section, SectionEdits, Writer, scan};
+use zeroize::Zeroizing;
+
+use super::edits::SectionEdits;
+use super::parts::{Entries, Known, MemberSpan};
+use super::scan::known;
+use super::section::Section;
+use super::writer::Writer;
 
 /// An edited text under construction.
 pub(super) struct Splice<'d> {
     old: &'d str,
     out: Writer,
-    /// Up to here the old text was copied or left out.
+    /// The end of the old text that was copied or left out.
     done: usize,
 }
 
@@ -26,46 +32,50 @@ impl<'d> Splice<'d> {
         self.done = end;
     }
 
-    /// Copies up to the beginning of a part and leaves that out.
+    /// Copies up to the beginning of a part, and leaves the part out.
     fn leave_out(&mut self, part: Range<usize>) {
         self.copy_to(part.start);
         self.done = part.end;
     }
 
-    /// Puts a text in; where it stands now.
+    /// Inserts a text. Returns its range.
     fn put(&mut self, text: &str) -> Range<usize> {
         let start = self.out.text().len();
         self.out.push(text);
         start..start + text.len()
     }
 
-    /// The same as a JSON string.
+    /// Inserts a text as a JSON string. Returns its range.
     fn put_string(&mut self, text: &str) -> Range<usize> {
         let start = self.out.text().len();
         self.out.push_string(text);
         start..self.out.text().len()
     }
 
-    /// Where a part of the old text will stand that is not done yet, if all before it is copied.
+    /// Returns the range that a part of the rest gets, if all before it is copied.
     fn place_of(&self, part: &Range<usize>) -> Range<usize> {
         let shift = self.out.text().len().wrapping_sub(self.done);
         part.start.wrapping_add(shift)..part.end.wrapping_add(shift)
     }
 
-    fn moved(&self, member: &Member) -> Member {
-        Member {
+    fn moved(&self, member: &MemberSpan) -> MemberSpan {
+        MemberSpan {
             name: self.place_of(&member.name),
             value: self.place_of(&member.value),
             known: member.known.moved(|part| self.place_of(part)),
         }
     }
 
-    fn moved_all(&self, members: &[Member]) -> Vec<Member> {
+    fn moved_all(&self, members: &[MemberSpan]) -> Vec<MemberSpan> {
         members.iter().map(|member| self.moved(member)).collect()
     }
 
-    /// A member of the document that is not edited.
-    pub(super) fn keep(&self, member: &Member, entries: Option<&Entries>) -> (Member, Entries) {
+    /// Returns a member of the document that is not edited, with its new ranges.
+    pub(super) fn keep(
+        &self,
+        member: &MemberSpan,
+        entries: Option<&Entries>,
+    ) -> (MemberSpan, Entries) {
         let entries = match entries {
             Some(Entries::Listed(entries)) => Entries::Listed(self.moved_all(entries)),
             Some(Entries::Malformed) => Entries::Malformed,
@@ -74,13 +84,13 @@ impl<'d> Splice<'d> {
         (self.moved(member), entries)
     }
 
-    /// A section with its edits.
+    /// Writes a section with its edits.
     pub(super) fn edit(
         &mut self,
-        section: &Member,
-        entries: &[Member],
+        section: &MemberSpan,
+        entries: &[MemberSpan],
         edits: &SectionEdits,
-    ) -> (Member, Entries) {
+    ) -> (MemberSpan, Entries) {
         let name = self.place_of(&section.name);
         let start = self.place_of(&section.value).start;
         let removed = edits.changed.values().filter(|value| value.is_none());
@@ -97,7 +107,7 @@ impl<'d> Splice<'d> {
             edited
         };
         let end = self.place_of(&section.value).end;
-        let member = Member {
+        let member = MemberSpan {
             name,
             value: start..end,
             known: Known::default(),
@@ -105,8 +115,8 @@ impl<'d> Splice<'d> {
         (member, Entries::Listed(edited))
     }
 
-    /// Entries of which some stay.
-    fn edit_entries(&mut self, entries: &[Member], edits: &SectionEdits) -> Vec<Member> {
+    /// Writes entries of which some stay.
+    fn edit_entries(&mut self, entries: &[MemberSpan], edits: &SectionEdits) -> Vec<MemberSpan> {
         let mut edited = Vec::with_capacity(entries.len() + edits.added.len());
         let mut next = 0;
         for (&position, value) in &edits.changed {
@@ -132,20 +142,19 @@ impl<'d> Splice<'d> {
         edited
     }
 
-    /// Puts a value in behind its name.
-    fn entry(&mut self, name: Range<usize>, value: &str) -> Member {
-        let known = scan::known(value);
+    /// Inserts a value behind its name.
+    fn entry(&mut self, name: Range<usize>, value: &str) -> MemberSpan {
+        let known = known(value);
         let value = self.put(value);
-        Member {
+        MemberSpan {
             name,
             known: known.moved(|part| value.start + part.start..value.start + part.end),
             value,
         }
     }
 
-    /// The entries that are added, laid out as the Python packages do; `alone` where there are no
-    /// others.
-    fn add(&mut self, edits: &SectionEdits, alone: bool) -> Vec<Member> {
+    /// Writes new entries in the layout of the Python packages; `alone` if there are no others.
+    fn add(&mut self, edits: &SectionEdits, alone: bool) -> Vec<MemberSpan> {
         let mut added = Vec::with_capacity(edits.added.len());
         for (key, value) in &edits.added {
             let is_first = alone && added.is_empty();
@@ -164,20 +173,20 @@ impl<'d> Splice<'d> {
         added
     }
 
-    /// A section that was not there, as the first member of the document or behind the others.
+    /// Writes a new section, as the first member of the document or behind the others.
     pub(super) fn add_section(
         &mut self,
         section: Section,
         edits: &SectionEdits,
         is_first: bool,
-    ) -> (Member, Entries) {
+    ) -> (MemberSpan, Entries) {
         self.put(if is_first { "\n    " } else { ",\n    " });
         let name = self.put_string(section.name());
         self.put(": ");
         let start = self.put("{").start;
         let added = self.add(edits, true);
         let end = self.put("}").end;
-        let member = Member {
+        let member = MemberSpan {
             name,
             value: start..end,
             known: Known::default(),
@@ -185,9 +194,8 @@ impl<'d> Splice<'d> {
         (member, Entries::Listed(added))
     }
 
-    /// Goes to the place where members are added, behind the last one, or, where there is none,
-    /// into a new pair of braces.
-    pub(super) fn go_behind(&mut self, last: Option<&Member>) {
+    /// Goes to the place of new members: behind the last one, or into a new pair of braces.
+    pub(super) fn go_behind(&mut self, last: Option<&MemberSpan>) {
         if let Some(last) = last {
             self.copy_to(last.value.end);
         } else {
@@ -196,27 +204,14 @@ impl<'d> Splice<'d> {
         }
     }
 
-    /// The text; `closes` tells whether it was begun by [`go_behind`](Self::go_behind) and what is
-    /// to stand at its end.
-    pub(super) fn finish(
-        mut self,
-        closes: Option<&str>,
-        members: Vec<Member>,
-        sections: [Entries; 5],
-        has_escaped_keys: bool,
-    ) -> Document {
+    /// Returns the text. `closes` is its end, if it was begun by [`go_behind`](Self::go_behind).
+    pub(super) fn finish(mut self, closes: Option<&str>) -> Zeroizing<String> {
         match closes {
             Some(end) => {
                 self.put(end);
             }
             None => self.copy_to(self.old.len()),
         }
-        Document {
-            text: self.out.finish(),
-            members,
-            sections,
-            has_duplicates: false,
-            has_escaped_keys,
-        }
+        self.out.finish()
     }
 }

@@ -32,9 +32,22 @@ fn try_parse(text: &str) -> Result<Document, NotADocument> {
 fn edited(document: &Document, edits: &Edits) -> Document {
     let edited = document.edited(edits).expect("it stays a document");
     let read = parse(edited.text());
-    assert_eq!(edited.members, read.members, "{}", edited.text());
-    assert_eq!(edited.sections, read.sections, "{}", edited.text());
-    assert!(!read.has_duplicates && (edited.has_escaped_keys || !read.has_escaped_keys));
+    assert_eq!(
+        edited.parts.members,
+        read.parts.members,
+        "{}",
+        edited.text()
+    );
+    assert_eq!(
+        edited.parts.sections,
+        read.parts.sections,
+        "{}",
+        edited.text()
+    );
+    assert!(
+        !read.parts.has_duplicates
+            && (edited.parts.has_escaped_keys || !read.parts.has_escaped_keys)
+    );
     edited
 }
 
@@ -62,6 +75,7 @@ fn an_edit_leaves_every_other_byte_of_a_value_and_the_order() {
 
     let names = |document: &Document| -> Vec<_> {
         let names = document
+            .parts
             .members
             .iter()
             .map(|m| &document.text[m.name.clone()]);
@@ -140,7 +154,7 @@ fn names_of_one_hash_are_told_apart() {
     ] {
         let document = parse(&format!(r#"{{"Account": {text}}}"#));
         assert_eq!(document.entries(Section::Account).len(), 2, "{text}");
-        assert_eq!(document.has_duplicates, has_duplicates, "{text}");
+        assert_eq!(document.parts.has_duplicates, has_duplicates, "{text}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! JSON strings and what they stand for.
+//! JSON strings and their texts.
 
 use std::borrow::Cow;
 
@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 /// A name or a value of a member.
 #[derive(Clone, Copy)]
 pub(crate) struct Json<'t> {
-    /// As it stands in the text; a string with its quotes.
+    /// The JSON text; a string with its quotes.
     pub(crate) text: &'t str,
-    /// Whether it is a string without an escape in it.
+    /// Set if it is a string without an escape.
     pub(super) is_plain: bool,
 }
 
 impl<'t> Json<'t> {
-    /// The text that a string stands for. `None` if this is no string, or means no text.
+    /// Returns the text of a string. Returns `None` if this is not a string, or not a valid text.
     pub(crate) fn decoded(self) -> Option<Cow<'t, str>> {
         if self.is_plain {
             Some(Cow::Borrowed(&self.text[1..self.text.len() - 1]))
@@ -23,7 +23,7 @@ impl<'t> Json<'t> {
         }
     }
 
-    /// The text that this name stands for, as [`decode_name`] says.
+    /// Returns the text of this name, by [`decode_name`].
     pub(crate) fn name(self) -> Cow<'t, str> {
         if self.is_plain {
             Cow::Borrowed(&self.text[1..self.text.len() - 1])
@@ -32,7 +32,7 @@ impl<'t> Json<'t> {
         }
     }
 
-    /// Whether this name stands for that text.
+    /// Returns `true` if this name has that text.
     #[inline]
     pub(crate) fn is_name(self, name: &str) -> bool {
         if self.is_plain {
@@ -45,7 +45,7 @@ impl<'t> Json<'t> {
     }
 }
 
-/// Decodes a JSON string. `None` for what is not one, or has no meaning as text: a lone surrogate.
+/// Decodes a JSON string. Returns `None` for another value, and for a lone surrogate.
 fn decode(json: &str) -> Option<Cow<'_, str>> {
     match json.strip_prefix('"')?.strip_suffix('"')? {
         plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
@@ -53,7 +53,7 @@ fn decode(json: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Decodes the name of a member; one that has no meaning as text stands for itself.
+/// Decodes the name of a member. A name with a lone surrogate stays as it is written.
 pub(super) fn decode_name(json: &str) -> Cow<'_, str> {
     decode(json).unwrap_or(Cow::Borrowed(json))
 }

@@ -1,11 +1,11 @@
-//! Texts that are put together piece by piece.
+//! Texts that are written piece by piece.
 
 use zeroize::Zeroizing;
 
-use super::plain::is_plain;
+use super::plain_bytes::is_plain;
 use super::text::encode;
 
-/// A text under construction that leaves no copy behind when it grows.
+/// A text under construction. It leaves no copy behind when it grows.
 pub(crate) struct Writer(Zeroizing<String>);
 
 impl Writer {
@@ -34,7 +34,7 @@ impl Writer {
         }
     }
 
-    /// What was written so far.
+    /// Returns the text so far.
     pub(crate) fn text(&self) -> &str {
         &self.0
     }

@@ -1,31 +1,31 @@
-//! What is known about an application: one entry in a cloud, whichever of its hosts it names.
+//! The metadata of an application: one entry in a cloud, under any of its hosts.
 
 use std::borrow::Cow;
 
-use super::{Lower, add};
-use crate::document::{Document, Edits, Section};
-use crate::environment::place_in_cloud;
+use super::edit::add;
+use super::ids::LowerIds;
+use super::redemption::Redemption;
+use crate::document::{Document, Edits, Entry, Section};
 use crate::identifier::is_same_client_id;
-use crate::redemption::Redemption;
-use crate::schema::Members;
-use crate::{key, same_cloud};
+use crate::schema::cloud::{place_in_cloud, same_cloud};
+use crate::schema::key;
 
 /// Leaves one entry of the application in the cloud. msal-node looks in all hosts of the cloud and
-/// throws at every refresh if it finds two, so an entry is only added where there is no other.
+/// throws at every refresh if it finds two, so an entry is only added if there is no other.
 ///
-/// Several of others become one, and what each knows is kept. It is the entry of the host that
-/// programs ask: MSAL Python and MSAL Go name that host, and write their entry with every answer.
-/// Without it they would add it again.
+/// Several entries become one, with the members of all. The entry of the host that programs ask
+/// stays: MSAL Python and MSAL Go name that host, and would add their entry again with every
+/// answer.
 pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
-    let is_of_cloud = |entry: &Members<'_>| {
+    let is_of_cloud = |entry: &Entry<'_>| {
         let text = |name| entry.text(name);
         text("client_id").is_some_and(|id| is_same_client_id(&id, &new.client_id))
-            && text("environment").is_some_and(|host| same_cloud(&host, &new.redeemed.environment))
+            && text("environment").is_some_and(|host| same_cloud(&host, new.environment()))
     };
     let mut entries: Vec<_> = document
         .entries(Section::AppMetadata)
         .enumerate()
-        .filter_map(|(position, json)| Some((position, Members::parse(json)?)))
+        .filter_map(|(position, json)| Some((position, Entry::parse(json)?)))
         .filter(|(_, entry)| is_of_cloud(entry))
         .collect();
     // Stable: of several of one host the first.
@@ -37,7 +37,7 @@ pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
     let family = new.family_id.as_deref().or(known.as_deref());
     let family = family.map(|family| ("family_id", Some(family)));
     let Some(((position, kept), others)) = entries.split_first() else {
-        let lower = Lower::of(new);
+        let lower = LowerIds::of(new);
         let ids = [
             ("client_id", Some(&*lower.client_id)),
             ("environment", Some(&*lower.environment)),
@@ -55,6 +55,6 @@ pub(super) fn merge(document: &Document, new: &Redemption, edits: &mut Edits) {
     }
 }
 
-fn family_id<'s>(entry: &Members<'s>) -> Option<Cow<'s, str>> {
+fn family_id<'s>(entry: &Entry<'s>) -> Option<Cow<'s, str>> {
     entry.non_empty("family_id")
 }

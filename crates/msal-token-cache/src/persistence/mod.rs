@@ -31,7 +31,7 @@ pub trait Persistence: fmt::Debug + Send + Sync {
     fn location(&self) -> String;
 
     /// Returns the stamp of the content; `None` if there is no content. Two contents never have the
-    /// same stamp. Writers compare it, and readers of the [`latest`](crate::TokenCache::latest)
+    /// same stamp. Writers compare it, and readers of the [latest](crate::Freshness::Latest)
     /// content.
     ///
     /// # Errors

@@ -4,14 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use token_credential::Secret;
 
-use super::{EntrySecret, Members, Target, is_bound};
+use super::binding::is_bound;
+use super::secret::EntrySecret;
+use super::target::Target;
+use super::time::time_of;
+use crate::document::Entry;
 
 /// An entry of the `AccessToken` section.
 ///
-/// Whether it may be handed out is for whoever asks to decide, with the accessors here: the
-/// section also holds tokens that belong to a proof-of-possession key or to another's session.
+/// The caller decides by the accessors whether the token may be handed out: the section also holds
+/// tokens that are bound to a proof-of-possession key or to another session.
 pub struct AccessToken<'s> {
-    members: Members<'s>,
+    entry: Entry<'s>,
     secret: EntrySecret<'s>,
     home_account_id: Cow<'s, str>,
     environment: Cow<'s, str>,
@@ -21,24 +25,24 @@ pub struct AccessToken<'s> {
     expires_on: SystemTime,
 }
 
-/// How far another writer's clock may be ahead of ours.
+/// The largest difference between this clock and that of another writer.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 impl<'s> AccessToken<'s> {
-    /// Seven days: nothing that Entra issues lives longer.
+    /// The longest lifetime that a token can have: seven days. Entra issues none that lives longer.
     pub const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let members = Members::parse(json)?;
+        let entry = Entry::parse(json)?;
         Some(Self {
-            secret: members.secret("secret")?,
-            home_account_id: members.non_empty("home_account_id")?,
-            environment: members.non_empty("environment")?,
-            client_id: members.non_empty("client_id")?,
-            realm: members.non_empty("realm")?,
-            target: members.text("target")?.into(),
-            expires_on: members.time("expires_on")?,
-            members,
+            secret: EntrySecret::of(&entry)?,
+            home_account_id: entry.non_empty("home_account_id")?,
+            environment: entry.non_empty("environment")?,
+            client_id: entry.non_empty("client_id")?,
+            realm: entry.non_empty("realm")?,
+            target: entry.text("target")?.into(),
+            expires_on: time_of(&entry, "expires_on")?,
+            entry,
         })
     }
 
@@ -48,39 +52,39 @@ impl<'s> AccessToken<'s> {
         self.secret.is_usable()
     }
 
-    /// All that stands in the entry.
-    pub(crate) fn members(&self) -> &Members<'s> {
-        &self.members
+    /// Returns the entry, with the members that have no accessor here.
+    pub(crate) fn entry(&self) -> &Entry<'s> {
+        &self.entry
     }
 
-    /// Whose token it is: `uid.utid` of the account's home tenant.
+    /// Returns the account of the token: `uid.utid` of its home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The host of the authority that issued it.
+    /// Returns the host of the authority that issued it.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application it was issued to.
+    /// Returns the application that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The tenant it is good in.
+    /// Returns the tenant in which it is valid.
     pub fn realm(&self) -> &str {
         &self.realm
     }
 
-    /// The scopes it is good for.
+    /// Returns the scopes for which it is valid.
     pub fn target(&self) -> &Target<'s> {
         &self.target
     }
 
-    /// How it is presented; `Bearer` when the entry does not say.
+    /// Returns the way in which it is presented: `Bearer` if the entry has no `token_type`.
     pub fn token_type(&self) -> Cow<'s, str> {
-        self.members
+        self.entry
             .non_empty("token_type")
             .unwrap_or(Cow::Borrowed("Bearer"))
     }
@@ -88,30 +92,30 @@ impl<'s> AccessToken<'s> {
     /// Returns `true` for a plain bearer token: of this credential type, presented as it is, and
     /// without a member that binds it to a key, to an on-behalf-of assertion or to anything else.
     pub fn is_plain_bearer(&self) -> bool {
-        self.members
+        self.entry
             .text("credential_type")
             .is_some_and(|kind| kind == "AccessToken")
             && self.is_bearer()
-            && !is_bound(&self.members)
+            && !is_bound(&self.entry)
     }
 
-    /// Whether it is presented as it is, which is also meant where the entry does not say.
+    /// Returns `true` if it is presented as it is. An entry without a `token_type` means that, too.
     fn is_bearer(&self) -> bool {
-        match self.members.text("token_type") {
+        match self.entry.text("token_type") {
             Some(kind) => kind.is_empty() || kind.eq_ignore_ascii_case("Bearer"),
-            None => !self.members.is_set("token_type"),
+            None => !self.entry.is_set("token_type"),
         }
     }
 
-    /// Whether its times can be true at this time: a token lives for at most
+    /// Returns `true` if its times can be true at this time: a token lives for at most
     /// [`LONGEST_LIFE`](Self::LONGEST_LIFE), and no writer's clock is ahead by more than five
-    /// minutes. What does not keep to that is not to be handed out, and gives way to what does.
+    /// minutes. Another token must not be handed out, and gives way to one with believable times.
     pub fn has_believable_times(&self, now: SystemTime) -> bool {
         Self::are_believable(self.cached_at(), self.expires_on, now)
     }
 
-    /// Returns `true` if these can be the times of a token at this time, as
-    /// [`has_believable_times`](Self::has_believable_times) says it of an entry.
+    /// Returns `true` if these can be the times of a token at this time, by the rules of
+    /// [`has_believable_times`](Self::has_believable_times).
     pub fn are_believable(
         cached_at: Option<SystemTime>,
         expires_on: SystemTime,
@@ -124,22 +128,22 @@ impl<'s> AccessToken<'s> {
             && cached_at.is_none_or(|cached_at| is_within(cached_at, CLOCK_SKEW))
     }
 
-    /// When it was put here.
+    /// Returns the time at which it was stored, if the writer set it.
     pub fn cached_at(&self) -> Option<SystemTime> {
-        self.members.time("cached_at")
+        time_of(&self.entry, "cached_at")
     }
 
-    /// When it ceases to be good.
+    /// Returns the time of its expiry.
     pub fn expires_on(&self) -> SystemTime {
         self.expires_on
     }
 
-    /// From when on it should be refreshed, if the server said so.
+    /// Returns the time from which it should be refreshed, if the server sent one.
     pub fn refresh_on(&self) -> Option<SystemTime> {
-        self.members.time("refresh_on")
+        time_of(&self.entry, "refresh_on")
     }
 
-    /// The token.
+    /// Returns the token.
     pub fn secret(&self) -> &Secret {
         self.secret.get()
     }

@@ -1,66 +1,65 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Members;
+use crate::document::Entry;
 
-/// An entry of the `Account` section: an account as it is known in one tenant.
+/// An entry of the `Account` section: an account in one tenant.
 ///
-/// One account may have several entries, one per tenant that it was used in; they have the
-/// `home_account_id` in common.
+/// An account has an entry for each tenant in which it was used. They share the `home_account_id`.
 pub struct Account<'s> {
-    members: Members<'s>,
+    entry: Entry<'s>,
     home_account_id: Cow<'s, str>,
     environment: Cow<'s, str>,
 }
 
 impl<'s> Account<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let members = Members::parse(json)?;
+        let entry = Entry::parse(json)?;
         Some(Self {
-            home_account_id: members.non_empty("home_account_id")?,
-            environment: members.non_empty("environment")?,
-            members,
+            home_account_id: entry.non_empty("home_account_id")?,
+            environment: entry.non_empty("environment")?,
+            entry,
         })
     }
 
-    /// All that stands in the entry.
-    pub(crate) fn members(&self) -> &Members<'s> {
-        &self.members
+    /// Returns the entry, with the members that have no accessor here.
+    pub(crate) fn entry(&self) -> &Entry<'s> {
+        &self.entry
     }
 
-    /// Who it is: `uid.utid` of the account's home tenant.
+    /// Returns the account: `uid.utid` of its home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The host of the authority that knows it.
+    /// Returns the host of its authority.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The tenant that this entry speaks of; empty when the entry does not say.
+    /// Returns the tenant of this entry; empty if the entry has none.
     pub fn realm(&self) -> Cow<'s, str> {
-        self.members.text("realm").unwrap_or_default()
+        self.entry.text("realm").unwrap_or_default()
     }
 
-    /// The account's id in that tenant.
+    /// Returns the account's id in that tenant.
     pub fn local_account_id(&self) -> Option<Cow<'s, str>> {
-        self.members.non_empty("local_account_id")
+        self.entry.non_empty("local_account_id")
     }
 
-    /// The name it signs in with, if it is known.
+    /// Returns the name with which it signs in, if the entry has one.
     pub fn username(&self) -> Option<Cow<'s, str>> {
-        self.members.non_empty("username")
+        self.entry.non_empty("username")
     }
 
-    /// The kind of authority, `MSSTS` or `ADFS`.
+    /// Returns the kind of authority, `MSSTS` or `ADFS`.
     pub fn authority_type(&self) -> Option<Cow<'s, str>> {
-        self.members.non_empty("authority_type")
+        self.entry.non_empty("authority_type")
     }
 
-    /// How it signed in; `broker` has no refresh token here.
+    /// Returns the grant type of its sign-in. An account of a `broker` has no refresh token here.
     pub fn account_source(&self) -> Option<Cow<'s, str>> {
-        self.members.non_empty("account_source")
+        self.entry.non_empty("account_source")
     }
 }
 

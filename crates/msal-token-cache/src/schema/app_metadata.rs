@@ -1,23 +1,23 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Members;
-use crate::schema::is_usable_secret;
+use super::usable::is_usable_secret;
+use crate::document::Entry;
 
-/// An entry of the `AppMetadata` section: what is known about an application.
+/// An entry of the `AppMetadata` section: an application and its family.
 pub struct AppMetadata<'s> {
-    members: Members<'s>,
+    entry: Entry<'s>,
     environment: Cow<'s, str>,
     client_id: Cow<'s, str>,
 }
 
 impl<'s> AppMetadata<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let members = Members::parse(json)?;
+        let entry = Entry::parse(json)?;
         Some(Self {
-            environment: members.non_empty("environment")?,
-            client_id: members.non_empty("client_id")?,
-            members,
+            environment: entry.non_empty("environment")?,
+            client_id: entry.non_empty("client_id")?,
+            entry,
         })
     }
 
@@ -27,19 +27,19 @@ impl<'s> AppMetadata<'s> {
         is_usable_secret(&self.client_id)
     }
 
-    /// The host of the authority that said so.
+    /// Returns the host of the authority.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application.
+    /// Returns the application.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The family of applications that it belongs to, if it does.
+    /// Returns the family of applications to which it belongs, if any.
     pub fn family_id(&self) -> Option<Cow<'s, str>> {
-        self.members.non_empty("family_id")
+        self.entry.non_empty("family_id")
     }
 }
 

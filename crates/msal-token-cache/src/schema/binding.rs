@@ -1,9 +1,8 @@
-//! Which members bind a token to more than account, application, tenant and scopes.
+//! The members that bind a token to more than account, application, tenant and scopes.
 //!
-//! A bound token is somebody's alone: it is never handed out or sent, and never makes way for
-//! another.
+//! A bound token is never handed out or sent, and never makes way for another.
 
-use super::Members;
+use crate::document::Entry;
 
 /// Members that bind a token when they are set, in lower case and without underscores: the
 /// libraries spell them in several ways.
@@ -42,17 +41,17 @@ const PLAIN: [&str; 14] = [
     "family_id",
 ];
 
-/// Whether a token is bound: by a member that is known to bind, or by an unknown one that is an
-/// object or a list. The library that added such a member may tell tokens apart by it. What is null
-/// or empty says nothing.
-pub(crate) fn is_bound(members: &Members<'_>) -> bool {
+/// Returns `true` if a token is bound: by a member that is known to bind, or by an unknown object or
+/// list. The library that added such a member may tell tokens apart by it. A null or empty member
+/// binds nothing.
+pub(crate) fn is_bound(members: &Entry<'_>) -> bool {
     members.any_set(|name, is_compound| {
         let is_binding = BINDING.iter().any(|known| is_spelling_of(name, known));
         is_binding || (is_compound && !PLAIN.contains(&name))
     })
 }
 
-/// Whether a name is this one, whatever its case and its underscores.
+/// Returns `true` if a name is this one in any case and with any underscores.
 fn is_spelling_of(name: &str, known: &str) -> bool {
     // Most are not, and mostly the first letter tells.
     let mut letters = name.bytes().filter(|byte| *byte != b'_');
@@ -78,7 +77,7 @@ mod tests {
             "requested": "r", "kind": "k", "resources": "r", "x_number": 1, "x_flag": true,
         });
         entry[name] = value.clone();
-        is_bound(&Members::parse(&entry.to_string()).expect("an object"))
+        is_bound(&Entry::parse(&entry.to_string()).expect("an object"))
     }
 
     #[test]
@@ -136,7 +135,7 @@ mod tests {
 
     #[test]
     fn blanks_escapes_and_duplicates_are_seen_through() {
-        let is_bound = |text: &str| is_bound(&Members::parse(text).expect("an object"));
+        let is_bound = |text: &str| is_bound(&Entry::parse(text).expect("an object"));
         assert!(!is_bound(
             r#"{"ext": { }, "kid": [
             ], "k": "v"}"#

@@ -3,7 +3,8 @@ use std::fmt;
 
 use token_credential::Secret;
 
-use super::{EntrySecret, Members};
+use super::secret::EntrySecret;
+use crate::document::Entry;
 
 /// An entry of the `IdToken` section.
 pub struct IdToken<'s> {
@@ -16,13 +17,13 @@ pub struct IdToken<'s> {
 
 impl<'s> IdToken<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let members = Members::parse(json)?;
+        let entry = Entry::parse(json)?;
         Some(Self {
-            secret: members.secret("secret")?,
-            home_account_id: members.non_empty("home_account_id")?,
-            environment: members.non_empty("environment")?,
-            client_id: members.non_empty("client_id")?,
-            realm: members.non_empty("realm")?,
+            secret: EntrySecret::of(&entry)?,
+            home_account_id: entry.non_empty("home_account_id")?,
+            environment: entry.non_empty("environment")?,
+            client_id: entry.non_empty("client_id")?,
+            realm: entry.non_empty("realm")?,
         })
     }
 
@@ -32,27 +33,27 @@ impl<'s> IdToken<'s> {
         self.secret.is_usable()
     }
 
-    /// Whose token it is: `uid.utid` of the account's home tenant.
+    /// Returns the account of the token: `uid.utid` of its home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The host of the authority that issued it.
+    /// Returns the host of the authority that issued it.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application it was issued to.
+    /// Returns the application that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The tenant that issued it.
+    /// Returns the tenant that issued it.
     pub fn realm(&self) -> &str {
         &self.realm
     }
 
-    /// The token, a JSON Web Token.
+    /// Returns the token, a JSON Web Token.
     pub fn secret(&self) -> &Secret {
         self.secret.get()
     }

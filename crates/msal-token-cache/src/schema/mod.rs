@@ -1,27 +1,28 @@
 //! The entries of the unified MSAL cache schema, as the other MSALs write them.
 //!
-//! An entry borrows from the snapshot it was read from and is decoded when it is asked for. One
-//! that lacks what makes it usable is passed over by every query, and kept in the file.
+//! An entry borrows from its snapshot, and is decoded on demand. Queries pass over an entry that
+//! lacks a required member; the file keeps it.
 
 mod access_token;
 mod account;
 mod app_metadata;
 mod binding;
+pub(crate) mod cloud;
 mod id_token;
-mod members;
+pub(crate) mod key;
 mod refresh_token;
 mod resource;
+mod secret;
 mod target;
 mod time;
 mod usable;
 
-pub use access_token::AccessToken;
-pub use account::Account;
-pub use app_metadata::AppMetadata;
-pub(crate) use binding::is_bound;
-pub use id_token::IdToken;
-pub(crate) use members::{EntrySecret, Members, new_entry};
-pub use refresh_token::RefreshToken;
-pub use target::Target;
-pub(crate) use time::seconds_text;
-pub use usable::{LONGEST_SECRET, is_usable_secret};
+pub use self::access_token::AccessToken;
+pub use self::account::Account;
+pub use self::app_metadata::AppMetadata;
+pub(crate) use self::binding::is_bound;
+pub use self::id_token::IdToken;
+pub use self::refresh_token::RefreshToken;
+pub use self::target::Target;
+pub(crate) use self::time::seconds_text;
+pub use self::usable::{LONGEST_SECRET, is_usable_secret};

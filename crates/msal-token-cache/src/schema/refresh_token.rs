@@ -4,14 +4,17 @@ use std::time::SystemTime;
 
 use token_credential::Secret;
 
-use super::{EntrySecret, Members, is_bound};
-use crate::schema::is_usable_secret;
+use super::binding::is_bound;
+use super::secret::EntrySecret;
+use super::time::time_of;
+use super::usable::is_usable_secret;
+use crate::document::Entry;
 
 /// An entry of the `RefreshToken` section.
 ///
 /// A refresh token belongs to an account and an application, not to a tenant or to scopes.
 pub struct RefreshToken<'s> {
-    members: Members<'s>,
+    entry: Entry<'s>,
     secret: EntrySecret<'s>,
     home_account_id: Cow<'s, str>,
     environment: Cow<'s, str>,
@@ -20,13 +23,13 @@ pub struct RefreshToken<'s> {
 
 impl<'s> RefreshToken<'s> {
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
-        let members = Members::parse(json)?;
+        let entry = Entry::parse(json)?;
         Some(Self {
-            secret: members.secret("secret")?,
-            home_account_id: members.non_empty("home_account_id")?,
-            environment: members.non_empty("environment")?,
-            client_id: members.non_empty("client_id")?,
-            members,
+            secret: EntrySecret::of(&entry)?,
+            home_account_id: entry.non_empty("home_account_id")?,
+            environment: entry.non_empty("environment")?,
+            client_id: entry.non_empty("client_id")?,
+            entry,
         })
     }
 
@@ -36,48 +39,48 @@ impl<'s> RefreshToken<'s> {
         self.secret.is_usable() && is_usable_secret(&self.client_id)
     }
 
-    /// All that stands in the entry.
-    pub(crate) fn members(&self) -> &Members<'s> {
-        &self.members
+    /// Returns the entry, with the members that have no accessor here.
+    pub(crate) fn entry(&self) -> &Entry<'s> {
+        &self.entry
     }
 
-    /// Whose token it is: `uid.utid` of the account's home tenant.
+    /// Returns the account of the token: `uid.utid` of its home tenant.
     pub fn home_account_id(&self) -> &str {
         &self.home_account_id
     }
 
-    /// The host of the authority that issued it.
+    /// Returns the host of the authority that issued it.
     pub fn environment(&self) -> &str {
         &self.environment
     }
 
-    /// The application it was issued to.
+    /// Returns the application that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The family of applications that may redeem it, if it was issued to one.
+    /// Returns the family of applications that may redeem it, if it was issued to one.
     pub fn family_id(&self) -> Option<Cow<'s, str>> {
-        self.members.non_empty("family_id")
+        self.entry.non_empty("family_id")
     }
 
     /// Returns `true` if it belongs to more than an account and an application: to an on-behalf-of
     /// assertion, an extended cache key or anything else.
     pub fn is_partitioned(&self) -> bool {
-        is_bound(&self.members)
+        is_bound(&self.entry)
     }
 
-    /// When it was last replaced, if the writer said so.
+    /// Returns the time at which it was last replaced, if the writer set it.
     pub fn last_modification_time(&self) -> Option<SystemTime> {
-        self.members.time("last_modification_time")
+        time_of(&self.entry, "last_modification_time")
     }
 
-    /// When it ceases to be good, if the writer said so.
+    /// Returns the time of its expiry, if the writer set it.
     pub fn expires_on(&self) -> Option<SystemTime> {
-        self.members.time("expires_on")
+        time_of(&self.entry, "expires_on")
     }
 
-    /// The token.
+    /// Returns the token.
     pub fn secret(&self) -> &Secret {
         self.secret.get()
     }

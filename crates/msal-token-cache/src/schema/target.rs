@@ -3,7 +3,7 @@ use std::fmt;
 
 use super::resource::{self, Kind};
 
-/// The scopes that an access token is good for: a list separated by blanks.
+/// The scopes for which an access token is valid: a list separated by blanks.
 ///
 /// Scopes compare without regard to ASCII case and to their order.
 ///
@@ -68,12 +68,12 @@ impl Target<'static> {
 }
 
 impl Target<'_> {
-    /// The scopes, in their order.
+    /// Returns the scopes, in their order.
     pub fn scopes(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.split_whitespace()
     }
 
-    /// Whether all of these scopes are among them.
+    /// Returns `true` if all of these scopes are among them.
     pub fn contains<'q>(&self, scopes: impl IntoIterator<Item = &'q str>) -> bool {
         scopes.into_iter().all(|scope| self.has(scope))
     }
@@ -86,8 +86,8 @@ impl Target<'_> {
             && (!resource::is_default(scopes) || resource::named(self.scopes()).next().is_none())
     }
 
-    /// Whether they have a scope of the same [resource](Self#resources) in common, not counting
-    /// those that every sign-in asks for: `openid`, `profile`, `offline_access` and `email`.
+    /// Returns `true` if they share a scope of the same [resource](Self#resources). The scopes of
+    /// every sign-in do not count: `openid`, `profile`, `offline_access` and `email`.
     pub fn intersects(&self, other: &Target<'_>) -> bool {
         let mut shares_bare = false;
         for scope in self.scopes() {
@@ -107,7 +107,7 @@ impl Target<'_> {
         self.intersects(other) || self.is_same_as(other)
     }
 
-    /// Whether they are the same scopes.
+    /// Returns `true` if they are the same scopes.
     pub(crate) fn is_same_as(&self, other: &Target<'_>) -> bool {
         self.0 == other.0 || (self.contains(other.scopes()) && other.contains(self.scopes()))
     }

@@ -1,13 +1,26 @@
+//! Times as the cache writes them.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The last second of the year 9999: what lies beyond is more than date converters can take.
+use crate::document::Entry;
+
+/// The last second of the year 9999. Date converters of other programs fail beyond it.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Seconds since the epoch as the cache writes them: a decimal number; a fraction is cut off.
+/// Returns the time that a member of an entry holds, in seconds since the epoch, as a string or a
+/// number.
+pub(crate) fn time_of(entry: &Entry<'_>, name: &str) -> Option<SystemTime> {
+    match entry.text(name) {
+        Some(text) => parse_seconds(&text),
+        None => parse_number(entry.json(name)?),
+    }
+}
+
+/// Parses seconds since the epoch: a decimal number, whose fraction is cut off.
 ///
-/// Reads what Python's `int()` reads of such a text: blanks around it, a sign, and single
-/// underscores between the digits. Clamped to the years 1970 to 9999.
-pub(crate) fn parse_seconds(text: &str) -> Option<SystemTime> {
+/// Accepts the same texts as Python's `int()`: with blanks around it, a sign, and single
+/// underscores between the digits. The time is clamped to the years 1970 to 9999.
+fn parse_seconds(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -31,8 +44,8 @@ pub(crate) fn parse_seconds(text: &str) -> Option<SystemTime> {
     Some(clamped(if negative { 0 } else { seconds }))
 }
 
-/// The same from a JSON number; a fraction is cut off.
-pub(crate) fn parse_number(json: &str) -> Option<SystemTime> {
+/// Parses the same from a JSON number.
+fn parse_number(json: &str) -> Option<SystemTime> {
     if let Some(time) = parse_seconds(json) {
         return Some(time);
     }
@@ -46,7 +59,7 @@ pub(crate) fn parse_number(json: &str) -> Option<SystemTime> {
     Some(clamped(number as u64))
 }
 
-/// A time as the cache writes it.
+/// Returns a time as the cache writes it.
 pub(crate) fn seconds_text(time: SystemTime) -> String {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

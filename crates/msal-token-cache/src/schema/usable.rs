@@ -1,10 +1,10 @@
-/// 64 KiB, in bytes: no token is longer.
+/// The greatest length of a token in bytes: 64 KiB.
 pub const LONGEST_SECRET: usize = 64 * 1024;
 
 /// Returns `true` if a text can be an access token, a refresh token or an ID token: ASCII that is
 /// graphic, not empty, and at most 64 KiB of it.
 ///
-/// Anything else fits in no header and in no form, so handing it out can only fail later.
+/// Any other text fits in no header and in no form: handing it out can only fail later.
 ///
 /// ```
 /// use msal_token_cache::is_usable_secret;

@@ -94,7 +94,7 @@ fn a_cache_above_the_writers_limit_is_written_while_it_does_not_grow() {
     assert!(place.content().len() <= text.len());
     let longer = Secret::new("a-longer-access-token-than-the-one-before-".repeat(20));
     let longer = Redemption::new(
-        redemption.redeemed().clone(),
+        redemption.origin().clone(),
         ada().utid,
         "x/y",
         longer,

@@ -4,6 +4,7 @@ mod accounts;
 mod entries;
 mod fates;
 mod identifiers;
+mod origins;
 mod properties;
 mod refresh_tokens;
 

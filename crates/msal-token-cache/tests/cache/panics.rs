@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use msal_token_cache::{
-    ErrorKind, MemoryPersistence, Merged, Persistence, Result, TokenCache, Transaction,
+    ErrorKind, Freshness, MemoryPersistence, Merged, Persistence, Result, TokenCache, Transaction,
 };
 use test_support::PanickingStore;
 
@@ -29,7 +29,7 @@ fn call_all(cache: &TokenCache) -> Vec<(&'static str, Option<String>)> {
         })
     };
     let looks = || {
-        drop((cache.location(), cache.is_encrypted(), cache.explanation()));
+        drop((cache.location(), cache.is_encrypted(), cache.note()));
         drop((cache.leases(), cache.tick(), format!("{cache:?}")));
         cache
             .current()
@@ -39,7 +39,10 @@ fn call_all(cache: &TokenCache) -> Vec<(&'static str, Option<String>)> {
     vec![
         ("looks", told(looks())),
         ("snapshot", told(cache.snapshot().map(drop))),
-        ("latest", told(cache.latest().map(drop))),
+        (
+            "latest",
+            told(cache.snapshot_with(Freshness::Latest).map(drop)),
+        ),
         ("looks again", told(looks())),
         ("modify", told(cache.modify(merge))),
         (
@@ -48,7 +51,11 @@ fn call_all(cache: &TokenCache) -> Vec<(&'static str, Option<String>)> {
         ),
         (
             "latest_async",
-            told(runtime.block_on(cache.latest_async()).map(drop)),
+            told(
+                runtime
+                    .block_on(cache.snapshot_with_async(Freshness::Latest))
+                    .map(drop),
+            ),
         ),
         (
             "modify_async",

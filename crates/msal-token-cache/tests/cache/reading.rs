@@ -52,15 +52,34 @@ fn what_has_not_changed_is_not_read_again() {
     let place = Place::signed_in();
     let cache = place.cache();
     let first = cache.snapshot().unwrap();
-    assert!(std::sync::Arc::ptr_eq(&first, &cache.snapshot().unwrap()));
-    assert!(std::sync::Arc::ptr_eq(&first, &cache.current().unwrap()));
-    assert!(std::sync::Arc::ptr_eq(
-        &first,
-        &cache.clone().current().unwrap()
-    ));
+    assert_eq!(first.version(), cache.snapshot().unwrap().version());
+    assert_eq!(first.version(), cache.current().unwrap().version());
+    assert_eq!(first.version(), cache.clone().current().unwrap().version());
 }
 
 /// Names of one length, so that only the times and the inode differ.
+#[test]
+fn each_snapshot_has_a_version_of_its_own() {
+    let places = [Place::signed_in(), Place::signed_in()];
+    let caches = places.each_ref().map(Place::cache);
+    let [one, other] = caches.each_ref().map(|cache| cache.snapshot().unwrap());
+    assert_ne!(
+        one.version(),
+        other.version(),
+        "of one content in two files"
+    );
+    assert!(one.version() > 0 && other.version() > 0);
+
+    // Its address may be another one's later; its version is not.
+    let version = one.version();
+    drop(one);
+    places[0].put("{}");
+    let changed = caches[0].snapshot().unwrap();
+    assert!(![version, other.version()].contains(&changed.version()));
+    assert!(caches[0].is_current(&changed, caches[0].tick()));
+    assert!(!caches[0].is_current(&other, caches[0].tick()));
+}
+
 #[test]
 fn every_change_is_seen_however_quickly_it_follows() {
     let place = Place::signed_in();

@@ -129,7 +129,7 @@ impl Criteria {
             .iter()
             .map(AsRef::as_ref)
             .filter(|kept| {
-                let id = kept.redemption.redeemed().home_account_id();
+                let id = kept.redemption.home_account_id();
                 is_same_home_account_id(id, &self.home_account_id)
                     && is_usable_secret(kept.redemption.access_token().expose_secret())
             })
@@ -168,7 +168,7 @@ impl Criteria {
         for (age, kept) in unsaved.iter().rev().enumerate() {
             let redemption = &kept.redemption;
             let candidate = Candidate {
-                environment: redemption.redeemed().environment(),
+                environment: redemption.environment(),
                 client_id: redemption.client_id(),
                 realm: redemption.realm(),
                 target: &Target::from(redemption.target()),

@@ -43,7 +43,7 @@ impl CacheSnapshot {
 
 impl PartialEq for CacheSnapshot {
     fn eq(&self, other: &Self) -> bool {
-        let version = |snapshot: &Arc<Snapshot>| Arc::as_ptr(snapshot).addr();
+        let version = |snapshot: &Arc<Snapshot>| snapshot.version();
         version(&self.sign_in) == version(&other.sign_in)
             && self.access_tokens.as_ref().map(version) == other.access_tokens.as_ref().map(version)
     }

@@ -98,7 +98,7 @@ impl Displaced {
     /// Returns `true` if the result of a redemption answers all calls that this does.
     pub(crate) fn is_covered_by(&self, new: &Redemption) -> bool {
         self.is_of_account(new)
-            && same_cloud(&self.environment, new.redeemed().environment())
+            && same_cloud(&self.environment, new.environment())
             && is_same_client_id(&self.client_id, new.client_id())
             && Target::from(new.target()).answers(self.target().scopes())
     }
@@ -118,7 +118,7 @@ impl Displaced {
     }
 
     fn is_of_account(&self, new: &Redemption) -> bool {
-        is_same_home_account_id(&self.home_account_id, new.redeemed().home_account_id())
+        is_same_home_account_id(&self.home_account_id, new.home_account_id())
             && is_same_tenant(&self.realm, new.realm())
     }
 

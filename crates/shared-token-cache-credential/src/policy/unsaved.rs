@@ -90,8 +90,8 @@ impl UnsavedResult {
     fn displaced(&self, is_by_us: bool) -> Displaced {
         let redemption = &self.redemption;
         Displaced {
-            home_account_id: redemption.redeemed().home_account_id().to_owned(),
-            environment: redemption.redeemed().environment().to_owned(),
+            home_account_id: redemption.home_account_id().to_owned(),
+            environment: redemption.environment().to_owned(),
             client_id: redemption.client_id().to_owned(),
             realm: redemption.realm().to_owned(),
             target: redemption.target().to_owned(),
@@ -152,7 +152,7 @@ impl<'k> Kept<'k> {
         let id = entry.home_account_id();
         let unsaved = self.unsaved().iter();
         let unsaved = unsaved.filter(|kept| {
-            is_same_home_account_id(kept.redemption.redeemed().home_account_id(), id)
+            is_same_home_account_id(kept.redemption.home_account_id(), id)
         });
         let displaced = self.displaced().iter();
         let displaced = displaced.filter(|kept| is_same_home_account_id(&kept.home_account_id, id));
@@ -268,11 +268,11 @@ impl UnsavedResults {
     /// Drops the results for the account of one that found its refresh token gone, because the
     /// account has signed out. Results of other applications have refresh tokens of their own.
     fn signed_out(&self, found: &Redemption) -> Self {
-        let id = found.redeemed().home_account_id();
+        let id = found.home_account_id();
         let client_id = found.client_id();
         Self {
             results: without(&self.results, |old| {
-                is_same_home_account_id(old.redemption.redeemed().home_account_id(), id)
+                is_same_home_account_id(old.redemption.home_account_id(), id)
                     && is_same_client_id(old.redemption.client_id(), client_id)
             }),
             displaced: without(&self.displaced, |old| {
@@ -286,7 +286,7 @@ impl UnsavedResults {
     /// token.
     pub(crate) fn signed_out_accounts(&self, is_signed_in: impl Fn(&str) -> bool) -> Vec<&str> {
         let results = self.results.iter();
-        let results = results.map(|old| old.redemption.redeemed().home_account_id());
+        let results = results.map(|old| old.redemption.home_account_id());
         let displaced = self.displaced.iter();
         let mut ids: Vec<_> = displaced
             .map(|old| &*old.home_account_id)
@@ -303,7 +303,7 @@ impl UnsavedResults {
     pub(crate) fn without_accounts(&self, ids: &[&str], seen: &Self) -> Self {
         Self {
             results: without(&self.results, |old| {
-                ids.contains(&old.redemption.redeemed().home_account_id())
+                ids.contains(&old.redemption.home_account_id())
                     && is_in(old, &seen.results)
             }),
             displaced: without(&self.displaced, |old| {
@@ -318,7 +318,10 @@ impl UnsavedResults {
         let newest_first = self.rotated.iter().rev().filter(|kept| kept.until > now);
         let redemptions = newest_first.map(|kept| &kept.redemption);
         redemptions
-            .filter(|kept| kept.redeemed().secret().expose_secret() == redeemed.expose_secret())
+            .filter(|kept| {
+                let token = kept.redeemed();
+                token.is_some_and(|token| token.secret().expose_secret() == redeemed.expose_secret())
+            })
             .find_map(|kept| kept.refresh_token().cloned())
     }
 
@@ -326,7 +329,7 @@ impl UnsavedResults {
     fn with_rotated(mut self, new: &Arc<Redemption>) -> Self {
         let is_usable = |token: &Secret| is_usable_secret(token.expose_secret());
         let is_rotated = new.refresh_token().is_some_and(is_usable)
-            && is_same_client_id(new.redeemed().client_id(), new.client_id());
+            && is_same_client_id(new.origin().client_id(), new.client_id());
         if is_rotated {
             let (least, end) = (new.cached_at().checked_add(ROTATED_FOR), new.expires_on());
             self.rotated.push(Rotated {
@@ -341,14 +344,14 @@ impl UnsavedResults {
 
     /// Returns the rotated refresh tokens without those of accounts.
     fn without_rotated_of(&self, goes: impl Fn(&str) -> bool) -> Vec<Rotated> {
-        let stays = |kept: &&Rotated| !goes(kept.redemption.redeemed().home_account_id());
+        let stays = |kept: &&Rotated| !goes(kept.redemption.home_account_id());
         self.rotated.iter().filter(stays).cloned().collect()
     }
 }
 
 /// Returns `true` if the store would not hold both either.
 fn replaces(new: &Redemption, old: &Redemption) -> bool {
-    let (one, other) = (new.redeemed(), old.redeemed());
+    let (one, other) = (new.origin(), old.origin());
     is_same_home_account_id(one.home_account_id(), other.home_account_id())
         && same_cloud(one.environment(), other.environment())
         && is_same_client_id(new.client_id(), old.client_id())

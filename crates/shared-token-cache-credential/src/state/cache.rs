@@ -44,8 +44,8 @@ impl CredentialCache {
     /// better place.
     pub(crate) fn described_location(&self) -> String {
         let cache = self.caches.sign_in.as_ref().ok();
-        match cache.and_then(TokenCache::explanation) {
-            Some(explanation) => format!("{} ({explanation})", self.location()),
+        match cache.and_then(TokenCache::note) {
+            Some(note) => format!("{} ({note})", self.location()),
             None => self.location(),
         }
     }
@@ -139,9 +139,10 @@ impl CredentialCache {
 }
 
 async fn read(cache: &TokenCache, freshness: Freshness) -> Result<Arc<msal_token_cache::Snapshot>> {
-    let snapshot = match freshness {
-        Freshness::Recent => cache.snapshot_async().await,
-        Freshness::Latest => cache.latest_async().await,
+    let freshness = match freshness {
+        Freshness::Recent => msal_token_cache::Freshness::Recent,
+        Freshness::Latest => msal_token_cache::Freshness::Latest,
     };
+    let snapshot = cache.snapshot_with_async(freshness).await;
     snapshot.map_err(error::unreadable)
 }

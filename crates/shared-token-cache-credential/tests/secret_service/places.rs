@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use msal_token_cache::{ErrorKind, Persistence, TokenCache};
+use msal_token_cache::{ErrorKind, Freshness, Persistence, TokenCache};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{ARM, Stage, VAULT, ask};
@@ -22,7 +22,15 @@ async fn save(store: impl Persistence + 'static, content: &str) -> msal_token_ca
 async fn opening_and_reading_leave_nothing_behind() {
     let stage = Stage::new().await;
     let cache = TokenCache::new(stage.store());
-    assert_eq!(cache.latest_async().await.unwrap().accounts().count(), 0);
+    assert_eq!(
+        cache
+            .snapshot_with_async(Freshness::Latest)
+            .await
+            .unwrap()
+            .accounts()
+            .count(),
+        0
+    );
     assert!(cache.is_encrypted());
     assert_eq!(stage.desktop.item_count().await, 0);
     assert!(!stage.desktop.signal_file().exists());
@@ -56,7 +64,9 @@ async fn what_may_be_unlocked_is_read_and_written_and_survives_the_daemon() {
     let content = stage.cache_of(&stage.ada).replace('\n', "");
     stage.desktop.put_into(keyring.clone(), &content, &[]).await;
     stage.desktop.lock_keyring(&keyring).await;
-    let error = TokenCache::new(stage.store()).latest_async().await;
+    let error = TokenCache::new(stage.store())
+        .snapshot_with_async(Freshness::Latest)
+        .await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::KeyringLocked);
 
     let store = || stage.store().with_unlock_prompt(Duration::from_secs(3));
@@ -142,7 +152,14 @@ fn the_store_works_wherever_it_is_called_from() {
     let credential = stage.credential(stage.store());
     let look = |cache: &TokenCache| {
         stage.desktop.touch();
-        assert_eq!(cache.latest().unwrap().accounts().count(), 1);
+        assert_eq!(
+            cache
+                .snapshot_with(Freshness::Latest)
+                .unwrap()
+                .accounts()
+                .count(),
+            1
+        );
     };
     let current_thread = || Builder::new_current_thread().enable_all().build().unwrap();
     let without_drivers = || Builder::new_current_thread().build().unwrap();
@@ -155,10 +172,13 @@ fn the_store_works_wherever_it_is_called_from() {
             // On its blocking pool, by hand and by the cache itself.
             let elsewhere = cache.clone();
             stage.desktop.touch();
-            let reading = runtime.spawn_blocking(move || elsewhere.latest().map(drop));
+            let reading = runtime
+                .spawn_blocking(move || elsewhere.snapshot_with(Freshness::Latest).map(drop));
             runtime.block_on(reading).unwrap().unwrap();
             stage.desktop.touch();
-            runtime.block_on(cache.latest_async()).unwrap();
+            runtime
+                .block_on(cache.snapshot_with_async(Freshness::Latest))
+                .unwrap();
         }
         for runtime in [Runtime::new().unwrap(), current_thread()] {
             stage.desktop.touch();

@@ -1,5 +1,6 @@
 //! One item together with Microsoft's Python packages, both ways.
 
+use msal_token_cache::Freshness;
 use serde_json::Value;
 use test_support::FakeAccount;
 use test_support::python_peer::PythonPeer;
@@ -86,7 +87,15 @@ async fn python_signs_in_we_redeem_and_python_reads_it_back() {
     // What Python writes next, we see.
     python.run(&["write", "--first", "7", "--authority", "localhost"]);
     let cache = msal_token_cache::TokenCache::new(stage.store());
-    assert_eq!(cache.latest_async().await.unwrap().accounts().count(), 2);
+    assert_eq!(
+        cache
+            .snapshot_with_async(Freshness::Latest)
+            .await
+            .unwrap()
+            .accounts()
+            .count(),
+        2
+    );
     stage.log.assert_clean();
 }
 
@@ -127,7 +136,7 @@ async fn of_several_items_we_use_the_one_that_python_loads_and_leave_the_others(
         let theirs = python.run(&["dump"])["Account"][0]["username"].clone();
 
         let cache = msal_token_cache::TokenCache::new(stage.store());
-        let snapshot = cache.latest_async().await.unwrap();
+        let snapshot = cache.snapshot_with_async(Freshness::Latest).await.unwrap();
         let ours: Vec<_> = snapshot
             .accounts()
             .map(|account| account.username().unwrap().into_owned())

@@ -103,7 +103,7 @@ proptest! {
         edits.add(Section::AccessToken, "new".to_owned(), json("{}"));
         expected_tokens.push((r#""new""#.to_owned(), "{}".to_owned()));
 
-        let raw = |members: &[Member], text: &str| -> Vec<_> {
+        let raw = |members: &[MemberSpan], text: &str| -> Vec<_> {
             let part = |range: &Range<usize>| text[range.clone()].to_owned();
             members.iter().map(|m| (part(&m.name), part(&m.value))).collect()
         };
@@ -114,7 +114,7 @@ proptest! {
             members.retain(|(name, _)| name != r#""AccessToken""#);
             members
         };
-        prop_assert_eq!(other(raw(&edited.members, edited.text())), other(members));
+        prop_assert_eq!(other(raw(&edited.parts.members, edited.text())), other(members));
     }
 
     /// Any edits at all: each entry is kept, replaced or taken out, others are added, and what comes
@@ -178,10 +178,10 @@ proptest! {
         prop_assert_eq!(edited.entries(Section::AccessToken).len(), added);
         for position in 0..edited.entries(Section::IdToken).len() {
             let json = edited.entry(Section::IdToken, position).unwrap();
-            let members = Members::parse(json);
+            let members = Entry::parse(json);
             let slow = members.and_then(|members| members.non_empty("home_account_id"));
             prop_assert_eq!(edited.owner(Section::IdToken, position), slow);
-            let target = Members::parse(json).and_then(|members| members.text("target"));
+            let target = Entry::parse(json).and_then(|members| members.text("target"));
             let known = edited.known_target(Section::IdToken, position);
             // Only where it has to be decoded it is not known.
             let is_plain = target.as_ref().is_some_and(|target| {

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicUsize;
 use tempfile::TempDir;
 
 use super::*;
-use crate::TokenCache;
+use crate::cache::{Freshness, TokenCache};
 use crate::document::{Edits, Section};
 
 /// A platform's store in memory.
@@ -153,7 +153,7 @@ impl Stage {
 
     #[track_caller]
     fn reads(&self, content: &str) {
-        let snapshot = self.cache.latest().unwrap();
+        let snapshot = self.cache.snapshot_with(Freshness::Latest).unwrap();
         assert_eq!(snapshot.document().text(), content);
     }
 
@@ -225,9 +225,17 @@ fn nothing_anywhere_is_an_empty_cache_and_is_not_asked_for_again() {
         Platform::failing(ErrorKind::Unavailable),
     ] {
         let stage = Stage::new(platform, true, None);
-        assert_eq!(stage.cache.latest().unwrap().accounts().count(), 0);
+        assert_eq!(
+            stage
+                .cache
+                .snapshot_with(Freshness::Latest)
+                .unwrap()
+                .accounts()
+                .count(),
+            0
+        );
         for _ in 0..10 {
-            stage.cache.latest().unwrap();
+            stage.cache.snapshot_with(Freshness::Latest).unwrap();
         }
         assert_eq!(stage.platform.loads(), 1);
     }
@@ -240,7 +248,7 @@ fn the_item_wins_over_plain_text_which_is_left_as_it_is() {
         stage.reads(THEIRS);
         stage.write().unwrap();
         assert_eq!(stage.file().as_deref(), Some(PLAIN));
-        let why = stage.cache.explanation().unwrap();
+        let why = stage.cache.note().unwrap();
         assert!(
             why.starts_with("the plain text in ") && why.ends_with(" is not used"),
             "{why}"
@@ -262,7 +270,7 @@ fn plain_text_serves_where_the_platform_has_no_store_or_no_item() {
         assert!(!stage.cache.is_encrypted());
         assert_eq!(stage.cache.location(), stage.path().display().to_string());
         let why = format!("in plain text, because {because}");
-        assert_eq!(stage.cache.explanation(), Some(why));
+        assert_eq!(stage.cache.note(), Some(why));
         stage.write().unwrap();
         let file = stage.file().unwrap();
         assert_eq!(dense(&file), r#"{"Plain":{},"Account":{"ours":{}}}"#);
@@ -276,7 +284,7 @@ fn plain_text_that_is_not_allowed_is_neither_read_nor_written() {
     let stage = Stage::new(Platform::default(), false, Some(PLAIN));
     stage.reads("{}");
     let why = format!("the plain text in {} is not used", stage.path().display());
-    assert_eq!(stage.cache.explanation(), Some(why));
+    assert_eq!(stage.cache.note(), Some(why));
     stage.write().unwrap();
     assert_eq!(stage.file().as_deref(), Some(PLAIN));
     assert!(stage.platform.content().is_some());
@@ -286,7 +294,7 @@ fn plain_text_that_is_not_allowed_is_neither_read_nor_written() {
         false,
         Some(PLAIN),
     );
-    let error = stage.cache.latest().unwrap_err();
+    let error = stage.cache.snapshot_with(Freshness::Latest).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(stage.write().unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(stage.file().as_deref(), Some(PLAIN));
@@ -296,7 +304,14 @@ fn plain_text_that_is_not_allowed_is_neither_read_nor_written() {
 fn a_store_that_is_there_and_fails_is_not_passed_by() {
     for kind in [ErrorKind::KeyringLocked, ErrorKind::Io] {
         let stage = Stage::new(Platform::failing(kind), true, Some(PLAIN));
-        assert_eq!(stage.cache.latest().unwrap_err().kind(), kind);
+        assert_eq!(
+            stage
+                .cache
+                .snapshot_with(Freshness::Latest)
+                .unwrap_err()
+                .kind(),
+            kind
+        );
         stage.platform.fail(None);
         stage.platform.put(THEIRS);
         stage.reads(THEIRS);
@@ -309,7 +324,7 @@ fn who_has_seen_the_item_does_not_turn_to_plain_text_when_it_goes() {
     stage.reads(THEIRS);
     stage.platform.fail(Some(ErrorKind::Unavailable));
     stage.peer_touches();
-    let error = stage.cache.latest().unwrap_err();
+    let error = stage.cache.snapshot_with(Freshness::Latest).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert_eq!(error.to_string(), "the platform is out of order");
 
@@ -351,7 +366,11 @@ fn what_others_encrypted_in_the_file_is_left_alone() {
     ] {
         let stage = Stage::new(platform, true, Some(JWE));
         assert_eq!(
-            stage.cache.latest().unwrap_err().kind(),
+            stage
+                .cache
+                .snapshot_with(Freshness::Latest)
+                .unwrap_err()
+                .kind(),
             ErrorKind::UnsupportedFormat
         );
         assert_eq!(

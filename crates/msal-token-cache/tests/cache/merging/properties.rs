@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use msal_token_cache::{
-    Identity, MemoryPersistence, Merged, RedeemedToken, Redemption, TokenCache,
+    Identity, MemoryPersistence, Merged, Origin, RedeemedToken, Redemption, SignIn, TokenCache,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 use token_credential::Secret;
 
-use super::super::sample::{HOST, NEW_ACCESS_TOKEN, NOW, Store, at};
+use super::super::sample::{HOST, NEW_ACCESS_TOKEN, NOW, Store, at, section};
 
 const ACCOUNTS: [&str; 2] = ["a.home", "b.home"];
 /// Two of one cloud, and one of another.
@@ -173,9 +173,33 @@ fn refresh_token(entry: &Value) -> RedeemedToken {
     RedeemedToken::from(&snapshot.refresh_tokens().next().unwrap())
 }
 
+fn any_redeemed() -> impl Strategy<Value = Origin> {
+    any_refresh_token().prop_map(|entry| Origin::Redeemed(refresh_token(&entry)))
+}
+
+fn any_elsewhere() -> impl Strategy<Value = Origin> {
+    any_refresh_token().prop_map(|entry| Origin::RedeemedElsewhere(refresh_token(&entry)))
+}
+
+fn any_sign_in() -> impl Strategy<Value = Origin> {
+    any_owner().prop_map(|owner| {
+        let part = |name: &str| owner[name].as_str().unwrap().to_owned();
+        Origin::SignedIn(SignIn {
+            home_account_id: part("home_account_id"),
+            environment: part("environment"),
+            client_id: part("client_id"),
+            grant_type: "authorization_code".to_owned(),
+        })
+    })
+}
+
+fn any_redemption() -> impl Strategy<Value = Redemption> {
+    redemption_of(any_redeemed())
+}
+
 prop_compose! {
-    fn any_redemption()(
-        redeemed in any_refresh_token(),
+    fn redemption_of(origin: impl Strategy<Value = Origin>)(
+        origin in origin,
         client in prop::option::weighted(0.2, select(&CLIENTS[..])),
         realm in mostly(&REALMS),
         target in any_target(),
@@ -187,7 +211,7 @@ prop_compose! {
         identity in prop::option::of(prop::option::of(Just("ada".to_owned()))),
     ) -> Redemption {
         let mut redemption = Redemption::new(
-            refresh_token(&redeemed),
+            origin,
             realm,
             target,
             Secret::new(NEW_ACCESS_TOKEN),
@@ -320,7 +344,7 @@ proptest! {
         let before = Store::holding(cache);
         let _ = before.merge(&Redemption::new(
             // Nobody's: it only takes out duplicates of keys.
-            redemption.redeemed().clone(), "r", "z/z", Secret::new("s"), at(0), at(1),
+            redemption.origin().clone(), "r", "z/z", Secret::new("s"), at(0), at(1),
         ));
         let text = before.text();
         let of = |value: &Value| -> Vec<Value> {
@@ -356,5 +380,71 @@ proptest! {
             let same = scopes(&json!({"target": target})) == scopes(&ours);
             prop_assert!(same || told.iter().any(|told| told == target), "{target} {told:?}");
         }
+    }
+
+    #[test]
+    fn merging_a_sign_in_or_another_stores_tokens_twice_is_merging_them_once(
+        cache in any_cache(),
+        redemption in redemption_of(prop_oneof![any_sign_in(), any_elsewhere()]),
+        is_refresh_token_only in prop::bool::weighted(0.2),
+    ) {
+        let mut redemption = redemption;
+        if is_refresh_token_only {
+            redemption = redemption.with_refresh_token_only();
+        }
+        let store = Store::holding(cache);
+        let first = store.merge(&redemption).unwrap();
+        let once = store.text();
+        prop_assert_eq!(first, store.merge(&redemption).unwrap());
+        prop_assert_eq!(store.text(), once);
+        prop_assert_ne!(first, Merged::SignedOut);
+    }
+
+    #[test]
+    fn a_sign_in_changes_entries_of_its_own_account_only(
+        cache in any_cache(),
+        redemption in redemption_of(any_sign_in()),
+    ) {
+        let store = Store::holding(cache);
+        // The first merge also takes out duplicates of keys.
+        store.merge(&redemption).unwrap();
+        let before = store.value();
+        let other = Redemption::new(
+            SignIn {
+                home_account_id: "c.home".to_owned(),
+                environment: HOST.to_owned(),
+                client_id: "c3".to_owned(),
+                grant_type: "password".to_owned(),
+            },
+            REALMS[0], "x/read", Secret::new("s"), at(NOW), at(NOW + 60),
+        );
+        store.merge(&other.with_refresh_token(Secret::new("rt1"))).unwrap();
+        let after = store.value();
+        for name in ["AccessToken", "RefreshToken", "IdToken", "Account", "AppMetadata"] {
+            for (key, entry) in before[name].as_object().unwrap() {
+                prop_assert_eq!(entry, &after[name][key], "{} {}", name, key);
+            }
+        }
+        prop_assert_eq!(section(&after, "RefreshToken").len(), section(&before, "RefreshToken").len() + 1);
+        prop_assert_eq!(section(&after, "Account").len(), section(&before, "Account").len() + 1);
+    }
+
+    #[test]
+    fn another_stores_tokens_leave_the_refresh_tokens_alone(
+        cache in any_cache(),
+        redemption in redemption_of(any_elsewhere()),
+    ) {
+        let nobodys = Redemption::new(
+            redemption.origin().clone(), "r", "z/z", Secret::new("s"), at(0), at(1),
+        );
+        let store = Store::holding(cache);
+        // The first merge also takes out duplicates of keys.
+        store.merge(&nobodys).unwrap();
+        let before = store.value();
+        let merged = store.merge(&redemption).unwrap();
+        prop_assert_eq!(&before["RefreshToken"], &store.value()["RefreshToken"]);
+        let is_rotated = redemption.refresh_token().is_some();
+        let expected = if is_rotated { Merged::StoredInPart } else { Merged::Stored };
+        prop_assert_eq!(merged, expected);
     }
 }

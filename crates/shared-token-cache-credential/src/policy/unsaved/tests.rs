@@ -20,7 +20,7 @@ fn tokens() -> [RedeemedToken; 3] {
 fn kept(memory: &Memory, token: &RedeemedToken) -> Vec<String> {
     let kept = memory.view();
     let kept = kept.unsaved().iter().map(|kept| &kept.redemption);
-    kept.filter(|kept| kept.redeemed().home_account_id() == token.home_account_id())
+    kept.filter(|kept| kept.home_account_id() == token.home_account_id())
         .map(|kept| kept.access_token().expose_secret().to_owned())
         .collect()
 }

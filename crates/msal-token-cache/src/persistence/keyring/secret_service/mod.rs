@@ -129,7 +129,7 @@ mod tests {
             assert_eq!(cache.snapshot().unwrap().accounts().count(), 0);
             assert_eq!(cache.location(), path.display().to_string());
             let why = "in plain text, because no D-Bus session answers";
-            assert_eq!(cache.explanation().as_deref(), Some(why));
+            assert_eq!(cache.note().as_deref(), Some(why));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

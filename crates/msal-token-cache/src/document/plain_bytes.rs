@@ -1,11 +1,11 @@
-//! The bytes of a string that stand for themselves.
+//! The bytes of a JSON string that need no escape.
 
-/// Whether a text stands for itself in a JSON string.
+/// Returns `true` if no byte of a text needs an escape in a JSON string.
 pub(super) fn is_plain(text: &str) -> bool {
     plain_length(text.as_bytes()) == text.len()
 }
 
-/// How far it is to the next byte that means something in a string, or may not stand there.
+/// Returns the number of bytes before the next quote, backslash or control character.
 #[expect(
     clippy::inline_always,
     reason = "it is what takes most of a scan's time, and mostly ends in the first step"
@@ -31,19 +31,19 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + plain
 }
 
-/// Quote, backslash or control character.
+/// Returns `true` for a quote, a backslash or a control character.
 fn is_special(byte: u8) -> bool {
     // So that the quote follows the control characters.
     byte ^ 2 <= b'"' ^ 2 || byte == b'\\'
 }
 
-/// Without a way out in the middle: so it is done in large steps.
+/// Returns `true` if there is a special byte. It does not stop early, so that it is vectorized.
 fn has_special<const N: usize>(chunk: &[u8; N]) -> bool {
     let special = chunk.iter().map(|byte| is_special(*byte));
     special.fold(false, |found, is_special| found | is_special)
 }
 
-/// Where the first special byte stands, of which there is one.
+/// Returns the position of the first special byte, of which there is one.
 fn first_special(chunk: &[u8; 16]) -> usize {
     const ONES: u128 = u128::MAX / 255;
     let repeated = |byte: u8| ONES * u128::from(byte);

@@ -1,10 +1,16 @@
 //! The cache for callers that must not block.
 
-use super::{Arc, Error, ErrorKind, Freshness, Result, Snapshot, TokenCache, Transaction};
+use std::sync::Arc;
+
+use super::TokenCache;
+use super::freshness::Freshness;
+use crate::error::{Error, ErrorKind, Result};
+use crate::snapshot::Snapshot;
+use crate::transaction::Transaction;
 
 impl TokenCache {
-    /// [`snapshot`](Self::snapshot) for an async caller: what is read quickly is read in place,
-    /// the rest on the runtime's blocking pool. Without a tokio runtime it blocks.
+    /// Returns the cache, as [`snapshot`](Self::snapshot), for an async caller. A quick read is done
+    /// in place, another one on the runtime's blocking pool. Without a tokio runtime it blocks.
     ///
     /// # Errors
     ///
@@ -12,16 +18,13 @@ impl TokenCache {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what was being read is kept for the next call.
+    /// Cancel safe: the next call gets the result of the read.
     pub async fn snapshot_async(&self) -> Result<Arc<Snapshot>> {
-        match self.known(Freshness::Recent)? {
-            Some(snapshot) => Ok(snapshot),
-            None => Box::pin(self.reload_async()).await,
-        }
+        self.snapshot_with_async(Freshness::Recent).await
     }
 
-    /// [`latest`](Self::latest) for an async caller, as
-    /// [`snapshot_async`](Self::snapshot_async) is for [`snapshot`](Self::snapshot).
+    /// Returns the cache, as [`snapshot_with`](Self::snapshot_with), for an async caller. It reads as
+    /// [`snapshot_async`](Self::snapshot_async) does.
     ///
     /// # Errors
     ///
@@ -29,25 +32,25 @@ impl TokenCache {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what was being read is kept for the next call.
-    pub async fn latest_async(&self) -> Result<Arc<Snapshot>> {
-        match self.known(Freshness::Latest)? {
+    /// Cancel safe: the next call gets the result of the read.
+    pub async fn snapshot_with_async(&self, freshness: Freshness) -> Result<Arc<Snapshot>> {
+        match self.0.reader.known(freshness)? {
             Some(snapshot) => Ok(snapshot),
             None => Box::pin(self.reload_async()).await,
         }
     }
 
-    /// Boxed by its callers, so that the future of a hit stays small.
+    /// Reads the store. Its callers box it, so that the future of a hit stays small.
     async fn reload_async(&self) -> Result<Arc<Snapshot>> {
-        if let Some(snapshot) = self.reload_quickly()? {
+        if let Some(snapshot) = self.0.reader.reload_quickly()? {
             return Ok(snapshot);
         }
         let cache = self.clone();
-        off_executor(self, move || cache.reload_in_turn()).await
+        off_executor(self, move || cache.0.reader.reload_in_turn()).await
     }
 
-    /// [`modify`](Self::modify) for an async caller, on the runtime's blocking pool, if the store
-    /// may have to wait for something. Without a tokio runtime it blocks.
+    /// Changes the cache, as [`modify`](Self::modify), for an async caller: on the runtime's blocking
+    /// pool, if the store may have to wait. Without a tokio runtime it blocks.
     ///
     /// # Errors
     ///
@@ -60,7 +63,7 @@ impl TokenCache {
         &self,
         edit: impl FnMut(&mut Transaction) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.0.persistence.is_nonblocking() {
+        if self.0.reader.store.is_nonblocking() {
             return self.modify(edit);
         }
         let cache = self.clone();

@@ -1,11 +1,11 @@
-//! Why a text is not a cache, as `serde_json` says it.
+//! The error for a text that is not a cache, with the words of `serde_json`.
 
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Why a text is not a cache.
+/// The reason why a text is not a cache.
 #[derive(Debug)]
 pub(crate) enum NotADocument {
     Syntax { line: usize, column: usize },
@@ -23,7 +23,7 @@ impl fmt::Display for NotADocument {
     }
 }
 
-/// Why a text in which no cache was found is none.
+/// Returns the reason why a text is not a cache, after the scanner has rejected it.
 pub(super) fn why_not(text: &str) -> NotADocument {
     struct AnyMembers;
 

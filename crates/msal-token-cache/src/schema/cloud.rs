@@ -1,4 +1,4 @@
-//! Which hosts speak for the same cloud.
+//! The clouds, and the hosts of each.
 
 use crate::identifier::is_same_environment;
 
@@ -55,7 +55,7 @@ pub fn known_hosts() -> impl Iterator<Item = &'static str> {
     CLOUDS.into_iter().flatten().copied()
 }
 
-/// The place of a host among those of its cloud: the first is the one that programs ask.
+/// Returns the place of a host among those of its cloud. Programs ask the first one.
 pub(crate) fn place_in_cloud(host: &str) -> usize {
     let hosts = cloud_of(host).map_or(&[][..], |cloud| CLOUDS[cloud]);
     let is_it = |known: &&str| known.eq_ignore_ascii_case(host);

@@ -1,24 +1,23 @@
-use std::borrow::Cow;
-use std::sync::OnceLock;
-use std::time::SystemTime;
+//! One entry of a section, member by member.
 
-use token_credential::Secret;
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
-use super::time::{parse_number, parse_seconds};
-use crate::document::{Json, Writer, each_member};
-use crate::schema::is_usable_secret;
+use super::scan::each_member;
+use super::text::Json;
+use super::writer::Writer;
 
 /// The members of one entry, in their order.
-pub(crate) struct Members<'s>(Vec<Member<'s>>);
+pub(crate) struct Entry<'s>(Vec<Member<'s>>);
 
 struct Member<'s> {
     name: Json<'s>,
     value: Json<'s>,
 }
 
-impl<'s> Members<'s> {
-    /// `None` if the text is not an object.
+impl<'s> Entry<'s> {
+    /// Parses an entry. Returns `None` if the text is not an object.
     pub(crate) fn parse(json: &'s str) -> Option<Self> {
         let mut members = Vec::with_capacity(16);
         each_member(json, |name, value| {
@@ -27,7 +26,7 @@ impl<'s> Members<'s> {
         Some(Self(members))
     }
 
-    /// The value of a member; of duplicates the last one counts.
+    /// Returns the value of a member; of duplicates, that of the last one.
     fn value(&self, name: &str) -> Option<Json<'s>> {
         self.0
             .iter()
@@ -36,50 +35,33 @@ impl<'s> Members<'s> {
             .map(|member| member.value)
     }
 
-    /// The text of a member that is a string.
+    /// Returns the text of a member that is a string.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'s, str>> {
         self.value(name)?.decoded()
     }
 
-    /// The text of a member that is a string and not empty.
+    /// Returns the text of a member that is a string and not empty.
     pub(crate) fn non_empty(&self, name: &str) -> Option<Cow<'s, str>> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
-    /// Whether a member is this text.
+    /// Returns `true` if a member is this text.
     pub(crate) fn is(&self, name: &str, text: &str) -> bool {
         self.text(name).is_some_and(|known| known == text)
     }
 
-    /// A member that is a secret.
-    pub(crate) fn secret(&self, name: &str) -> Option<EntrySecret<'s>> {
-        Some(match self.non_empty(name)? {
-            Cow::Borrowed(text) => EntrySecret {
-                text,
-                copy: OnceLock::new(),
-            },
-            Cow::Owned(text) => EntrySecret {
-                text: "",
-                copy: Secret::new(text).into(),
-            },
-        })
+    /// Returns the value of a member, as JSON text.
+    pub(crate) fn json(&self, name: &str) -> Option<&'s str> {
+        self.value(name).map(|value| value.text)
     }
 
-    /// A time, in seconds since the epoch, as a string or a number.
-    pub(crate) fn time(&self, name: &str) -> Option<SystemTime> {
-        match self.text(name) {
-            Some(text) => parse_seconds(&text),
-            None => parse_number(self.value(name)?.text),
-        }
-    }
-
-    /// The entry with these members set to a text, or taken out; the others as they are. `None` if
-    /// that is what it is already.
+    /// Returns the entry with these members set to a text, or removed. Returns `None` if that changes
+    /// nothing.
     pub(crate) fn with(&self, changes: &[(&str, Option<&str>)]) -> Option<Zeroizing<String>> {
         self.with_rest(changes, &[])
     }
 
-    /// The same with the members of these entries besides that it does not have itself.
+    /// Returns the same with those members of other entries that it does not have itself.
     pub(crate) fn with_rest(
         &self,
         changes: &[(&str, Option<&str>)],
@@ -124,18 +106,18 @@ impl<'s> Members<'s> {
         Some(entry.finish())
     }
 
-    /// Whether there is a member of this name, whatever its value.
+    /// Returns `true` if there is a member of this name, with any value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
-    /// Whether there is a member of this name that says something.
+    /// Returns `true` if a member of this name is neither null nor empty.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.value(name).is_some_and(says_something)
     }
 
-    /// Whether a member that says something meets this condition on its name, and on whether it is
-    /// an object or a list.
+    /// Returns `true` if a set member meets this condition on its name and on its being an object or a
+    /// list.
     pub(crate) fn any_set(&self, meets: impl Fn(&str, bool) -> bool) -> bool {
         self.0.iter().enumerate().any(|(position, member)| {
             let is_compound = member.value.text.starts_with(['{', '[']);
@@ -148,7 +130,7 @@ impl<'s> Members<'s> {
     }
 }
 
-/// Whether a value is neither null nor an empty string, object or list.
+/// Returns `true` if a value is neither null nor an empty string, object or list.
 fn says_something(json: Json<'_>) -> bool {
     let text = json.text;
     match text.as_bytes() {
@@ -157,26 +139,7 @@ fn says_something(json: Json<'_>) -> bool {
     }
 }
 
-/// The secret of an entry: copied when it is asked for, because of many entries that are looked at
-/// one is used.
-pub(crate) struct EntrySecret<'s> {
-    text: &'s str,
-    copy: OnceLock<Secret>,
-}
-
-impl EntrySecret<'_> {
-    /// Whether it can be sent; does not copy it.
-    pub(crate) fn is_usable(&self) -> bool {
-        let copy = self.copy.get();
-        is_usable_secret(copy.map_or(self.text, Secret::expose_secret))
-    }
-
-    pub(crate) fn get(&self) -> &Secret {
-        self.copy.get_or_init(|| Secret::new(self.text))
-    }
-}
-
-/// A new entry with these members, those that have a text.
+/// Returns a new entry with those of these members that have a text.
 pub(crate) fn new_entry(members: &[(&str, Option<&str>)]) -> Zeroizing<String> {
     let mut entry = EntryWriter::new();
     for (name, text) in members {
@@ -197,7 +160,7 @@ impl EntryWriter {
         Self(out)
     }
 
-    /// Begins a member, with its name as it stands in a text; its value is to follow.
+    /// Begins a member, whose name is JSON text already. The caller writes the value.
     fn name(&mut self, name_json: &str) -> &mut Writer {
         self.next().push(name_json);
         self.0.push(": ");

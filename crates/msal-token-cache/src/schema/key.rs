@@ -1,9 +1,8 @@
 //! The keys under which the other MSALs put an entry.
 //!
-//! A key is only where an entry stands; what an entry is, its members say. So keys are composed
-//! for entries that are added, and never read.
+//! Keys are composed for new entries, and never read: an entry is matched by its members.
 
-/// The key of a plain access token.
+/// Returns the key of a plain access token.
 pub(crate) fn access_token(
     home_account_id: &str,
     environment: &str,
@@ -23,7 +22,7 @@ pub(crate) fn access_token(
     .to_lowercase()
 }
 
-/// The key of a refresh token.
+/// Returns the key of a refresh token.
 pub(crate) fn refresh_token(
     home_account_id: &str,
     environment: &str,
@@ -42,7 +41,7 @@ pub(crate) fn refresh_token(
     .to_lowercase()
 }
 
-/// The key of an ID token.
+/// Returns the key of an ID token.
 pub(crate) fn id_token(
     home_account_id: &str,
     environment: &str,
@@ -61,14 +60,14 @@ pub(crate) fn id_token(
     .to_lowercase()
 }
 
-/// The key of an account.
+/// Returns the key of an account.
 pub(crate) fn account(home_account_id: &str, environment: &str, realm: &str) -> String {
     [home_account_id, environment, realm]
         .join("-")
         .to_lowercase()
 }
 
-/// The key of what is known about an application; the one that keeps its case.
+/// Returns the key of an application's metadata. It alone keeps its case.
 pub(crate) fn app_metadata(environment: &str, client_id: &str) -> String {
     ["appmetadata", environment, client_id].join("-")
 }

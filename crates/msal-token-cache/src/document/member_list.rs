@@ -2,18 +2,19 @@
 
 use std::ops::Range;
 
-use super::scan::Name;
-use super::{Known, Member, decode_name, hash};
+use super::hash::hash;
+use super::parts::{Known, MemberSpan, NameSpan};
+use super::text::decode_name;
 
-/// The members of an object, as they come.
-pub(super) struct Members {
-    found: Vec<Member>,
-    /// Of their names, as they are written.
+/// The members of an object, in their order.
+pub(super) struct MemberList {
+    found: Vec<MemberSpan>,
+    /// The hashes of their names, escapes included.
     hashes: Vec<u64>,
     has_escapes: bool,
 }
 
-impl Members {
+impl MemberList {
     pub(super) fn new() -> Self {
         // More than most objects have.
         const ROOM: usize = 16;
@@ -24,18 +25,18 @@ impl Members {
         }
     }
 
-    pub(super) fn push(&mut self, text: &str, name: Name, value: Range<usize>, known: Known) {
+    pub(super) fn push(&mut self, text: &str, name: NameSpan, value: Range<usize>, known: Known) {
         self.hashes.push(hash(text[name.range.clone()].as_bytes()));
         self.has_escapes |= name.is_escaped;
-        self.found.push(Member {
+        self.found.push(MemberSpan {
             name: name.range,
             value,
             known,
         });
     }
 
-    /// Each name once: of duplicates the first one's place and the last one's value.
-    pub(super) fn finish(mut self, text: &str) -> (Vec<Member>, Flags) {
+    /// Returns each name once: of duplicates the first one's place and the last one's value.
+    pub(super) fn finish(mut self, text: &str) -> (Vec<MemberSpan>, Flags) {
         self.hashes.sort_unstable();
         let mut flags = Flags {
             has_duplicates: false,
@@ -47,11 +48,11 @@ impl Members {
             return (self.found, flags);
         }
         let mut places = std::collections::HashMap::new();
-        let mut unique: Vec<Member> = Vec::with_capacity(self.found.len());
+        let mut unique: Vec<MemberSpan> = Vec::with_capacity(self.found.len());
         for member in self.found {
             match places.entry(decode_name(&text[member.name.clone()])) {
                 std::collections::hash_map::Entry::Occupied(first) => {
-                    let first: &mut Member = &mut unique[*first.get()];
+                    let first: &mut MemberSpan = &mut unique[*first.get()];
                     (first.value, first.known) = (member.value, member.known);
                     flags.has_duplicates = true;
                 }
