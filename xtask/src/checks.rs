@@ -37,9 +37,11 @@ fn lint() -> Result {
     const FATAL: [&str; 3] = ["--", "-D", "warnings"];
     run(cargo(&["clippy", "--workspace", "--all-targets"]).args(FATAL))?;
     // The other cryptography.
-    let mut aws_lc_rs = cargo(&["clippy", "--package", "shared-token-cache-credential"]);
-    aws_lc_rs.args(["--no-default-features", "--features", "aws-lc-rs"]);
-    run(aws_lc_rs.arg("--all-targets").args(FATAL))?;
+    for package in ["entra-token-endpoint", "shared-token-cache-credential"] {
+        let mut aws_lc_rs = cargo(&["clippy", "--package", package, "--no-default-features"]);
+        aws_lc_rs.args(["--features", "aws-lc-rs", "--all-targets"]);
+        run(aws_lc_rs.args(FATAL))?;
+    }
     // Without the encrypted stores.
     for (package, feature) in [
         ("msal-token-cache", "tokio"),

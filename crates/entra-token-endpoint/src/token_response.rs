@@ -17,7 +17,7 @@ const MAX_SCOPE: usize = 8 * 1024;
 /// and no name of a family of applications.
 const MAX_FAMILY: usize = 64;
 
-/// The tokens that an endpoint issued, with all that it says of them (RFC 6749 section 5.1, OpenID
+/// The tokens that an endpoint issued, with all that it says of them (RFC 6749 section 5.1, `OpenID`
 /// Connect, and Entra's additions).
 ///
 /// The access token is a bearer token that fits in a header. Account, tenant, scopes and lifetime

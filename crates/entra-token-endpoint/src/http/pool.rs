@@ -171,8 +171,8 @@ impl Pools {
         calls.close();
         connections.close();
         calls.wait().await;
-        // The bound is for connections of a runtime that nobody drives. Without a timer there is
-        // none, and they end unawaited.
+        // The bound is for connections of a runtime that nobody drives. It needs a timer; without
+        // one they end unawaited.
         if Handle::try_current().is_ok() {
             let _ = timeout(CUT_AFTER, connections.wait()).await;
         }

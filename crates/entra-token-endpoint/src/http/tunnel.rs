@@ -56,7 +56,7 @@ where
     if parts.read_buf.is_empty() {
         Ok(parts.io)
     } else {
-        // Whoever speaks first there, it is not a server that waits for a TLS handshake.
+        // A server that waits for a TLS handshake does not speak first.
         let text = format!("{proxy} sent more than its consent");
         Err(TransportError::new(TransportErrorKind::Connect, text))
     }

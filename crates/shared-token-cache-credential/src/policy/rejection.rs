@@ -116,7 +116,7 @@ pub(crate) fn unusable(response: &UnusableResponse, authority: &Authority) -> Er
     Error::new(ErrorKind::AuthenticationFailed, text).with_transient(response.is_transient())
 }
 
-/// The next step for a server that may not be Entra's.
+/// The next step where another server than a token endpoint answers.
 pub(crate) const CHECK_AUTHORITY: &str =
     "check the builder's authority, and for a proxy in between";
 

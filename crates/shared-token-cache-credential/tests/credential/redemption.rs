@@ -26,6 +26,13 @@ async fn the_request_is_what_every_msal_sends() {
     let [request] = stage.entra.requests().try_into().unwrap();
     assert_eq!(request.method, "POST");
     assert_eq!(request.path, "/organizations/oauth2/v2.0/token");
+    assert_eq!(
+        request.header("user-agent"),
+        Some(concat!(
+            "shared-token-cache-credential/",
+            env!("CARGO_PKG_VERSION")
+        ))
+    );
     let form: Vec<_> = request
         .form
         .iter()
