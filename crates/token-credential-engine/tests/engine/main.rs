@@ -12,8 +12,16 @@ mod scripted;
 mod store;
 mod world;
 
+mod close;
 mod errors;
+mod failures;
 mod flights;
+mod last_resort;
+mod leases;
 mod looks;
 mod memo;
+mod refresh_ahead;
+mod runtimes;
+mod short_lived;
 mod unsaved;
+mod writes;

@@ -70,13 +70,15 @@ pub(crate) struct Steps {
     pub(crate) plan: Result<Arc<TestPlan>, Error>,
     pub(crate) check: Result<(), Error>,
     pub(crate) snapshot: Result<(), Error>,
+    /// The time from reading a content to returning it.
+    pub(crate) snapshot_takes: Duration,
     pub(crate) find: Result<(), Error>,
     pub(crate) tick: Option<u64>,
     pub(crate) lease: Lease,
     pub(crate) obtains: VecDeque<Obtain>,
     pub(crate) writes: VecDeque<Write>,
-    /// Whether unsaved results of accounts that signed out are dropped.
-    pub(crate) drops_signed_out: bool,
+    /// The account whose unsaved results a look drops.
+    pub(crate) signed_out: Option<&'static str>,
     /// The deadlines of the requests so far.
     pub(crate) deadlines: Vec<Instant>,
     /// How long closing takes.
@@ -98,12 +100,13 @@ impl Script {
                 plan: Ok(Arc::new(TestPlan("plan"))),
                 check: Ok(()),
                 snapshot: Ok(()),
+                snapshot_takes: Duration::ZERO,
                 find: Ok(()),
                 tick: Some(1),
                 lease: Lease::Free,
                 obtains: VecDeque::new(),
                 writes: VecDeque::new(),
-                drops_signed_out: false,
+                signed_out: None,
                 deadlines: Vec::new(),
                 close_takes: Duration::ZERO,
             }),

@@ -34,6 +34,13 @@ impl Drop for TestLease {
 /// The unsaved results, in the order in which they were obtained.
 pub(crate) type Kept = Vec<Arc<Obtained>>;
 
+/// Waits for this time, and needs no runtime if it is zero.
+async fn pause(time: Duration) {
+    if !time.is_zero() {
+        sleep(time).await;
+    }
+}
+
 impl Scripted {
     fn note(&self, line: impl Into<String>) {
         self.0.journal.note(line);
@@ -93,21 +100,23 @@ impl Source for Scripted {
     async fn snapshot(&self, store: &Self::Store, freshness: Freshness) -> Result<Content> {
         self.note(format!("snapshot({freshness:?})"));
         self.0.with(|steps| steps.snapshot.clone())?;
-        Ok(store.content(freshness))
+        let content = store.content(freshness);
+        pause(self.0.with(|steps| steps.snapshot_takes)).await;
+        Ok(content)
     }
 
     fn drop_signed_out(
         &self,
         _: &TestPlan,
-        snapshot: &Content,
+        _: &Content,
         unsaved: &Unsaved<Kept>,
         view: &UnsavedView<Kept>,
         _: SystemTime,
     ) -> bool {
         self.note("drop_signed_out");
-        let is_out = |kept: &Arc<Obtained>| Some(&kept.key.account) != snapshot.account.as_ref();
-        if !self.0.with(|steps| steps.drops_signed_out) || !view.after_reading().iter().any(is_out)
-        {
+        let signed_out = self.0.with(|steps| steps.signed_out);
+        let is_out = |kept: &Arc<Obtained>| Some(kept.key.account.as_str()) == signed_out;
+        if !view.after_reading().iter().any(is_out) {
             return false;
         }
         unsaved.change(|kept| kept.iter().filter(|kept| !is_out(kept)).cloned().collect());
@@ -196,9 +205,7 @@ impl Source for Scripted {
                 has_rest: true,
             })
         });
-        if !step.after.is_zero() {
-            sleep(step.after).await;
-        }
+        pause(step.after).await;
         let (token, is_usable) = match step.reply {
             Reply::Token(token) => (token, true),
             Reply::Unusable(token) => (token, false),
@@ -250,9 +257,7 @@ impl Source for Scripted {
             takes: Duration::ZERO,
             written: Some(Written::Stored),
         });
-        if !step.takes.is_zero() {
-            sleep(step.takes).await;
-        }
+        pause(step.takes).await;
         let Some(written) = step.written else {
             panic::panic_any("the write panics, as the test says");
         };
@@ -286,9 +291,7 @@ impl Source for Scripted {
     async fn close(&self) {
         self.note("close");
         let takes = self.0.with(|steps| steps.close_takes);
-        if !takes.is_zero() {
-            sleep(takes).await;
-        }
+        pause(takes).await;
         self.note("close ends");
     }
 }

@@ -58,58 +58,42 @@ async fn every_write_that_did_not_fail_is_reported() {
 }
 
 #[tokio::test]
-async fn results_of_accounts_that_signed_out_are_dropped_before_the_look_is_used() {
+async fn a_look_is_made_without_the_results_that_it_drops() {
     let world = World::new();
     world.script.write(Duration::ZERO, Written::NotStored);
     assert_eq!(world.get("a").await, ok("new 1"));
-    world.script.with(|steps| steps.drops_signed_out = true);
-    let change = |account: &str| {
-        let account = Some(account.to_owned());
-        world.store.change(|content| content.account = account);
-    };
-    change("eve");
-    world.put("a", "of ada, unused", 3600);
-    world
-        .store
-        .put(crate::store::Key::of("eve", "a"), token("of eve", 3600));
+    world.script.with(|steps| steps.signed_out = Some("ada"));
+    // The results are dropped by a look at another content, and none of them answers.
+    world.put("b", "cached", 3600);
     world.asked();
-    assert_eq!(world.get("a").await, ok("of eve"));
-    assert_eq!(world.asked(), [&HIT[..], &FIRST_LOOK].concat());
+    assert_eq!(world.get("b").await, ok("cached"));
+    assert_eq!(world.asked(), [&["tick"], &FIRST_LOOK[..]].concat());
     // The look is of the time after the drop, and so is the memo.
-    assert_eq!(world.get("a").await, ok("of eve"));
+    assert_eq!(world.get("b").await, ok("cached"));
     assert_eq!(world.asked(), HIT);
-    // The results of ada do not come back with her.
-    change("ada");
-    world
-        .store
-        .change(|content| content.tokens = std::sync::Arc::default());
     assert_eq!(world.get("a").await, ok("new 2"));
 }
 
 #[tokio::test]
-async fn a_look_sees_no_result_that_it_has_dropped() {
+async fn no_token_is_found_among_dropped_results() {
     let world = World::new();
-    // The account of the look is ada's, and the result is another account's.
-    world
-        .store
-        .change(|content| content.account = Some("eve".to_owned()));
     world.script.write(Duration::ZERO, Written::NotStored);
     assert_eq!(world.get("a").await, ok("new 1"));
-    world
-        .store
-        .change(|content| content.account = Some("ada".to_owned()));
-    world.script.with(|steps| steps.drops_signed_out = true);
-    let seen = world.clone();
-    world.script.journal.at_next("view", move || {
-        // Dropped, and the view is not yet made: eve signs in again.
-        seen.store
-            .change(|content| content.account = Some("eve".to_owned()));
-    });
+    world.script.with(|steps| steps.signed_out = Some("ada"));
     assert_eq!(world.get("a").await, ok("new 2"));
 }
 
 #[tokio::test]
-async fn a_result_that_moves_into_the_store_during_a_look_is_found() {
+async fn results_of_other_accounts_are_not_dropped() {
+    let world = World::new();
+    world.script.write(Duration::ZERO, Written::NotStored);
+    assert_eq!(world.get("a").await, ok("new 1"));
+    world.script.with(|steps| steps.signed_out = Some("eve"));
+    assert_eq!(world.get("a").await, ok("new 1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_is_found_while_and_after_it_moves_into_the_store() {
     let world = World::new();
     world.script.write(Duration::from_secs(1), Written::Stored);
     // The write is still under way when the caller has its token.
@@ -137,4 +121,27 @@ async fn the_rest_of_a_result_in_part_stays_in_memory() {
         .store
         .change(|content| content.tokens = std::sync::Arc::default());
     assert_eq!(world.get("a").await, ok("new 2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_moves_into_the_store_during_a_look_is_found() {
+    let world = World::new();
+    world
+        .script
+        .write(Duration::from_secs(3600), Written::Stored);
+    assert_eq!(world.get("a").await, ok("new 1"));
+    let unmoved = world.store.content(Freshness::Recent);
+    assert!(unmoved.tokens.is_empty());
+    // Read before the write ends, and concluded from afterwards: the result is among those from
+    // before the look.
+    world
+        .script
+        .with(|steps| steps.snapshot_takes = Duration::from_secs(7200));
+    world.asked();
+    assert_eq!(world.get("a").await, ok("new 1"));
+    let asked = world.asked();
+    let position = |line: &str| asked.iter().position(|other| other == line).unwrap();
+    assert!(position("snapshot(Recent)") < position("written(Stored)"));
+    assert!(position("written(Stored)") < position("view"));
+    assert_eq!(world.count("obtain"), 0);
 }
