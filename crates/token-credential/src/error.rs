@@ -47,7 +47,6 @@ struct Inner {
     text: String,
     // In a box: an `Arc<dyn Error>` is an error itself, and `source()` would return that one, which
     // no caller can downcast to the cause.
-    #[expect(clippy::redundant_allocation, reason = "an `Arc<Box<_>>` is no error")]
     source: Option<Arc<Box<dyn StdError + Send + Sync>>>,
     transient: bool,
     retry_after: Option<Duration>,
