@@ -136,7 +136,7 @@ async fn a_store_that_loses_its_leases_is_redeemed_for_without() {
     world.script.journal.at_next("try_lease(ada)", move || {
         let journal = script.journal.clone();
         journal.at_next("try_lease(ada)", move || {
-            script.set_lease(Lease::Unsupported)
+            script.set_lease(Lease::Unsupported);
         });
     });
     assert_eq!(world.get("a").await, ok("new 1"));
