@@ -182,6 +182,19 @@ async fn a_token_that_is_too_old_by_itself_is_not_refreshed_in_the_background() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_only_the_source_finds_young_enough_is_left_to_it() {
+    let world = due();
+    world.script.with(|steps| steps.margin = SECOND);
+    world.clock.set(3300);
+    for _ in 0..2 {
+        assert_eq!(world.get("a").await, ok("due"));
+        sleep(SECOND).await;
+    }
+    assert_eq!(world.count("find"), 2, "not memoized");
+    assert_eq!(world.count("snapshot"), 2, "not refreshed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_whose_token_is_too_old_joins_the_refresh_under_way() {
     let world = due();
     world.script.token_after(10 * SECOND, "new");

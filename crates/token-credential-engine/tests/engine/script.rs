@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use token_credential::{AccessTokenInfo, Error, ErrorKind};
-use token_credential_engine::Written;
+use token_credential_engine::{EXPIRY_MARGIN, Written};
 use tokio::time::Instant;
 
 use crate::journal::Journal;
@@ -73,6 +73,8 @@ pub(crate) struct Steps {
     /// The time from reading a content to returning it.
     pub(crate) snapshot_takes: Duration,
     pub(crate) find: Result<(), Error>,
+    /// The remaining lifetime below which a token is no hit.
+    pub(crate) margin: Duration,
     pub(crate) tick: Option<u64>,
     pub(crate) lease: Lease,
     pub(crate) obtains: VecDeque<Obtain>,
@@ -102,6 +104,7 @@ impl Script {
                 snapshot: Ok(()),
                 snapshot_takes: Duration::ZERO,
                 find: Ok(()),
+                margin: EXPIRY_MARGIN,
                 tick: Some(1),
                 lease: Lease::Free,
                 obtains: VecDeque::new(),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use token_credential::{AccessTokenInfo, Error, ErrorKind, Result, TokenRequestOptions};
 use token_credential_engine::{
     Call, Failure, Found, Freshness, Held, LAST_RESORT_MARGIN, LeaseAttempt, OwnedCall, Seen,
-    Source, Unsaved, UnsavedView, Written, is_fresh, time_left,
+    Source, Unsaved, UnsavedView, Written, time_left,
 };
 use tokio::time::{Instant, sleep};
 
@@ -144,6 +144,7 @@ impl Source for Scripted {
     ) -> Result<Found> {
         self.note("find");
         self.0.with(|steps| steps.find.clone())?;
+        let margin = self.0.with(|steps| steps.margin);
         let account = seen.view.as_deref().unwrap();
         let key = Key::new(account, &call.to_owned_call());
         let [before, after] = [seen.unsaved.before_reading(), seen.unsaved.after_reading()];
@@ -157,7 +158,9 @@ impl Source for Scripted {
             .filter_map(|(_, token)| token)
             .max_by_key(|token| token.expires_on());
         Ok(match best {
-            Some(token) if is_fresh(token.expires_on(), now) => Found::Hit(token.clone()),
+            Some(token) if time_left(token.expires_on(), now) > Some(margin) => {
+                Found::Hit(token.clone())
+            }
             _ => Found::Miss(
                 best.cloned()
                     .filter(|token| time_left(token.expires_on(), now) >= Some(LAST_RESORT_MARGIN)),
