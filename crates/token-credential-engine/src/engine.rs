@@ -123,8 +123,8 @@ impl<S: Source> Engine<S> {
     ///
     /// # Errors
     ///
-    /// The source's: the arguments are invalid, there is no account or no token, or the request was
-    /// refused. Or a [`Failure`] of the engine, in the source's words.
+    /// Returns the source's error if the arguments are invalid, there is no account or no token, or
+    /// the request was refused. Returns a [`Failure`] of the engine in the source's words.
     ///
     /// # Cancel safety
     ///

@@ -118,8 +118,8 @@ impl<S: Source> fmt::Debug for Seen<S> {
 pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     /// One cache with its settings.
     type Store: fmt::Debug + Send + Sync;
-    /// The account to serve, with everything that says how: it belongs to one look-up, and its
-    /// address tells flights apart. An unchanged plan should be the same `Arc`.
+    /// The account to serve and its settings. One look-up has one plan, whose address tells flights
+    /// apart: return the same `Arc` for an unchanged plan, or identical calls share no request.
     type Plan: fmt::Debug + Send + Sync;
     /// The content of a store. Two are equal if the content is.
     type Snapshot: PartialEq + Clone + Send + Sync;
@@ -152,14 +152,14 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// No account can be named at present.
+    /// Returns an error if no account can be named at present.
     fn plan(&self) -> Result<Arc<Self::Plan>>;
 
     /// Checks the arguments of a call.
     ///
     /// # Errors
     ///
-    /// The arguments are invalid; nothing has been read.
+    /// Returns an error if the arguments are invalid; nothing has been read.
     fn check<'c>(
         &self,
         plan: &'c Self::Plan,
@@ -171,7 +171,7 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// There is no store, or it cannot be read.
+    /// Returns an error if there is no store, or it cannot be read.
     fn snapshot(
         &self,
         store: &Self::Store,
@@ -196,7 +196,7 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// There is no such account, or there are several.
+    /// Returns an error if there is no such account, or there are several.
     fn subject<'v>(&self, store: &Self::Store, seen: &'v Seen<Self>) -> Result<&'v str>;
 
     /// Looks for a token of the account.
@@ -229,7 +229,8 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// The request was refused, got no usable answer, or there is nothing to send.
+    /// Returns an error if the request was refused or got no usable answer, or if there is nothing
+    /// to send.
     fn obtain(
         &self,
         store: &Self::Store,
@@ -243,7 +244,8 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// The token must not be handed out. The rest of the result is kept and written all the same.
+    /// Returns an error if the token must not be handed out. The rest of the result is kept and
+    /// written all the same.
     fn token(obtained: &Self::Obtained) -> Result<AccessTokenInfo>;
 
     /// Returns a result without its token, because a cached one outlasts it; `None` if nothing
@@ -251,6 +253,7 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     fn without_token(obtained: &Self::Obtained) -> Option<Self::Obtained>;
 
     /// Adds a result to those that the store does not hold, in place of those that it supersedes.
+    /// Runs again if another change interferes.
     fn keep(unsaved: &Self::Unsaved, obtained: &Arc<Self::Obtained>) -> Self::Unsaved;
 
     /// Writes a result into the store. `held` has to end with the write itself, and not with this
@@ -263,7 +266,8 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
         held: Held<Self::Lease>,
     ) -> impl Future<Output = Written> + Send;
 
-    /// Returns the unsaved results after a write that did not fail.
+    /// Returns the unsaved results after a write that did not fail. Runs again if another change
+    /// interferes.
     fn written(
         unsaved: &Self::Unsaved,
         obtained: &Arc<Self::Obtained>,
@@ -273,6 +277,6 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     /// Puts a failure of the engine into words.
     fn error(&self, plan: &Self::Plan, failure: Failure) -> Error;
 
-    /// Closes the source's connections.
+    /// Closes the source's connections. Idempotent, because each close of the engine asks for it.
     fn close(&self) -> impl Future<Output = ()> + Send;
 }

@@ -45,7 +45,9 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     text: String,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    // In a box: an `Arc<dyn Error>` is an error itself, and `source()` would return that one, which
+    // no caller can downcast to the cause.
+    source: Option<Arc<Box<dyn StdError + Send + Sync>>>,
     transient: bool,
     retry_after: Option<Duration>,
     oauth: Option<OAuthError>,
@@ -69,7 +71,7 @@ impl Error {
 
     /// Keeps the cause, for `source()`.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.inner().source = Some(source.into().into());
+        self.inner().source = Some(Arc::new(source.into()));
         self
     }
 
@@ -116,7 +118,7 @@ impl Error {
     pub(crate) fn wrapped(&self, text: String) -> Self {
         Self(Arc::new(Inner {
             text: sanitize_error(text),
-            source: Some(Arc::new(self.clone())),
+            source: Some(Arc::new(self.clone().into())),
             ..(*self.0).clone()
         }))
     }
@@ -249,6 +251,15 @@ mod tests {
         assert_eq!(error.retry_after(), None);
         assert_eq!(later.retry_after(), Some(Duration::from_secs(7)));
         assert_eq!(later.to_string(), "text");
+    }
+
+    #[test]
+    fn a_source_is_the_cause_itself() {
+        let cause = fmt::Error;
+        let error = Error::new(ErrorKind::AuthenticationFailed, "text").with_source(cause);
+        assert!(error.source().unwrap().is::<fmt::Error>());
+        let wrapped = error.wrapped("outer".to_owned());
+        assert!(wrapped.source().unwrap().is::<Error>());
     }
 
     #[test]
