@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use entra_token_endpoint::{Authority, TokenError, TokenResponse};
-use msal_token_cache::{RedeemedToken, Redemption, is_usable_secret};
+use msal_token_cache::{Origin, RedeemedToken, Redemption, is_usable_secret};
 use token_credential::{Error, ErrorKind, Secret};
 use token_credential_engine::OwnedCall;
 
@@ -29,6 +29,8 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) tenant: &'a str,
     pub(crate) token: &'a RedeemedToken,
     pub(crate) client_id: &'a str,
+    /// Whether new tokens are stored in another cache than the redeemed one's.
+    pub(crate) is_stored_apart: bool,
     /// The time at which the request was sent.
     pub(crate) at: SystemTime,
     /// The time at which the response was there.
@@ -120,8 +122,13 @@ fn granted(
         Err(why) => (None, Some(why)),
     };
     let target = call_fields::target(asked.call, response.scope());
+    let origin = if asked.is_stored_apart {
+        Origin::RedeemedElsewhere(asked.token.clone())
+    } else {
+        Origin::Redeemed(asked.token.clone())
+    };
     let mut redemption = Redemption::new(
-        asked.token.clone(),
+        origin,
         realm,
         target,
         response.access_token().clone(),

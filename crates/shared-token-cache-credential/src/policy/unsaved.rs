@@ -151,9 +151,8 @@ impl<'k> Kept<'k> {
     pub(crate) fn refuses(self, entry: &AccessToken<'_>) -> bool {
         let id = entry.home_account_id();
         let unsaved = self.unsaved().iter();
-        let unsaved = unsaved.filter(|kept| {
-            is_same_home_account_id(kept.redemption.home_account_id(), id)
-        });
+        let unsaved =
+            unsaved.filter(|kept| is_same_home_account_id(kept.redemption.home_account_id(), id));
         let displaced = self.displaced().iter();
         let displaced = displaced.filter(|kept| is_same_home_account_id(&kept.home_account_id, id));
         let is_refused = unsaved.clone().any(|kept| kept.refuses(entry))
@@ -303,8 +302,7 @@ impl UnsavedResults {
     pub(crate) fn without_accounts(&self, ids: &[&str], seen: &Self) -> Self {
         Self {
             results: without(&self.results, |old| {
-                ids.contains(&old.redemption.home_account_id())
-                    && is_in(old, &seen.results)
+                ids.contains(&old.redemption.home_account_id()) && is_in(old, &seen.results)
             }),
             displaced: without(&self.displaced, |old| {
                 ids.contains(&&*old.home_account_id) && is_in(old, &seen.displaced)
@@ -320,7 +318,8 @@ impl UnsavedResults {
         redemptions
             .filter(|kept| {
                 let token = kept.redeemed();
-                token.is_some_and(|token| token.secret().expose_secret() == redeemed.expose_secret())
+                token
+                    .is_some_and(|token| token.secret().expose_secret() == redeemed.expose_secret())
             })
             .find_map(|kept| kept.refresh_token().cloned())
     }

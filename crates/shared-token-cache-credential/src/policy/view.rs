@@ -4,7 +4,7 @@ use crate::policy::access_token::Criteria;
 use crate::policy::account::{AccountSelector, Clients, SelectError, SelectedAccount, select};
 use crate::policy::cloud_entries::CloudEntries;
 
-/// The account in a snapshot that is meant, or the reason why there is none.
+/// The account in a snapshot that is meant, or the reason why no account is selected.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) account: Result<ServedAccount, SelectError>,

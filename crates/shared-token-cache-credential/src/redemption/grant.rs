@@ -264,6 +264,7 @@ impl<'a> RefreshTokenGrant<'a> {
             tenant: tenant.in_address(),
             token,
             client_id,
+            is_stored_apart: cache.stores_apart(),
             at: sent_at,
             now,
         };

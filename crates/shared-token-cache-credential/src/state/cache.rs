@@ -32,6 +32,11 @@ impl CredentialCache {
         self.caches.sends_cp1
     }
 
+    /// Returns `true` if new tokens are stored in another cache than the sign-in.
+    pub(crate) fn stores_apart(&self) -> bool {
+        self.caches.access_tokens.is_some()
+    }
+
     /// Returns the location of the sign-in cache, for messages.
     pub(crate) fn location(&self) -> String {
         match &self.caches.sign_in {
@@ -120,6 +125,9 @@ impl CredentialCache {
                 tracing::debug!("the account was signed out meanwhile; nothing was stored");
                 Written::SignedOut
             }
+            Ok(Merged::StoredInPart) => Written::InPart,
+            // Only a rotated refresh token, which belongs in the other cache.
+            Ok(Merged::Dropped) => Written::NotStored,
             Ok(_) => Written::Stored,
             Err(error) => {
                 let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
 //! `SharedTokenCacheCredential` as a program uses it: real caches, real TLS, a fake Entra.
 
+mod account_sources;
 mod accounts;
 mod bad_answers;
 mod bad_arguments;

@@ -50,6 +50,7 @@ pub(super) fn read_of(
         tenant,
         token: &token,
         client_id: CLI,
+        is_stored_apart: false,
         at: at(NOW),
         now: at(NOW),
     };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared_token_cache_credential::ErrorKind::{AuthenticationFailed, InvalidArgument};
 use shared_token_cache_credential::{
     AuthenticationRecord, Error, SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder,
-    TokenCachePersistenceOptions, TokenRequestOptions,
+    Tenants, TokenCachePersistenceOptions, TokenRequestOptions,
 };
 use test_support::logs;
 
@@ -95,6 +95,22 @@ fn settings() -> Vec<Row> {
         })
     };
     vec![
+        Row::new(
+            InvalidArgument,
+            "the tenant of the account, \"a b\", is none: give its id or a domain name, of letters, \
+             digits, '.' and '-'",
+            "the tenant of the account, \"a b\"",
+            tenant,
+            |_| Tenants::of_tenant("a b", ["*"]).unwrap_err(),
+        ),
+        Row::new(
+            InvalidArgument,
+            "one of the builder's additionally_allowed_tenants, \"c/d\", is none: give its id or a \
+             domain name, of letters, digits, '.' and '-'",
+            "the builder's additionally_allowed_tenants, \"c/d\"",
+            tenant,
+            |_| Tenants::of_home(["*", "c/d"]).unwrap_err(),
+        ),
         setting(
             "the builder's tenant_id, \"a b\", is none: give its id or a domain name, of letters, \
              digits, '.' and '-'",

@@ -1,0 +1,228 @@
+//! A credential over an account source of its own: the account changes, access tokens have a cache
+//! apart.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use msal_token_cache::{MemoryPersistence, Persistence, TokenCache};
+use shared_token_cache_credential::{
+    Account, AccountSelector, AccountSource, Authority, Caches, Error, ErrorKind, Result,
+    SilentCredential, SilentCredentialBuilder, Tenants, TokenRequestOptions,
+};
+use test_support::{CacheBuilder, FakeAccount, logs};
+
+use super::{ARM, CLI, HOST, Stage, VAULT, entries, holding, token};
+
+/// A tool's notion of who is signed in, which a test changes.
+#[derive(Clone, Debug)]
+struct Tool(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    account: Mutex<Result<Arc<Account>>>,
+    stamp: AtomicU64,
+    asked: AtomicUsize,
+}
+
+impl Tool {
+    fn signed_in(account: Account) -> Self {
+        Self(Arc::new(State {
+            account: Mutex::new(Ok(Arc::new(account))),
+            stamp: AtomicU64::new(0),
+            asked: AtomicUsize::new(0),
+        }))
+    }
+
+    fn set(&self, account: Result<Account>) {
+        *self.0.account.lock().unwrap() = account.map(Arc::new);
+        self.0.stamp.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns how often the account was asked for.
+    fn asked(&self) -> usize {
+        self.0.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl AccountSource for Tool {
+    fn account(&self) -> Result<Arc<Account>> {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        self.0.account.lock().unwrap().clone()
+    }
+
+    fn stamp(&self, _tick: Option<u64>) -> u64 {
+        self.0.stamp.load(Ordering::SeqCst)
+    }
+}
+
+impl Stage {
+    fn account(&self, account: &FakeAccount) -> Account {
+        let authority = Authority::parse(&self.entra.authority()).unwrap();
+        Account::new(
+            authority,
+            AccountSelector::matching(Some(&account.username), None),
+        )
+    }
+
+    fn silent(&self, tool: &Tool, caches: Caches) -> SilentCredentialBuilder {
+        SilentCredential::builder(Arc::new(tool.clone()), caches)
+            .token_endpoint(self.endpoint().without_proxy())
+            .clock(self.clock.clone())
+    }
+}
+
+async fn secret(credential: &SilentCredential) -> Result<String> {
+    let plain = TokenRequestOptions::default();
+    let token = credential.get_token_info(&[ARM], &plain).await?;
+    Ok(token.token().expose_secret().to_owned())
+}
+
+/// Ada and Bob are signed in, each with an access token.
+fn both(stage: &Stage, bob: &FakeAccount) -> (MemoryPersistence, [String; 2]) {
+    let [adas, bobs] = ["Ada's", "Bob's"].map(logs::canary);
+    let cache = stage
+        .cache_with_token(3600)
+        .signed_in(
+            bob,
+            HOST,
+            CLI,
+            &stage.entra.issue_refresh_token(bob, CLI, false),
+        )
+        .access_token(bob, token(&bobs, 3600))
+        .access_token(&stage.ada, token(&adas, 3700));
+    (holding(&cache), [adas, bobs])
+}
+
+#[tokio::test]
+async fn an_account_that_changes_takes_its_tokens_with_it() {
+    let stage = Stage::new();
+    let bob = FakeAccount::new("bob@fabrikam.example");
+    let (store, [adas, bobs]) = both(&stage, &bob);
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let caches = Caches::new(TokenCache::new(store));
+    let credential = stage.silent(&tool, caches).build();
+    for _ in 0..3 {
+        assert_eq!(secret(&credential).await.unwrap(), adas);
+        assert_eq!(tool.asked(), 1, "a hit asks for the stamp alone");
+    }
+    tool.set(Ok(stage.account(&bob)));
+    for _ in 0..2 {
+        assert_eq!(secret(&credential).await.unwrap(), bobs);
+    }
+    assert_eq!(tool.asked(), 2);
+    let gone = Error::new(ErrorKind::CredentialUnavailable, "nobody is signed in");
+    tool.set(Err(gone));
+    let error = secret(&credential).await.unwrap_err();
+    assert_eq!(error.to_string(), "nobody is signed in");
+    tool.set(Ok(stage.account(&stage.ada)));
+    assert_eq!(secret(&credential).await.unwrap(), adas);
+    assert_eq!(stage.entra.request_count(), 0);
+}
+
+/// A stamp that changes costs a look-up, and no more.
+#[tokio::test]
+async fn a_stamp_alone_makes_no_other_account() {
+    let stage = Stage::new();
+    let bob = FakeAccount::new("bob@fabrikam.example");
+    let (store, [adas, _]) = both(&stage, &bob);
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let credential = stage
+        .silent(&tool, Caches::new(TokenCache::new(store)))
+        .build();
+    for looks in 1..=3 {
+        assert_eq!(secret(&credential).await.unwrap(), adas);
+        assert_eq!(tool.asked(), looks);
+        tool.0.stamp.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn tenants_and_cp1_are_those_of_account_and_caches() {
+    let stage = Stage::new();
+    let tenants = Tenants::of_tenant(&stage.ada.utid, ["*"]).unwrap();
+    let tool = Tool::signed_in(stage.account(&stage.ada).with_tenants(tenants));
+    let cache = || TokenCache::new(holding(&stage.cache()));
+    let caches = Caches::new(cache());
+    let cae = Caches::new(cache()).with_cp1(true);
+    let credential = stage.silent(&tool, caches).cae_caches(cae).build();
+    for (enable_cae, claims) in [
+        (false, None),
+        (
+            true,
+            Some(r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#),
+        ),
+    ] {
+        let options = TokenRequestOptions::default().with_enable_cae(enable_cae);
+        credential.get_token(&[ARM], &options).await.unwrap();
+        let request = stage.entra.requests().pop().unwrap();
+        assert_eq!(request.tenant, stage.ada.utid);
+        assert_eq!(request.field("claims"), claims);
+    }
+}
+
+#[tokio::test]
+async fn with_a_cache_for_access_tokens_the_sign_in_cache_is_only_read() {
+    let stage = Stage::new();
+    let (sign_in, apart) = (holding(&stage.cache()), MemoryPersistence::new());
+    let before = sign_in.content();
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let credential = || {
+        let caches = Caches::new(TokenCache::new(sign_in.clone()))
+            .with_access_tokens(TokenCache::new(apart.clone()));
+        stage.silent(&tool, caches).build()
+    };
+    let first = credential();
+    let token = secret(&first).await.unwrap();
+    assert_eq!(secret(&first).await.unwrap(), token);
+    assert_eq!(sign_in.content(), before);
+    assert_eq!(entries(&apart, "AccessToken").len(), 1);
+    assert!(entries(&apart, "RefreshToken").is_empty());
+    // Another process finds it there.
+    assert_eq!(secret(&credential()).await.unwrap(), token);
+    assert_eq!(stage.entra.request_count(), 1);
+    // The rotated refresh token lasts in memory, for the process that has it.
+    let plain = TokenRequestOptions::default();
+    first.get_token(&[VAULT], &plain).await.unwrap();
+    let requests = stage.entra.requests();
+    let sent = |n: usize| requests[n].field("refresh_token").unwrap();
+    assert_ne!(sent(0), sent(1));
+    assert_eq!(sign_in.content(), before);
+    assert_eq!(entries(&apart, "AccessToken").len(), 2);
+    // Without the account there is no token, whatever the other cache holds.
+    let emptied = CacheBuilder::new().to_json();
+    let lock = sign_in.lock().unwrap();
+    let saved = sign_in.save_if(emptied.as_bytes(), &|| lock.is_held());
+    assert!(saved.unwrap().is_some());
+    drop(lock);
+    for credential in [&first, &credential()] {
+        let error = secret(credential).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CredentialUnavailable, "{error}");
+    }
+    assert_eq!(stage.entra.request_count(), 2);
+}
+
+#[tokio::test]
+async fn access_tokens_come_from_both_caches() {
+    let stage = Stage::new();
+    let [here, there] = ["here", "there"].map(logs::canary);
+    let with = |cache: CacheBuilder, secret: &str, target: &'static str| {
+        let spec = test_support::AccessTokenSpec {
+            target,
+            ..token(secret, 3600)
+        };
+        TokenCache::new(holding(&cache.access_token(&stage.ada, spec)))
+    };
+    let caches = Caches::new(with(stage.cache(), &here, ARM)).with_access_tokens(with(
+        CacheBuilder::new(),
+        &there,
+        VAULT,
+    ));
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let credential = stage.silent(&tool, caches).build();
+    let plain = TokenRequestOptions::default();
+    for (scope, secret) in [(ARM, &here), (VAULT, &there), (ARM, &here)] {
+        let token = credential.get_token(&[scope], &plain).await.unwrap();
+        assert_eq!(token.token().expose_secret(), secret);
+    }
+    assert_eq!(stage.entra.request_count(), 0);
+}
