@@ -17,7 +17,7 @@ use crate::policy::tenant::Tenants;
 ///
 /// # fn main() -> token_credential::Result<()> {
 /// let authority = Authority::parse(Authority::DEFAULT)?;
-/// let ada = AccountSelector::matching(Some("ada@contoso.com"), None);
+/// let ada = AccountSelector::matching(Some("ada@contoso.com".to_owned()), None);
 /// let account = Account::new(authority, ada)
 ///     .with_tenants(Tenants::of_tenant("contoso.onmicrosoft.com", ["*"])?);
 /// # Ok(())

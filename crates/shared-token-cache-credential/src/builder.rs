@@ -37,6 +37,13 @@ pub struct SharedTokenCacheCredentialBuilder {
     no_background_refresh: bool,
 }
 
+impl SharedTokenCacheCredential {
+    /// Returns a builder whose settings all have defaults.
+    pub fn builder() -> SharedTokenCacheCredentialBuilder {
+        SharedTokenCacheCredentialBuilder::default()
+    }
+}
+
 impl SharedTokenCacheCredentialBuilder {
     /// Sets the name of the account that is meant, where the cache holds several; ASCII case does
     /// not count. Empty is as not set.
@@ -127,7 +134,7 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets how long the requests of a call may take in all; 60 s by default. CloudEntries a cache that
+    /// Sets how long the requests of a call may take in all; 60 s by default. Reading a cache that
     /// looks torn (150 ms) or is empty (600 ms), and waiting for the write (250 ms) come on top.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -212,7 +219,7 @@ fn of_settings(
 ) -> Result<Account> {
     let authority = authority.or_else(authority_of_environment);
     let authority = parse_authority(authority.as_deref().unwrap_or(Authority::DEFAULT))?;
-    let selector = AccountSelector::matching(username.as_deref(), tenant_id.as_deref());
+    let selector = AccountSelector::matching(username, tenant_id);
     let tenants = with_environment(Tenants::of_account(allowed));
     Ok(Account::new(authority, selector).with_tenants(tenants))
 }

@@ -7,7 +7,6 @@ use token_credential::{
     AccessToken, AccessTokenInfo, Result, TokenCredential, TokenRequestOptions,
 };
 
-use crate::builder::SharedTokenCacheCredentialBuilder;
 use crate::silent_credential::SilentCredential;
 
 /// Azure access tokens from the sign-in that the developer's tools already hold.
@@ -38,11 +37,6 @@ use crate::silent_credential::SilentCredential;
 pub struct SharedTokenCacheCredential(pub(crate) SilentCredential);
 
 impl SharedTokenCacheCredential {
-    /// A credential under construction.
-    pub fn builder() -> SharedTokenCacheCredentialBuilder {
-        SharedTokenCacheCredentialBuilder::default()
-    }
-
     /// Whether the shared cache of this platform can be read.
     pub const fn supported() -> bool {
         cfg!(any(

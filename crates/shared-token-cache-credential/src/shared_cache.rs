@@ -1,5 +1,5 @@
-//! Which store is the shared cache on this platform. Nothing is opened here: what has to be found
-//! out about a store it finds out when it is read.
+//! The store that is the shared cache of this platform. Opens nothing: a store finds out about
+//! itself when it is read.
 
 use std::path::PathBuf;
 
@@ -9,11 +9,11 @@ use token_credential::{Error, ErrorKind, Result};
 use crate::error::{NoCache, WhyNoCache};
 use crate::persistence_options::TokenCachePersistenceOptions;
 
-/// The shared cache of this platform, or why there is none: then calls are told so, the builder
-/// is not.
+/// Returns the shared cache of this platform. A cache that cannot be looked for is an error of the
+/// calls, and not of the builder.
 ///
-/// It is the platform's encrypted store. A file in plain text will do where the program allows it
-/// and, as the other SDKs have it, on Linux where it says nothing.
+/// It is in the platform's encrypted store. A file in plain text is used if the program allows it
+/// and, as in the other SDKs, on Linux by default.
 pub(crate) fn shared_cache(
     options: Option<&TokenCachePersistenceOptions>,
     suffix: &str,
@@ -63,7 +63,7 @@ fn at_path(path: PathBuf, _allows_plain_text: bool) -> Result<TokenCache, WhyNoC
     )))
 }
 
-/// Without an encrypted store, which was left out by its feature or which the platform has not.
+/// Uses plain text where the platform has no encrypted store, or its feature is off.
 #[cfg(not(any(
     all(target_os = "linux", feature = "secret-service"),
     all(target_os = "macos", feature = "keychain"),

@@ -61,24 +61,20 @@ impl SilentSource {
             plan: ArcSwapOption::empty(),
         }
     }
+}
 
-    /// Returns the account that a look selected.
-    pub(crate) fn served<'v>(
-        &self,
-        store: &CredentialCache,
-        seen: &'v Seen<Self>,
-    ) -> Result<&'v ServedAccount> {
-        let account = &seen.plan.account;
-        let served = seen.view.account.as_ref();
-        served.map_err(|why| {
-            error::no_account(
-                why,
-                &store.described_location(),
-                account.authority(),
-                account.selector(),
-            )
-        })
-    }
+/// Returns the account that a look selected.
+fn served<'v>(store: &CredentialCache, seen: &'v Seen<SilentSource>) -> Result<&'v ServedAccount> {
+    let account = &seen.plan.account;
+    let served = seen.view.account.as_ref();
+    served.map_err(|why| {
+        error::no_account(
+            why,
+            &store.described_location(),
+            account.authority(),
+            account.selector(),
+        )
+    })
 }
 
 impl Source for SilentSource {
@@ -172,7 +168,7 @@ impl Source for SilentSource {
     }
 
     fn subject<'v>(&self, store: &CredentialCache, seen: &'v Seen<Self>) -> Result<&'v str> {
-        Ok(&self.served(store, seen)?.selected.home_account_id)
+        Ok(&served(store, seen)?.selected.home_account_id)
     }
 
     fn find(
@@ -182,8 +178,8 @@ impl Source for SilentSource {
         call: &Call<'_>,
         now: SystemTime,
     ) -> Result<Found> {
-        let served = self.served(store, seen)?;
-        let tenant = Tenant::new(&call.tenant, &served.selected);
+        let account = served(store, seen)?;
+        let tenant = Tenant::new(&call.tenant, &account.selected);
         let tid = tenant.domain().and_then(|domain| self.aliases.tid(domain));
         let query = Query {
             scopes: call.scopes,
@@ -191,7 +187,7 @@ impl Source for SilentSource {
             tid: tid.as_deref(),
         };
         let kept = Kept::new(&seen.unsaved);
-        Ok(served.criteria.find(&seen.snapshot, kept, &query, now))
+        Ok(account.criteria.find(&seen.snapshot, kept, &query, now))
     }
 
     async fn try_lease(
@@ -242,7 +238,7 @@ impl Source for SilentSource {
     ) -> Result<Obtained> {
         let grant = RefreshTokenGrant::new(GrantContext {
             authority: seen.plan.account.authority(),
-            selected: &self.served(store, seen)?.selected,
+            selected: &served(store, seen)?.selected,
             cache: store,
             unsaved,
             endpoint: &*self.endpoint,

@@ -74,10 +74,10 @@ impl AccountSelector {
     /// Selects the only account with this user name and this home tenant. `None` matches all. ASCII
     /// case is ignored. A tenant is an ID, or a domain name that an ID token in the cache vouches
     /// for.
-    pub fn matching(username: Option<&str>, home_tenant: Option<&str>) -> Self {
+    pub fn matching(username: Option<String>, home_tenant: Option<String>) -> Self {
         Self(Rule::Filtered(Filter {
-            username: username.map(str::to_owned),
-            tenant_id: home_tenant.map(str::to_owned),
+            username,
+            tenant_id: home_tenant,
         }))
     }
 

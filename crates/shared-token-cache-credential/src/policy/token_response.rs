@@ -1,41 +1,24 @@
 //! Judges a token response against the request. Pure.
 
-use std::borrow::Cow;
-use std::time::SystemTime;
-
-use entra_token_endpoint::{Authority, TokenError, TokenResponse};
-use msal_token_cache::{Origin, RedeemedToken, Redemption, is_usable_secret};
-use token_credential::{Error, ErrorKind, Secret};
-use token_credential_engine::OwnedCall;
+use entra_token_endpoint::{TokenError, TokenResponse};
+use msal_token_cache::{Origin, Redemption, is_usable_secret};
+use token_credential::{Error, Secret};
 
 use crate::policy::call_fields;
 use crate::policy::id_token::IdClaims;
-use crate::policy::rejection::{CHECK_AUTHORITY, Refusal, Rejection, unreachable, unusable};
+use crate::policy::rejection::{Refusal, Rejection, unreachable, unusable};
 
+mod context;
 mod lifetime;
 #[cfg(test)]
 mod tests;
 mod whose;
 
+pub(crate) use context::RequestContext;
+use context::Unusable;
 use lifetime::{Lifetime, NoLifetime};
 pub(crate) use lifetime::{PAUSE, short_lived};
 use whose::{ClientInfo, check_account, realm};
-
-/// The request that a response answers.
-pub(crate) struct RequestContext<'a> {
-    pub(crate) authority: &'a Authority,
-    pub(crate) call: &'a OwnedCall,
-    /// The tenant in the address.
-    pub(crate) tenant: &'a str,
-    pub(crate) token: &'a RedeemedToken,
-    pub(crate) client_id: &'a str,
-    /// Whether new tokens are stored in another cache than the redeemed one's.
-    pub(crate) is_stored_apart: bool,
-    /// The time at which the request was sent.
-    pub(crate) at: SystemTime,
-    /// The time at which the response was there.
-    pub(crate) now: SystemTime,
-}
 
 /// The grant of a response.
 #[derive(Debug)]
@@ -45,31 +28,6 @@ pub(crate) enum Granted {
     /// A token with too little time left to be handed out, and the error that says so. Only the
     /// refresh token that came with it is useful.
     Spent(Redemption, Error),
-}
-
-/// The fault of a token response.
-struct Unusable {
-    why: Cow<'static, str>,
-    /// The next step, if it is not the usual one.
-    next: Option<&'static str>,
-}
-
-impl From<&'static str> for Unusable {
-    fn from(why: &'static str) -> Self {
-        Self {
-            why: why.into(),
-            next: None,
-        }
-    }
-}
-
-impl Unusable {
-    fn into_error(self, authority: &Authority, status: u16) -> Error {
-        let Self { why, next } = self;
-        let next = next.unwrap_or(CHECK_AUTHORITY);
-        let text = format!("the answer of {authority} (HTTP {status}) {why}: {next}");
-        Error::new(ErrorKind::AuthenticationFailed, text)
-    }
 }
 
 /// Reads the outcome of a redemption.

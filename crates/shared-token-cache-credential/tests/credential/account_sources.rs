@@ -60,7 +60,7 @@ impl Stage {
         let authority = Authority::parse(&self.entra.authority()).unwrap();
         Account::new(
             authority,
-            AccountSelector::matching(Some(&account.username), None),
+            AccountSelector::matching(Some(account.username.clone()), None),
         )
     }
 

@@ -34,7 +34,7 @@ fn selected(
     tenant_id: &str,
 ) -> Result<SelectedAccount, SelectError> {
     let [username, tenant_id] =
-        [username, tenant_id].map(|text| Some(text).filter(|text| !text.is_empty()));
+        [username, tenant_id].map(|text| Some(text.to_owned()).filter(|text| !text.is_empty()));
     let selector = AccountSelector::matching(username, tenant_id);
     select_in(cache, &selector)
 }

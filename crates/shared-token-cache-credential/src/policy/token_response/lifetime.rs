@@ -7,7 +7,7 @@ use msal_token_cache::AccessToken;
 use token_credential::{Error, ErrorKind};
 use token_credential_engine::{LAST_RESORT_MARGIN, MIN_TIME_BETWEEN_ATTEMPTS, time_left};
 
-use super::Unusable;
+use super::context::Unusable;
 
 #[cfg(test)]
 mod tests;

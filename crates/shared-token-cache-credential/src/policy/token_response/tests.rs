@@ -6,7 +6,7 @@ use msal_token_cache::Merged;
 use msal_token_cache::{LONGEST_SECRET, MemoryPersistence, TokenCache};
 use serde_json::{Value, json};
 use test_support::{CacheBuilder, FakeAccount};
-use token_credential::TokenRequestOptions;
+use token_credential::{ErrorKind, TokenRequestOptions};
 
 use super::*;
 use crate::fixtures::{ARM, CLI, CLOUD, NOW, at, authority, refresh_tokens};

@@ -7,7 +7,7 @@ use entra_token_endpoint::{ClientInfo as RawClientInfo, TokenResponse};
 use msal_token_cache::identifier::{is_guid, is_same_home_account_id, is_same_tenant};
 use serde::Deserialize;
 
-use super::{RequestContext, Unusable};
+use super::context::{RequestContext, Unusable};
 use crate::policy::home_account::home_tenant;
 use crate::policy::id_token::{IdClaims, decode_base64};
 use crate::policy::tenant::is_word_for_home;
