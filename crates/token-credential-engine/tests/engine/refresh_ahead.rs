@@ -76,6 +76,21 @@ async fn every_call_has_its_own_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_account_has_its_own_attempts() {
+    let world = due();
+    let of_eve = token("due", 3600).with_refresh_on(at(0));
+    world.store.put(Key::of("eve", "a"), of_eve);
+    for attempts in [1, 2] {
+        world.script.obtain(Reply::Fails(refused("refused")));
+        assert_eq!(world.get("a").await, ok("due"));
+        sleep(SECOND).await;
+        assert_eq!(world.count("obtain"), attempts);
+        let account = Some("eve".to_owned());
+        world.store.change(|content| content.account = account);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn its_failure_is_logged_and_not_returned() {
     log_lines::begin();
     let world = due();
