@@ -148,6 +148,18 @@ async fn a_refreshed_token_that_is_due_itself_is_not_enough() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_due_token_of_another_process_is_enough_for_a_caller_that_has_none() {
+    let world = World::new();
+    let other = world.clone();
+    world
+        .script
+        .journal
+        .at_next("try_lease(ada)", move || put_due(&other, "a"));
+    assert_eq!(world.get("a").await, ok("due"));
+    assert_eq!(world.count("obtain"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_can_be_switched_off() {
     let world = World::with(|settings| settings.background_refresh = false);
     put_due(&world, "a");
