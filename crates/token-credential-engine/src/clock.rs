@@ -13,7 +13,7 @@ pub struct EngineClock {
 }
 
 impl EngineClock {
-    /// Uses the given clock, or the machine's by default.
+    /// Makes a clock from the given one, or from the machine's if it is `None`.
     pub fn new(given: Option<Arc<dyn Clock>>) -> Self {
         Self {
             is_of_machine: given.is_none(),

@@ -94,24 +94,27 @@ impl<S: Source> Lookup<S> {
         plan: &Arc<S::Plan>,
         freshness: Freshness,
     ) -> Result<Arc<Seen<S>>> {
-        // Unsaved results first: one that moves into the store meanwhile is then in both.
-        let unsaved = shelf.unsaved.view();
-        let snapshot = self.source.snapshot(&shelf.store, freshness).await?;
-        if let Some(memo) = &*shelf.memo.load()
-            && Arc::ptr_eq(&memo.seen.plan, plan)
-            && memo.seen.snapshot == snapshot
-            && memo.seen.unsaved.is_of_same_time(&unsaved)
-        {
-            return Ok(Arc::clone(&memo.seen));
-        }
-        let now = self.clock.now();
-        let mut unsaved = shelf.unsaved.complete(unsaved);
-        if self
-            .source
-            .drop_signed_out(plan, &snapshot, &shelf.unsaved, &unsaved, now)
-        {
-            unsaved = shelf.unsaved.view();
-        }
+        let (snapshot, unsaved, now) = loop {
+            // Unsaved results first: one that moves into the store meanwhile is then in both.
+            let unsaved = shelf.unsaved.view();
+            let snapshot = self.source.snapshot(&shelf.store, freshness).await?;
+            if let Some(memo) = &*shelf.memo.load()
+                && Arc::ptr_eq(&memo.seen.plan, plan)
+                && memo.seen.snapshot == snapshot
+                && memo.seen.unsaved.is_of_same_time(&unsaved)
+            {
+                return Ok(Arc::clone(&memo.seen));
+            }
+            let now = self.clock.now();
+            let unsaved = shelf.unsaved.complete(unsaved);
+            let dropped =
+                self.source
+                    .drop_signed_out(plan, &snapshot, &shelf.unsaved, &unsaved, now);
+            if !dropped {
+                break (snapshot, unsaved, now);
+            }
+            // Read again: a result that has moved into the store is in neither of these two.
+        };
         let seen = Arc::new(Seen {
             view: self.source.view(plan, &snapshot, now),
             plan: Arc::clone(plan),

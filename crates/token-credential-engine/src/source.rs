@@ -179,7 +179,7 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<Self::Snapshot>> + Send;
 
     /// Drops unsaved results of this view whose accounts the snapshot shows as signed out.
-    /// Returns `true` if there were any.
+    /// Returns `true` if it dropped any: the store is then read again, until nothing is dropped.
     fn drop_signed_out(
         &self,
         plan: &Self::Plan,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use token_credential_engine::Freshness;
 use tokio::time::{Instant, sleep};
 
 use crate::script::{Lease, Reply};
@@ -133,7 +134,10 @@ async fn a_store_that_loses_its_leases_is_redeemed_for_without() {
     let world = World::new();
     world.script.set_lease(Lease::Held);
     let script = world.script.clone();
+    let store = world.store.clone();
     world.script.journal.at_next("try_lease(ada)", move || {
+        let account = Some("eve".to_owned());
+        store.change(|content| content.account = account);
         let journal = script.journal.clone();
         journal.at_next("try_lease(ada)", move || {
             script.set_lease(Lease::Unsupported);
@@ -143,6 +147,9 @@ async fn a_store_that_loses_its_leases_is_redeemed_for_without() {
     assert_eq!(world.count("try_lease"), 2);
     assert_eq!(world.count("snapshot"), 3);
     assert_eq!(world.count("lease ends"), 0);
+    // From the look before the second attempt, and not from the first.
+    let content = world.store.content(Freshness::Latest);
+    assert_eq!(content.tokens[0].0, Key::of("eve", "a"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,6 +76,21 @@ async fn every_call_has_its_own_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_account_has_its_own_attempts() {
+    let world = due();
+    let of_eve = token("due", 3600).with_refresh_on(at(0));
+    world.store.put(Key::of("eve", "a"), of_eve);
+    for attempts in [1, 2] {
+        world.script.obtain(Reply::Fails(refused("refused")));
+        assert_eq!(world.get("a").await, ok("due"));
+        sleep(SECOND).await;
+        assert_eq!(world.count("obtain"), attempts);
+        let account = Some("eve".to_owned());
+        world.store.change(|content| content.account = account);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn its_failure_is_logged_and_not_returned() {
     log_lines::begin();
     let world = due();
@@ -130,6 +145,18 @@ async fn a_refreshed_token_that_is_due_itself_is_not_enough() {
     assert_eq!(world.get("a").await, ok("due"));
     sleep(SECOND).await;
     assert_eq!(world.count("obtain"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_due_token_of_another_process_is_enough_for_a_caller_that_has_none() {
+    let world = World::new();
+    let other = world.clone();
+    world
+        .script
+        .journal
+        .at_next("try_lease(ada)", move || put_due(&other, "a"));
+    assert_eq!(world.get("a").await, ok("due"));
+    assert_eq!(world.count("obtain"), 0);
 }
 
 #[tokio::test(start_paused = true)]
