@@ -15,7 +15,7 @@ use crate::policy::tenant::Tenants;
 /// use entra_token_endpoint::Authority;
 /// use shared_token_cache_credential::{Account, AccountSelector, Tenants};
 ///
-/// # fn main() -> token_credential::Result<()> {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let authority = Authority::parse(Authority::DEFAULT)?;
 /// let ada = AccountSelector::matching(Some("ada@contoso.com".to_owned()), None);
 /// let account = Account::new(authority, ada)
