@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::answer::{Answer, object};
-use super::rules::Context;
+use super::context::Context;
 use crate::guid;
 
 /// Why Entra refuses. The texts are this crate's own; codes, statuses and members are Entra's.

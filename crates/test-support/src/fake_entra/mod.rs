@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod connection;
+mod context;
 mod entra_error;
 mod reply;
 mod rules;

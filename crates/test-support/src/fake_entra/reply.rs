@@ -7,8 +7,8 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderN
 use serde_json::Value;
 
 use super::answer::Answer;
+use super::context::Context;
 use super::entra_error::EntraError;
-use super::rules::Context;
 use crate::guid;
 
 /// What a [`FakeEntra`](super::FakeEntra) is told to answer next.

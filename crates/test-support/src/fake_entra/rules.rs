@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, IdToken, object};
+use super::context::Context;
 use super::entra_error::EntraError;
 use super::seen_request::SeenRequest;
 use crate::account::FakeAccount;
@@ -12,14 +13,6 @@ use crate::{guid, logs};
 const LIFETIME: u64 = 4_799;
 /// 28 hours, for clients that can be told when a token is revoked.
 const CAE_LIFETIME: u64 = 100_800;
-
-/// What an answer depends on besides the request.
-pub(super) struct Context<'a> {
-    pub(super) authority: &'a str,
-    pub(super) correlation_id: String,
-    /// In Unix seconds.
-    pub(super) now: u64,
-}
 
 /// Who can sign in, and which refresh tokens are good.
 #[derive(Default)]

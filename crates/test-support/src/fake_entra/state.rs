@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use token_credential::{Clock, SystemClock};
 
+use super::context::Context;
 use super::reply::{Rendered, Reply};
-use super::rules::{Context, Directory};
+use super::rules::Directory;
 use super::seen_request::SeenRequest;
 use crate::clock::unix_seconds;
 use crate::guid;
