@@ -76,14 +76,14 @@ fn crate_arrows(found: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
 }
 
 fn faults_within(plan: &CratePlan, files: &Crate) -> Vec<String> {
-    let Some(planned) = plan.rooms else {
-        return Vec::new();
-    };
     let arrows = files.arrows();
     let mut faults: Vec<_> = circles(&arrows)
         .iter()
         .map(|circle| format!("a circle of files: {}", circle.join(", ")))
         .collect();
+    let Some(planned) = plan.rooms else {
+        return faults;
+    };
     faults.extend(between_rooms(planned, &arrows));
     let rooms: BTreeSet<_> = files.modules().map(room).collect();
     let known = |name: &&str| planned.iter().any(|(room, _)| room == name);
