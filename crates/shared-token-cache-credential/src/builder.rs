@@ -45,45 +45,45 @@ impl SharedTokenCacheCredential {
 }
 
 impl SharedTokenCacheCredentialBuilder {
-    /// Sets the name of the account that is meant, where the cache holds several; ASCII case does
-    /// not count. Empty is as not set.
+    /// Sets the user name of the account, in case the cache holds several. ASCII case is ignored. An
+    /// empty name counts as unset.
     pub fn username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into()).filter(|name| !name.is_empty());
         self
     }
 
-    /// Sets the home tenant of the account that is meant, where the cache holds several, by its ID.
-    /// A domain name will do if an ID token in the cache is of an account with a name in it. With an
-    /// authentication record it is the tenant to get tokens of, in place of the record's. Empty is
-    /// as not set.
+    /// Sets the home tenant of the account, in case the cache holds several, by its ID. A domain name
+    /// works if the cache has an ID token of an account with a name in that domain. With an
+    /// authentication record it is the tenant to get tokens of, in place of the record's. An empty
+    /// tenant counts as unset.
     pub fn tenant_id(mut self, tenant_id: impl Into<String>) -> Self {
         self.tenant_id = Some(tenant_id.into()).filter(|tenant| !tenant.is_empty());
         self
     }
 
     /// Sets the authority, as `https://host`. By default it is the environment's
-    /// `AZURE_AUTHORITY_HOST`, else `https://login.microsoftonline.com`. Whoever runs that host
-    /// gets the refresh token.
+    /// `AZURE_AUTHORITY_HOST`, else `https://login.microsoftonline.com`. That host gets the
+    /// refresh token.
     pub fn authority(mut self, authority: impl Into<String>) -> Self {
         self.authority = Some(authority.into()).filter(|authority| !authority.is_empty());
         self
     }
 
     /// Sets the account by the record of its sign-in: tokens are then of that account, for the
-    /// record's application, in the record's tenant and at the record's authority.
-    /// [`username`](Self::username) and [`authority`](Self::authority) do not count beside it.
+    /// record's application, in the record's tenant and from the record's authority.
+    /// [`username`](Self::username) and [`authority`](Self::authority) are ignored beside it.
     pub fn authentication_record(mut self, record: AuthenticationRecord) -> Self {
         self.authentication_record = Some(record);
         self
     }
 
-    /// Sets the tenants that a call may name besides the default one; `*` stands for all. Case does
-    /// not count.
+    /// Sets the tenants that a call may name besides the default one; `*` allows all. Case is
+    /// ignored.
     ///
     /// The default is the account's home tenant, or, with an authentication record, the record's.
-    /// Without this list the tenant of a call is ignored; with a record it is refused, unless the
-    /// record's tenant is `organizations`. Where the environment sets
-    /// `AZURE_IDENTITY_DISABLE_MULTITENANTAUTH` it is always ignored.
+    /// Without this list the tenant of a call is ignored. With a record it is refused, unless the
+    /// record's tenant is `organizations`. If the environment sets
+    /// `AZURE_IDENTITY_DISABLE_MULTITENANTAUTH`, it is always ignored.
     pub fn additionally_allowed_tenants(
         mut self,
         tenants: impl IntoIterator<Item = impl Into<String>>,
@@ -92,43 +92,43 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets which of the shared caches to use.
+    /// Sets the name of the shared cache, and whether it may be in plain text.
     pub fn cache_persistence_options(mut self, options: TokenCachePersistenceOptions) -> Self {
         self.persistence = Some(options);
         self
     }
 
-    /// Sets a cache of one's own in place of the shared one, for all callers unless
-    /// [`cae_token_cache`](Self::cae_token_cache) sets another. One for all holds tokens with
-    /// Continuous Access Evaluation, as the Azure CLI's does: whoever gets one may be told by the
-    /// resource that it was revoked.
+    /// Sets a private cache in place of the shared one, for all callers unless
+    /// [`cae_token_cache`](Self::cae_token_cache) sets another one. A cache for all callers holds
+    /// tokens with Continuous Access Evaluation, as the Azure CLI's does: the resource may refuse one
+    /// before it expires.
     pub fn token_cache(mut self, cache: TokenCache) -> Self {
         self.token_cache = Some(cache);
         self
     }
 
-    /// Sets a cache of one's own for callers that can handle Continuous Access Evaluation.
+    /// Sets a private cache for callers that handle Continuous Access Evaluation.
     pub fn cae_token_cache(mut self, cache: TokenCache) -> Self {
         self.cae_token_cache = Some(cache);
         self
     }
 
-    /// Sets another way to talk to the token endpoint than a [`HyperTokenEndpoint`] that goes
-    /// through the proxy of the environment. Root certificates and proxies are then its own
-    /// matter; closing the credential closes it, for everybody who shares it.
+    /// Sets the transport to the token endpoint, with its own root certificates and proxies. The
+    /// default is a [`HyperTokenEndpoint`] with the proxy of the environment. Closing the credential
+    /// closes it, also for other credentials that share it.
     pub fn token_endpoint(mut self, endpoint: impl TokenEndpoint + 'static) -> Self {
         self.token_endpoint = Some(Arc::new(endpoint));
         self
     }
 
-    /// Sets where the time of day comes from.
+    /// Sets the clock; the machine's by default.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Adds root certificates (PEM) to those of the system: of a proxy that looks into TLS, or of
-    /// a test.
+    /// Adds root certificates (PEM) to those of the system, for a proxy that inspects TLS or for a
+    /// test.
     pub fn extra_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.extra_root_certificates = Some(pem.into());
         self
@@ -141,14 +141,14 @@ impl SharedTokenCacheCredentialBuilder {
         self
     }
 
-    /// Sets whether a token is refreshed in the background once the time for that has come, while
-    /// callers still get the one at hand: the time that the server named, or half of a lifetime of
-    /// two hours and more, and up to five minutes later, so that the processes that share a cache do
-    /// not all refresh at once. It is, unless this says otherwise.
+    /// Sets whether tokens are refreshed in the background, while callers still get the cached one;
+    /// they are by default. That begins at the time that the server named, or at half of a lifetime
+    /// of two hours and more. Each process adds its own share of five minutes, so that the processes
+    /// that share a cache do not all refresh at once.
     ///
     /// At most one attempt is made in 30 s, by a call that gets the token, in a task of its runtime,
-    /// which then needs its I/O and time drivers, as for a redemption; outside of one there is none.
-    /// A failure is no call's.
+    /// which needs its I/O and time drivers. Outside of a runtime there is no attempt. No call gets
+    /// the error of one.
     pub fn background_refresh(mut self, background_refresh: bool) -> Self {
         self.no_background_refresh = !background_refresh;
         self
@@ -165,8 +165,8 @@ impl SharedTokenCacheCredentialBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidArgument`] for an authority, tenant, cache name, certificate or record
-    /// that is none.
+    /// Returns [`ErrorKind::InvalidArgument`] if the authority, tenant, cache name, certificate or
+    /// record is malformed.
     pub fn build(self) -> Result<SharedTokenCacheCredential> {
         let mut allowed = self.additionally_allowed_tenants.iter();
         allowed.try_for_each(|tenant| check_allowed_tenant(tenant))?;

@@ -12,7 +12,7 @@ use crate::silent_credential::SilentCredential;
 /// Azure access tokens from the sign-in that the developer's tools already hold.
 ///
 /// It reads the token cache that Microsoft's developer tools share. A cached access token is
-/// handed out as it is; otherwise a cached refresh token is redeemed, and the result goes back
+/// handed out as it is. Otherwise a cached refresh token is redeemed, and the result is written
 /// into the cache, where the other tools find it. Clones are cheap and share all state.
 ///
 /// ```no_run
@@ -32,12 +32,12 @@ use crate::silent_credential::SilentCredential;
 /// # Limitations
 ///
 /// On Linux the cache is in the Secret Service or in plain text, on Windows the system encrypts it,
-/// on macOS it is in the Keychain; the README's table of stores says what was run where.
+/// on macOS it is in the Keychain. The README's table of stores tells which of them were really run.
 #[derive(Clone)]
 pub struct SharedTokenCacheCredential(pub(crate) SilentCredential);
 
 impl SharedTokenCacheCredential {
-    /// Whether the shared cache of this platform can be read.
+    /// Returns `true` if this build can read the shared cache of this platform.
     pub const fn supported() -> bool {
         cfg!(any(
             target_os = "linux",
@@ -48,31 +48,31 @@ impl SharedTokenCacheCredential {
 
     /// Gets an access token for `scopes`.
     ///
-    /// A token with more than five minutes left comes from memory or the cache: no request, no
-    /// lock, and no runtime is needed. So does one that was issued within the last 30 seconds and
-    /// has as much left, for a server whose tokens are that short. Otherwise a refresh token is
-    /// redeemed, in a task of the current tokio runtime, which needs its I/O and time drivers,
-    /// within the builder's `timeout`; when that fails, a cached token with at least 30 seconds left
-    /// is served. With `claims`, after a challenge, no cached token will do; with `force_refresh`
-    /// one only serves when the redemption fails.
+    /// A token with more than five minutes left comes from memory or the cache, without a request, a
+    /// lock or a runtime. The same holds for a token of the last 30 seconds with at least 30 seconds
+    /// left, for a server whose tokens are that short. Otherwise a refresh token is redeemed within
+    /// the builder's `timeout`, in a task of the current tokio runtime, which needs its I/O and time
+    /// drivers. If that fails, a cached token with at least 30 seconds left is handed out. A call with
+    /// `claims` gets no cached token, because the resource has just refused it. A call with
+    /// `force_refresh` gets one only if the redemption fails.
     ///
-    /// Calls that want the same at the same moment share one redemption, also with this user's
-    /// other processes on this machine, where the cache is a file; those with claims or
-    /// `force_refresh` only within the runtime. A process that is at it and makes no progress is
-    /// waited for two seconds.
+    /// Simultaneous calls for the same token share one redemption, also with this user's other
+    /// processes on this machine if the cache is a file. Calls with claims or `force_refresh` share it
+    /// only within the runtime. If another process is redeeming and makes no progress, callers wait
+    /// two seconds for it.
     ///
-    /// A request is sent again twice at most, after 1 s and 2 s or so, where the endpoint is out of
-    /// reach or in trouble, and after a `Retry-After` of up to 10 s. What it refuses is not asked
-    /// again for two minutes, and while it throttles it is left alone
+    /// A request is repeated at most twice, after about 1 s and 2 s, if the endpoint is out of reach or
+    /// in trouble, and after a `Retry-After` of up to 10 s. A refused request is not repeated for two
+    /// minutes. While the endpoint throttles, it is left alone
     /// ([`Error::retry_after`](crate::Error::retry_after)). A new token with less than 30 seconds
-    /// left is not handed out; the endpoint is then asked for the same after 30 seconds.
+    /// left is not handed out, and the endpoint is not asked for the same for 30 seconds.
     ///
     /// # Errors
     ///
-    /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument): the scopes, claims or tenant,
-    ///   before anything is read; or a redemption is needed and there is no tokio runtime.
+    /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument): scopes, claims or tenant are
+    ///   malformed, and nothing was read; or a redemption is needed and there is no tokio runtime.
     /// - [`CredentialUnavailable`](crate::ErrorKind::CredentialUnavailable): there is no cache, no
-    ///   account, or not one that is meant; the text names the place and the next step.
+    ///   account, or no single account that is meant. The text names the place and the next step.
     /// - [`AuthenticationFailed`](crate::ErrorKind::AuthenticationFailed): the tenant is not one of
     ///   the allowed ones, the redemption was refused or got no answer
     ///   ([`Error::oauth`](crate::Error::oauth),
@@ -82,6 +82,7 @@ impl SharedTokenCacheCredential {
     ///
     /// Cancel safe. A redemption that has begun goes on by itself, and its token is in the cache
     /// for the next call.
+    #[inline]
     pub async fn get_token(
         &self,
         scopes: &[&str],
@@ -90,7 +91,7 @@ impl SharedTokenCacheCredential {
         self.0.get_token(scopes, options).await
     }
 
-    /// Gets an access token for `scopes` with all that is known about it.
+    /// Gets an access token for `scopes` with its refresh time.
     ///
     /// # Errors
     ///
@@ -99,6 +100,7 @@ impl SharedTokenCacheCredential {
     /// # Cancel safety
     ///
     /// As [`get_token`](Self::get_token).
+    #[inline]
     pub async fn get_token_info(
         &self,
         scopes: &[&str],
@@ -107,13 +109,13 @@ impl SharedTokenCacheCredential {
         self.0.get_token_info(scopes, options).await
     }
 
-    /// Ends what the credential holds open: no redemption begins any more, those under way finish
+    /// Closes the credential and all clones. No redemption begins any more. Those under way finish
     /// within the builder's `close_grace` (5 s) or are cut off, and every connection ends.
-    /// Idempotent, and for all clones. Cached tokens are still handed out afterwards.
+    /// Idempotent. Cached tokens are still handed out afterwards.
     ///
-    /// A write that is waiting for the cache's lock when it is cut off goes on for at most the
-    /// lock's timeout, on a thread of its own. What is left on a runtime that nobody drives is
-    /// waited for two seconds more, and ends when that runtime goes on or is dropped.
+    /// A write that waits for the cache's lock when it is cut off continues for at most the lock's
+    /// timeout, on a thread of its own. Work on a runtime that is not driven delays the close by two
+    /// seconds more, and ends when that runtime is driven again or dropped.
     ///
     /// Within a tokio runtime it needs the time driver. Outside of one there is no timer for the
     /// grace: a redemption under way then ends at its own `timeout`, if its runtime is driven.
@@ -124,7 +126,7 @@ impl SharedTokenCacheCredential {
     ///
     /// # Cancel safety
     ///
-    /// The credential stays closed when this is dropped; call it again to wait for the rest.
+    /// The credential stays closed when the future is dropped. Another call waits for the rest.
     pub async fn close(&self) -> Result<()> {
         self.0.close().await
     }

@@ -59,6 +59,9 @@ fn dependencies() -> Result<BTreeMap<String, BTreeSet<String>>> {
         .collect())
 }
 
+/// The members of the workspace that are no crates of the plan: programs and measurements.
+const PROGRAMS: [&str; 3] = ["benches", "examples", "xtask"];
+
 /// Returns the dependencies between crates that the plan does not have, and crates it misses.
 fn crate_arrows(found: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let mut faults = Vec::new();
@@ -72,6 +75,12 @@ fn crate_arrows(found: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
             .filter(|it| !plan.crates.contains(&it.as_str()));
         faults.extend(unplanned.map(|it| format!("{} depends on {it}", plan.name)));
     }
+    let is_planned = |name: &&String| {
+        let mut names = CRATES.iter().map(|plan| plan.name).chain(PROGRAMS);
+        names.any(|planned| planned == name.as_str())
+    };
+    let unplanned = found.keys().filter(|name| !is_planned(name));
+    faults.extend(unplanned.map(|name| format!("the crate {name} is not in the plan")));
     faults
 }
 
@@ -253,5 +262,8 @@ mod tests {
         let first = CRATES[0].name;
         found.get_mut(first).unwrap().insert("above".to_owned());
         assert_eq!(crate_arrows(&found), [format!("{first} depends on above")]);
+        found.insert("newcomer".to_owned(), BTreeSet::new());
+        let unplanned = "the crate newcomer is not in the plan";
+        assert!(crate_arrows(&found).iter().any(|fault| fault == unplanned));
     }
 }
