@@ -1,4 +1,8 @@
 //! The events that the engine logs, per thread.
+#![allow(
+    clippy::missing_const_for_thread_local,
+    reason = "the initializer is const; the lint overlooks that in the macro of Windows' std"
+)]
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
