@@ -43,7 +43,8 @@ pub(crate) struct SilentSource {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) account: Arc<Account>,
-    stamp: u64,
+    /// `None` if the account changed while it was asked for, so that no hit takes it for current.
+    stamp: Option<u64>,
 }
 
 impl SilentSource {
@@ -99,13 +100,15 @@ impl Source for SilentSource {
         snapshot: &CacheSnapshot,
         tick: Option<u64>,
     ) -> bool {
-        store.is_current(snapshot, tick) && self.accounts.stamp(tick) == plan.stamp
+        store.is_current(snapshot, tick) && plan.stamp == Some(self.accounts.stamp(tick))
     }
 
     fn plan(&self) -> Result<Arc<Plan>> {
-        // The stamp first: a change in between then shows.
-        let stamp = self.accounts.stamp(None);
+        // Before and after: an account between two stamps may be of neither, and a source may
+        // return to the first one.
+        let before = self.accounts.stamp(None);
         let account = self.accounts.account()?;
+        let stamp = Some(before).filter(|before| self.accounts.stamp(None) == *before);
         if let Some(plan) = &*self.plan.load()
             && plan.stamp == stamp
             && Arc::ptr_eq(&plan.account, &account)

@@ -136,6 +136,53 @@ async fn a_stamp_alone_makes_no_other_account() {
     }
 }
 
+/// Ada is signed in but for the moment in which the account is first asked for: then it is Bob.
+#[derive(Debug)]
+struct Flickering {
+    ada: Arc<Account>,
+    bob: Arc<Account>,
+    asked: AtomicUsize,
+}
+
+impl AccountSource for Flickering {
+    fn account(&self) -> Result<Arc<Account>> {
+        let is_first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
+        Ok(Arc::clone(if is_first { &self.bob } else { &self.ada }))
+    }
+
+    /// The account's own number, which it has again whenever it is signed in.
+    fn stamp(&self, _tick: Option<u64>) -> u64 {
+        u64::from(self.asked.load(Ordering::SeqCst) == 1)
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_changes_between_stamp_and_account_is_not_memoized() {
+    let stage = Stage::new();
+    let bob = FakeAccount::new("bob@fabrikam.example");
+    let (store, [adas, bobs]) = both(&stage, &bob);
+    let source = Flickering {
+        ada: Arc::new(stage.account(&stage.ada)),
+        bob: Arc::new(stage.account(&bob)),
+        asked: AtomicUsize::new(0),
+    };
+    let source = Arc::new(source);
+    let credential = SilentCredential::builder(
+        Arc::clone(&source) as Arc<dyn AccountSource>,
+        Caches::new(TokenCache::new(store)),
+    )
+    .token_endpoint(stage.endpoint().without_proxy())
+    .clock(stage.clock.clone())
+    .build();
+    assert_eq!(secret(&credential).await.unwrap(), bobs);
+    // Ada again, with her number.
+    source.asked.store(2, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(secret(&credential).await.unwrap(), adas);
+    }
+    assert_eq!(source.asked.load(Ordering::SeqCst), 3, "the last one is a hit");
+}
+
 #[tokio::test]
 async fn tenants_and_cp1_are_those_of_account_and_caches() {
     let stage = Stage::new();
