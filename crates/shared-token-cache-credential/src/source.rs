@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::account_source::{Account, AccountSource};
 use crate::error;
 use crate::policy::access_token::{self, Query};
+use crate::policy::authority::KnowsEnvironment;
 use crate::policy::cache_snapshot::CacheSnapshot;
 use crate::policy::call_fields;
 use crate::policy::cloud_entries::CloudEntries;
@@ -154,9 +155,13 @@ impl Source for SilentSource {
         view: &UnsavedView<UnsavedResults>,
         now: SystemTime,
     ) -> bool {
-        let entries = CloudEntries::new(&snapshot.sign_in, plan.account.authority(), now);
+        let authority = plan.account.authority();
+        let entries = CloudEntries::new(&snapshot.sign_in, authority, now);
         let seen = view.before_reading();
-        let ids = seen.signed_out_accounts(|id| entries.is_signed_in(id));
+        // An account of another cloud, which the account source named before, is in no such entry.
+        let ids = seen.signed_out_accounts(|id, environment| {
+            !authority.knows(environment) || entries.is_signed_in(id)
+        });
         if ids.is_empty() {
             return false;
         }

@@ -11,6 +11,7 @@ use shared_token_cache_credential::{
 };
 use test_support::{CacheBuilder, FakeAccount, logs};
 
+use super::watched::{Journal, WatchedStore};
 use super::{ARM, CLI, HOST, Stage, VAULT, entries, holding, token};
 
 /// A tool's notion of who is signed in, which a test changes.
@@ -181,6 +182,38 @@ async fn an_account_that_changes_between_stamp_and_account_is_not_memoized() {
         assert_eq!(secret(&credential).await.unwrap(), adas);
     }
     assert_eq!(source.asked.load(Ordering::SeqCst), 3, "the last one is a hit");
+}
+
+/// An account of one cloud is in no entry of another one, and yet it has not signed out.
+#[tokio::test]
+async fn an_account_of_another_cloud_ends_no_unsaved_results() {
+    const GOVERNMENT: &str = "login.microsoftonline.us";
+    let stage = Stage::new();
+    let bob = FakeAccount::new("bob@fabrikam.example");
+    let bobs = logs::canary("Bob's");
+    let spec = test_support::AccessTokenSpec {
+        environment: GOVERNMENT,
+        ..token(&bobs, 3600)
+    };
+    let refresh_token = logs::canary("Bob's refresh token");
+    let cache = stage
+        .cache()
+        .signed_in(&bob, GOVERNMENT, CLI, &refresh_token)
+        .access_token(&bob, spec);
+    let store = WatchedStore::new(&holding(&cache), &Journal::default());
+    store.fail(true);
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let credential = stage
+        .silent(&tool, Caches::new(TokenCache::new(store)))
+        .build();
+    let adas = secret(&credential).await.unwrap();
+    let government = Authority::parse(&format!("https://{GOVERNMENT}")).unwrap();
+    let selector = AccountSelector::matching(Some(bob.username.clone()), None);
+    tool.set(Ok(Account::new(government, selector)));
+    assert_eq!(secret(&credential).await.unwrap(), bobs);
+    tool.set(Ok(stage.account(&stage.ada)));
+    assert_eq!(secret(&credential).await.unwrap(), adas);
+    assert_eq!(stage.entra.request_count(), 1);
 }
 
 #[tokio::test]
