@@ -31,7 +31,9 @@ impl Caches {
     /// files of a tool that no other program may change.
     ///
     /// Cached access tokens come from both. A rotated refresh token lasts in memory for an hour and
-    /// is not stored.
+    /// is not stored. If this cache cannot be read or written, new tokens last in memory, and a
+    /// warning says so. Access tokens of an account that signs out are not handed out any more, but
+    /// stay in this cache.
     pub fn with_access_tokens(mut self, cache: TokenCache) -> Self {
         self.access_tokens = Some(cache);
         self

@@ -306,3 +306,31 @@ async fn access_tokens_come_from_both_caches() {
     }
     assert_eq!(stage.entra.request_count(), 0);
 }
+
+/// The sign-in is all that a token needs.
+#[tokio::test]
+async fn a_cache_for_access_tokens_that_cannot_be_read_is_left_out() {
+    for content in ["[]", "no cache"] {
+        let stage = Stage::new();
+        let cached = logs::canary("cached");
+        let sign_in = holding(&stage.cache().access_token(&stage.ada, token(&cached, 3600)));
+        let apart = MemoryPersistence::holding(content);
+        let caches = Caches::new(TokenCache::new(sign_in.clone()))
+            .with_access_tokens(TokenCache::new(apart.clone()));
+        let tool = Tool::signed_in(stage.account(&stage.ada));
+        let credential = stage.silent(&tool, caches).build();
+        for _ in 0..2 {
+            assert_eq!(secret(&credential).await.unwrap(), cached);
+        }
+        let mut vaults = Vec::new();
+        for _ in 0..2 {
+            let plain = TokenRequestOptions::default();
+            let token = credential.get_token(&[VAULT], &plain).await.unwrap();
+            vaults.push(token.token().expose_secret().to_owned());
+        }
+        assert_eq!(vaults[0], vaults[1]);
+        assert_eq!(stage.entra.request_count(), 1, "it lasts in memory");
+        assert_eq!(**apart.content().unwrap(), *content.as_bytes());
+        assert_eq!(stage.warnings("cannot be read, and is left out"), 1);
+    }
+}
