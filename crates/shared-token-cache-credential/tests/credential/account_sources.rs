@@ -181,7 +181,11 @@ async fn an_account_that_changes_between_stamp_and_account_is_not_memoized() {
     for _ in 0..2 {
         assert_eq!(secret(&credential).await.unwrap(), adas);
     }
-    assert_eq!(source.asked.load(Ordering::SeqCst), 3, "the last one is a hit");
+    assert_eq!(
+        source.asked.load(Ordering::SeqCst),
+        3,
+        "the last one is a hit"
+    );
 }
 
 /// An account of one cloud is in no entry of another one, and yet it has not signed out.
@@ -333,4 +337,24 @@ async fn a_cache_for_access_tokens_that_cannot_be_read_is_left_out() {
         assert_eq!(**apart.content().unwrap(), *content.as_bytes());
         assert_eq!(stage.warnings("cannot be read, and is left out"), 1);
     }
+}
+
+/// Each rotated refresh token is redeemed next, though the sign-in cache shows the first one.
+#[tokio::test]
+async fn a_refresh_token_is_rotated_twice_without_being_stored() {
+    let stage = Stage::new();
+    let caches = Caches::new(TokenCache::new(holding(&stage.cache())))
+        .with_access_tokens(TokenCache::new(MemoryPersistence::new()));
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let credential = stage.silent(&tool, caches).build();
+    let plain = TokenRequestOptions::default();
+    for scope in [ARM, VAULT, "https://storage.azure.com/.default"] {
+        credential.get_token(&[scope], &plain).await.unwrap();
+    }
+    let requests = stage.entra.requests();
+    let sent = requests
+        .iter()
+        .map(|request| request.field("refresh_token").unwrap());
+    let sent: std::collections::HashSet<_> = sent.collect();
+    assert_eq!((requests.len(), sent.len()), (3, 3));
 }
