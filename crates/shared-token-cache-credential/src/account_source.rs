@@ -107,16 +107,18 @@ pub trait AccountSource: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// No account can be named at present. Every call gets the error, also one whose token is
-    /// cached.
+    /// Returns an error if no account can be named at present. Once the stamp has changed, every
+    /// call gets the error, also one whose token is cached.
     fn account(&self) -> Result<Arc<Account>>;
 
-    /// Returns a number that changes whenever [`account`](Self::account) does.
+    /// Returns a number that changes whenever [`account`](Self::account) does, to an error or from
+    /// one as well. No two accounts have the same number, even at different times: a token of the
+    /// one would be handed out for the other.
     ///
     /// Asked by every hit, so within a tick it should cost a few nanoseconds. `tick` is a coarse
     /// monotonic counter: the files that the answer depends on need one look per tick. `None` means
-    /// a look in any case. A credential reads the stamp before the account, so that a change in
-    /// between shows.
+    /// a look in any case. A look-up asks before and after the account, so that a change in between
+    /// shows.
     fn stamp(&self, tick: Option<u64>) -> u64;
 }
 

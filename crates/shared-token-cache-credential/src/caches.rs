@@ -28,10 +28,12 @@ impl Caches {
     }
 
     /// Writes new access tokens into this cache, and never writes to the sign-in cache: for the
-    /// files of a tool that no other program may change.
+    /// files of a tool that no other program may change. Give another cache than the sign-in's.
     ///
     /// Cached access tokens come from both. A rotated refresh token lasts in memory for an hour and
-    /// is not stored.
+    /// is not stored. If this cache cannot be read or written, new tokens last in memory, and a
+    /// warning says so. Access tokens of an account that signs out are not handed out any more, but
+    /// stay in this cache.
     pub fn with_access_tokens(mut self, cache: TokenCache) -> Self {
         self.access_tokens = Some(cache);
         self

@@ -117,7 +117,7 @@ impl Memory {
         is_signed_in: impl Fn(&str) -> bool,
     ) -> bool {
         let seen = view.0.before_reading();
-        let ids = seen.signed_out_accounts(is_signed_in);
+        let ids = seen.signed_out_accounts(|id, _| is_signed_in(id));
         if !ids.is_empty() {
             self.0
                 .change(|results| results.without_accounts(&ids, seen));

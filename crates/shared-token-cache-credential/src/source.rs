@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::account_source::{Account, AccountSource};
 use crate::error;
 use crate::policy::access_token::{self, Query};
+use crate::policy::authority::KnowsEnvironment;
 use crate::policy::cache_snapshot::CacheSnapshot;
 use crate::policy::call_fields;
 use crate::policy::cloud_entries::CloudEntries;
@@ -43,7 +44,8 @@ pub(crate) struct SilentSource {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) account: Arc<Account>,
-    stamp: u64,
+    /// `None` if the account changed while it was asked for, so that no hit takes it for current.
+    stamp: Option<u64>,
 }
 
 impl SilentSource {
@@ -99,21 +101,30 @@ impl Source for SilentSource {
         snapshot: &CacheSnapshot,
         tick: Option<u64>,
     ) -> bool {
-        store.is_current(snapshot, tick) && self.accounts.stamp(tick) == plan.stamp
+        store.is_current(snapshot, tick) && plan.stamp == Some(self.accounts.stamp(tick))
     }
 
     fn plan(&self) -> Result<Arc<Plan>> {
-        // The stamp first: a change in between then shows.
-        let stamp = self.accounts.stamp(None);
+        // Before and after: an account between two stamps may be of neither, and a source may
+        // return to the first one.
+        let before = self.accounts.stamp(None);
         let account = self.accounts.account()?;
-        if let Some(plan) = &*self.plan.load()
-            && plan.stamp == stamp
-            && Arc::ptr_eq(&plan.account, &account)
-        {
-            return Ok(Arc::clone(plan));
+        let stamp = Some(before).filter(|before| self.accounts.stamp(None) == *before);
+        let is_same = |known: &Plan| known.stamp == stamp && Arc::ptr_eq(&known.account, &account);
+        if let Some(known) = self.plan.load_full().filter(|known| is_same(known)) {
+            return Ok(known);
         }
-        let plan = Arc::new(Plan { account, stamp });
-        self.plan.store(Some(Arc::clone(&plan)));
+        let mut plan = Arc::new(Plan {
+            account: Arc::clone(&account),
+            stamp,
+        });
+        // Another caller's if there is one by then: calls with two plans share no request.
+        self.plan.rcu(|known| {
+            if let Some(known) = known.as_ref().filter(|known| is_same(known)) {
+                plan = Arc::clone(known);
+            }
+            Some(Arc::clone(&plan))
+        });
         Ok(plan)
     }
 
@@ -151,9 +162,13 @@ impl Source for SilentSource {
         view: &UnsavedView<UnsavedResults>,
         now: SystemTime,
     ) -> bool {
-        let entries = CloudEntries::new(&snapshot.sign_in, plan.account.authority(), now);
+        let authority = plan.account.authority();
+        let entries = CloudEntries::new(&snapshot.sign_in, authority, now);
         let seen = view.before_reading();
-        let ids = seen.signed_out_accounts(|id| entries.is_signed_in(id));
+        // An account of another cloud, which the account source named before, is in no such entry.
+        let ids = seen.signed_out_accounts(|id, environment| {
+            !authority.knows(environment) || entries.is_signed_in(id)
+        });
         if ids.is_empty() {
             return false;
         }
@@ -311,5 +326,52 @@ impl fmt::Debug for SilentSource {
         f.debug_struct("SilentSource")
             .field("accounts", &self.accounts)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use entra_token_endpoint::HyperTokenEndpoint;
+
+    use super::*;
+    use crate::fixtures::authority;
+    use crate::policy::account::AccountSelector;
+
+    const CALLERS: usize = 4;
+
+    /// An account that all callers ask for at the same time.
+    #[derive(Debug)]
+    struct Together(Arc<Account>, Barrier);
+
+    impl AccountSource for Together {
+        fn account(&self) -> Result<Arc<Account>> {
+            self.1.wait();
+            Ok(Arc::clone(&self.0))
+        }
+
+        fn stamp(&self, _: Option<u64>) -> u64 {
+            0
+        }
+    }
+
+    /// Otherwise their calls would share no request.
+    #[test]
+    fn callers_at_the_same_time_get_one_plan() {
+        for _ in 0..200 {
+            let account = Account::new(authority(), AccountSelector::matching(None, None));
+            let accounts = Arc::new(Together(Arc::new(account), Barrier::new(CALLERS)));
+            let endpoint = Arc::new(HyperTokenEndpoint::new());
+            let source = SilentSource::new(accounts, endpoint, EngineClock::new(None));
+            let plans: Vec<_> = std::thread::scope(|scope| {
+                let callers: Vec<_> = (0..CALLERS)
+                    .map(|_| scope.spawn(|| source.plan().unwrap()))
+                    .collect();
+                let plans = callers.into_iter().map(|caller| caller.join().unwrap());
+                plans.collect()
+            });
+            assert!(plans.iter().all(|plan| Arc::ptr_eq(plan, &plans[0])));
+        }
     }
 }

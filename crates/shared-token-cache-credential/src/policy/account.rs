@@ -71,9 +71,9 @@ pub(crate) enum Rule {
 }
 
 impl AccountSelector {
-    /// Selects the only account with this user name and this home tenant. `None` matches all. ASCII
-    /// case is ignored. A tenant is an ID, or a domain name that an ID token in the cache vouches
-    /// for.
+    /// Selects the only account with this user name and this home tenant. `None` matches all, an
+    /// empty text none. ASCII case is ignored. A tenant is an ID, or a domain name that an ID token
+    /// in the cache vouches for.
     pub fn matching(username: Option<String>, home_tenant: Option<String>) -> Self {
         Self(Rule::Filtered(Filter {
             username,

@@ -9,7 +9,7 @@ use msal_token_cache::{AccessToken, Snapshot};
 pub(crate) struct CacheSnapshot {
     /// Accounts, refresh tokens, ID tokens, applications and access tokens.
     pub(crate) sign_in: Arc<Snapshot>,
-    /// Further access tokens of the same accounts.
+    /// Further access tokens of the same accounts, unless they cannot be read.
     pub(crate) access_tokens: Option<Arc<Snapshot>>,
 }
 

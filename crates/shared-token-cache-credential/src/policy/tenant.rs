@@ -47,7 +47,8 @@ impl Tenants {
     }
 
     /// Gets tokens of this tenant, and of the allowed ones when a call names one; `*` allows all.
-    /// A call that names another one fails.
+    /// A call that names another one fails. The tenant `organizations` with an empty list allows
+    /// all, because it is no tenant in particular.
     ///
     /// # Errors
     ///

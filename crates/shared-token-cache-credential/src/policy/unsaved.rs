@@ -282,19 +282,20 @@ impl UnsavedResults {
     }
 
     /// Returns the accounts that are signed in no more, of those with a result or a displaced
-    /// token.
-    pub(crate) fn signed_out_accounts(&self, is_signed_in: impl Fn(&str) -> bool) -> Vec<&str> {
-        let results = self.results.iter();
-        let results = results.map(|old| old.redemption.home_account_id());
+    /// token. `is_signed_in` takes the account and its environment.
+    pub(crate) fn signed_out_accounts(
+        &self,
+        is_signed_in: impl Fn(&str, &str) -> bool,
+    ) -> Vec<&str> {
+        let results = self.results.iter().map(|old| &old.redemption);
+        let results = results.map(|old| (old.home_account_id(), old.environment()));
         let displaced = self.displaced.iter();
-        let mut ids: Vec<_> = displaced
-            .map(|old| &*old.home_account_id)
-            .chain(results)
-            .collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids.retain(|id| !is_signed_in(id));
-        ids
+        let displaced = displaced.map(|old| (&*old.home_account_id, &*old.environment));
+        let mut accounts: Vec<_> = displaced.chain(results).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts.retain(|(id, environment)| !is_signed_in(id, environment));
+        accounts.into_iter().map(|(id, _)| id).collect()
     }
 
     /// Drops the results and displaced tokens of accounts that are in `seen`. A later one may be of

@@ -16,14 +16,32 @@ use crate::policy::unsaved::{Obtained, UnsavedResults};
 #[derive(Debug)]
 pub(crate) struct CredentialCache {
     caches: Caches,
-    warned: Mutex<Vec<CacheErrorKind>>,
+    unread: Warned,
+    unwritten: Warned,
+}
+
+/// The causes of which a warning was given.
+#[derive(Debug, Default)]
+struct Warned(Mutex<Vec<CacheErrorKind>>);
+
+impl Warned {
+    /// Returns `true` for the first error of its kind.
+    fn is_first(&self, kind: CacheErrorKind) -> bool {
+        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = !warned.contains(&kind);
+        if is_first {
+            warned.push(kind);
+        }
+        is_first
+    }
 }
 
 impl CredentialCache {
     pub(crate) fn new(caches: Caches) -> Self {
         Self {
             caches,
-            warned: Mutex::default(),
+            unread: Warned::default(),
+            unwritten: Warned::default(),
         }
     }
 
@@ -76,22 +94,38 @@ impl CredentialCache {
                 (None, _) => true,
                 // Its counter may be of another kind.
                 (Some(cache), Some(snapshot)) => cache.is_current(snapshot, cache.tick()),
+                // It could not be read.
                 (Some(_), None) => false,
             }
     }
 
-    /// Reads the caches.
+    /// Reads the caches. Without the cache for access tokens the sign-in is still good, so an error
+    /// of that one is a warning, once per cause.
     pub(crate) async fn snapshot(&self, freshness: Freshness) -> Result<CacheSnapshot> {
-        let sign_in = self.caches.sign_in.as_ref();
-        let sign_in = read(sign_in.map_err(error::no_cache)?, freshness).await?;
+        let freshness = match freshness {
+            Freshness::Recent => msal_token_cache::Freshness::Recent,
+            Freshness::Latest => msal_token_cache::Freshness::Latest,
+        };
+        let sign_in = self.caches.sign_in.as_ref().map_err(error::no_cache)?;
+        let sign_in = sign_in.snapshot_with_async(freshness).await;
+        let sign_in = sign_in.map_err(error::unreadable)?;
         let access_tokens = match &self.caches.access_tokens {
-            Some(cache) => Some(read(cache, freshness).await?),
+            Some(cache) => {
+                let snapshot = cache.snapshot_with_async(freshness).await;
+                snapshot.map_err(|error| self.warn_unread(&error)).ok()
+            }
             None => None,
         };
         Ok(CacheSnapshot {
             sign_in,
             access_tokens,
         })
+    }
+
+    fn warn_unread(&self, error: &msal_token_cache::Error) {
+        if self.unread.is_first(error.kind()) {
+            tracing::warn!(%error, "the cache for access tokens cannot be read, and is left out");
+        }
     }
 
     /// Writes a result, and keeps the tokens that it displaces. Warns once per cause if it cannot.
@@ -130,9 +164,7 @@ impl CredentialCache {
             Ok(Merged::Dropped) => Written::NotStored,
             Ok(_) => Written::Stored,
             Err(error) => {
-                let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-                if !warned.contains(&error.kind()) {
-                    warned.push(error.kind());
+                if self.unwritten.is_first(error.kind()) {
                     tracing::warn!(%error, "the token is kept in memory, because the token cache cannot be written");
                 }
                 Written::NotStored
@@ -144,13 +176,4 @@ impl CredentialCache {
         let other = self.caches.access_tokens.as_ref();
         other.or_else(|| self.caches.sign_in.as_ref().ok())
     }
-}
-
-async fn read(cache: &TokenCache, freshness: Freshness) -> Result<Arc<msal_token_cache::Snapshot>> {
-    let freshness = match freshness {
-        Freshness::Recent => msal_token_cache::Freshness::Recent,
-        Freshness::Latest => msal_token_cache::Freshness::Latest,
-    };
-    let snapshot = cache.snapshot_with_async(freshness).await;
-    snapshot.map_err(error::unreadable)
 }

@@ -11,6 +11,7 @@ use shared_token_cache_credential::{
 };
 use test_support::{CacheBuilder, FakeAccount, logs};
 
+use super::watched::{Journal, WatchedStore};
 use super::{ARM, CLI, HOST, Stage, VAULT, entries, holding, token};
 
 /// A tool's notion of who is signed in, which a test changes.
@@ -136,6 +137,89 @@ async fn a_stamp_alone_makes_no_other_account() {
     }
 }
 
+/// Ada is signed in but for the moment in which the account is first asked for: then it is Bob.
+#[derive(Debug)]
+struct Flickering {
+    ada: Arc<Account>,
+    bob: Arc<Account>,
+    asked: AtomicUsize,
+}
+
+impl AccountSource for Flickering {
+    fn account(&self) -> Result<Arc<Account>> {
+        let is_first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
+        Ok(Arc::clone(if is_first { &self.bob } else { &self.ada }))
+    }
+
+    /// The account's own number, which it has again whenever it is signed in.
+    fn stamp(&self, _tick: Option<u64>) -> u64 {
+        u64::from(self.asked.load(Ordering::SeqCst) == 1)
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_changes_between_stamp_and_account_is_not_memoized() {
+    let stage = Stage::new();
+    let bob = FakeAccount::new("bob@fabrikam.example");
+    let (store, [adas, bobs]) = both(&stage, &bob);
+    let source = Flickering {
+        ada: Arc::new(stage.account(&stage.ada)),
+        bob: Arc::new(stage.account(&bob)),
+        asked: AtomicUsize::new(0),
+    };
+    let source = Arc::new(source);
+    let credential = SilentCredential::builder(
+        Arc::clone(&source) as Arc<dyn AccountSource>,
+        Caches::new(TokenCache::new(store)),
+    )
+    .token_endpoint(stage.endpoint().without_proxy())
+    .clock(stage.clock.clone())
+    .build();
+    assert_eq!(secret(&credential).await.unwrap(), bobs);
+    // Ada again, with her number.
+    source.asked.store(2, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(secret(&credential).await.unwrap(), adas);
+    }
+    assert_eq!(
+        source.asked.load(Ordering::SeqCst),
+        3,
+        "the last one is a hit"
+    );
+}
+
+/// An account of one cloud is in no entry of another one, and yet it has not signed out.
+#[tokio::test]
+async fn an_account_of_another_cloud_ends_no_unsaved_results() {
+    const GOVERNMENT: &str = "login.microsoftonline.us";
+    let stage = Stage::new();
+    let bob = FakeAccount::new("bob@fabrikam.example");
+    let bobs = logs::canary("Bob's");
+    let spec = test_support::AccessTokenSpec {
+        environment: GOVERNMENT,
+        ..token(&bobs, 3600)
+    };
+    let refresh_token = logs::canary("Bob's refresh token");
+    let cache = stage
+        .cache()
+        .signed_in(&bob, GOVERNMENT, CLI, &refresh_token)
+        .access_token(&bob, spec);
+    let store = WatchedStore::new(&holding(&cache), &Journal::default());
+    store.fail(true);
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let credential = stage
+        .silent(&tool, Caches::new(TokenCache::new(store)))
+        .build();
+    let adas = secret(&credential).await.unwrap();
+    let government = Authority::parse(&format!("https://{GOVERNMENT}")).unwrap();
+    let selector = AccountSelector::matching(Some(bob.username.clone()), None);
+    tool.set(Ok(Account::new(government, selector)));
+    assert_eq!(secret(&credential).await.unwrap(), bobs);
+    tool.set(Ok(stage.account(&stage.ada)));
+    assert_eq!(secret(&credential).await.unwrap(), adas);
+    assert_eq!(stage.entra.request_count(), 1);
+}
+
 #[tokio::test]
 async fn tenants_and_cp1_are_those_of_account_and_caches() {
     let stage = Stage::new();
@@ -225,4 +309,52 @@ async fn access_tokens_come_from_both_caches() {
         assert_eq!(token.token().expose_secret(), secret);
     }
     assert_eq!(stage.entra.request_count(), 0);
+}
+
+/// The sign-in is all that a token needs.
+#[tokio::test]
+async fn a_cache_for_access_tokens_that_cannot_be_read_is_left_out() {
+    for content in ["[]", "no cache"] {
+        let stage = Stage::new();
+        let cached = logs::canary("cached");
+        let sign_in = holding(&stage.cache().access_token(&stage.ada, token(&cached, 3600)));
+        let apart = MemoryPersistence::holding(content);
+        let caches = Caches::new(TokenCache::new(sign_in.clone()))
+            .with_access_tokens(TokenCache::new(apart.clone()));
+        let tool = Tool::signed_in(stage.account(&stage.ada));
+        let credential = stage.silent(&tool, caches).build();
+        for _ in 0..2 {
+            assert_eq!(secret(&credential).await.unwrap(), cached);
+        }
+        let mut vaults = Vec::new();
+        for _ in 0..2 {
+            let plain = TokenRequestOptions::default();
+            let token = credential.get_token(&[VAULT], &plain).await.unwrap();
+            vaults.push(token.token().expose_secret().to_owned());
+        }
+        assert_eq!(vaults[0], vaults[1]);
+        assert_eq!(stage.entra.request_count(), 1, "it lasts in memory");
+        assert_eq!(**apart.content().unwrap(), *content.as_bytes());
+        assert_eq!(stage.warnings("cannot be read, and is left out"), 1);
+    }
+}
+
+/// Each rotated refresh token is redeemed next, though the sign-in cache shows the first one.
+#[tokio::test]
+async fn a_refresh_token_is_rotated_twice_without_being_stored() {
+    let stage = Stage::new();
+    let caches = Caches::new(TokenCache::new(holding(&stage.cache())))
+        .with_access_tokens(TokenCache::new(MemoryPersistence::new()));
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let credential = stage.silent(&tool, caches).build();
+    let plain = TokenRequestOptions::default();
+    for scope in [ARM, VAULT, "https://storage.azure.com/.default"] {
+        credential.get_token(&[scope], &plain).await.unwrap();
+    }
+    let requests = stage.entra.requests();
+    let sent = requests
+        .iter()
+        .map(|request| request.field("refresh_token").unwrap());
+    let sent: std::collections::HashSet<_> = sent.collect();
+    assert_eq!((requests.len(), sent.len()), (3, 3));
 }

@@ -2,12 +2,14 @@
 
 use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use msal_token_cache::TokenCache;
 use serde::Serialize;
 use shared_token_cache_credential::{
-    AccessToken, AccessTokenInfo, Error, HttpResponse, HyperTokenEndpoint, Secret,
-    SharedTokenCacheCredential, SharedTokenCacheCredentialBuilder, TokenCachePersistenceOptions,
+    AccessToken, AccessTokenInfo, Account, AccountSelector, AccountSource, Authority, Caches,
+    Error, HttpResponse, HyperTokenEndpoint, Result, Secret, SharedTokenCacheCredential,
+    SharedTokenCacheCredentialBuilder, SilentCredential, TokenCachePersistenceOptions,
     TokenCredential, TokenRequest, TokenRequestOptions, TransportError, TransportErrorKind,
 };
 use test_support::logs;
@@ -45,13 +47,16 @@ fn types_have_the_traits_that_they_must_and_no_others() {
     send_and_sync::<Error>();
     send_and_sync::<TransportError>();
     send_and_sync::<Box<dyn TokenCredential>>();
-    assert!(has!(SharedTokenCacheCredential: Clone));
+    send_and_sync::<SilentCredential>();
+    send_and_sync::<Box<dyn AccountSource>>();
+    assert!(has!(SharedTokenCacheCredential: Clone) && has!(SilentCredential: Clone));
     assert!(has!(String: Display) && has!(String: Serialize));
     assert!(!has!(Secret: Display) && !has!(Secret: Serialize));
     assert!(!has!(AccessToken: Display) && !has!(AccessToken: Serialize));
     assert!(!has!(TokenRequest: Display) && !has!(HttpResponse: Display));
     assert_eq!(size_of::<Error>(), size_of::<usize>());
     assert_eq!(size_of::<SharedTokenCacheCredential>(), size_of::<usize>());
+    assert_eq!(size_of::<SilentCredential>(), size_of::<usize>());
 }
 
 /// A future of 2 KiB costs a hit more than looking the token up does.
@@ -105,4 +110,32 @@ async fn debug_shows_no_secret() {
     assert_shows_no_secret(&TransportError::new(TransportErrorKind::Lost, "lost"));
     assert_shows_no_secret(&HyperTokenEndpoint::new());
     assert_shows_no_secret(&TokenCachePersistenceOptions::default());
+    let caches = Caches::new(cache.clone()).with_access_tokens(cache.clone());
+    assert_shows_no_secret(&caches);
+    let account = Account::new(
+        Authority::parse(&stage.entra.authority()).unwrap(),
+        AccountSelector::matching(Some(stage.ada.username.clone()), None),
+    );
+    let accounts = Arc::new(Named(Arc::new(account)));
+    let builder = SilentCredential::builder(accounts, caches)
+        .token_endpoint(stage.endpoint().without_proxy())
+        .clock(stage.clock.clone());
+    assert_shows_no_secret(&builder);
+    let silent = builder.build();
+    silent.get_token(&[ARM], &challenge()).await.unwrap();
+    assert_shows_no_secret(&silent);
+}
+
+/// An account that never changes.
+#[derive(Debug)]
+struct Named(Arc<Account>);
+
+impl AccountSource for Named {
+    fn account(&self) -> Result<Arc<Account>> {
+        Ok(Arc::clone(&self.0))
+    }
+
+    fn stamp(&self, _tick: Option<u64>) -> u64 {
+        0
+    }
 }

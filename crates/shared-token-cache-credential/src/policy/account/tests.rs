@@ -61,6 +61,25 @@ fn assert_is(selected: Result<SelectedAccount, SelectError>, account: &FakeAccou
 }
 
 #[test]
+fn an_empty_text_selects_no_account() {
+    let nameless = CacheBuilder::new()
+        .signed_in(&ada(), CLOUD, CLI, "a")
+        .account(&ada(), CLOUD, &ada().utid)
+        .with("username", json!(""));
+    let empty = || Some(String::new());
+    for selector in [
+        AccountSelector::matching(empty(), None),
+        AccountSelector::matching(None, empty()),
+    ] {
+        assert_eq!(select_in(&nameless, &selector), Err(SelectError::NoMatch));
+    }
+    assert_is(
+        select_in(&nameless, &AccountSelector::matching(None, None)),
+        &ada(),
+    );
+}
+
+#[test]
 fn the_only_account_is_meant() {
     let cache = CacheBuilder::new().signed_in(&ada(), CLOUD, CLI, "a");
     let selected = selected(&cache, "", "").unwrap();

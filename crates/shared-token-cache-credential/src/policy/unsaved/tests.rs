@@ -371,3 +371,20 @@ fn k14_rivals_are_of_one_cloud_under_whatever_host() {
     assert_eq!(kept(&memory, &one), ["new"]);
     assert_eq!(displaced(&memory), [""; 0]);
 }
+
+#[test]
+fn debug_shows_no_secret() {
+    let [ada_a, ..] = tokens();
+    let redemption = redemption(&ada_a, ARM, "canary").with_refresh_token(Secret::new("canary"));
+    let obtained = Obtained {
+        redemption: Arc::new(redemption),
+        access_token: Usefulness::Usable,
+        refuses_rivals: false,
+    };
+    let unsaved = UnsavedResults::default().with(&obtained);
+    let stored = unsaved.after_write(&obtained, Written::InPart);
+    assert!(!unsaved.results.is_empty() && !stored.displaced.is_empty());
+    assert!(!stored.rotated.is_empty());
+    let shown = format!("{obtained:?} {unsaved:?} {stored:#?}");
+    assert!(!shown.contains("canary"), "{shown}");
+}
