@@ -144,6 +144,7 @@ async fn a_stamp_alone_makes_no_other_account() {
 /// A token is of the account that was signed in at some time of the call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_call_gets_a_token_of_an_account_that_was_gone_before() {
+    const CHANGES: u64 = 500;
     let stage = Stage::new();
     let bob = FakeAccount::new("bob@fabrikam.example");
     let (store, tokens) = both(&stage, &bob);
@@ -151,7 +152,6 @@ async fn no_call_gets_a_token_of_an_account_that_was_gone_before() {
     let credential = stage
         .silent(&tool, Caches::new(TokenCache::new(store)))
         .build();
-    const CHANGES: u64 = 500;
     let answered = Arc::new(AtomicU64::new(0));
     let callers: Vec<_> = (0..3)
         .map(|_| {
