@@ -77,7 +77,8 @@ impl Account {
 }
 
 /// The origin of the account of a [`SilentCredential`](crate::SilentCredential): the settings of a
-/// program, or the files in which a tool remembers who is signed in.
+/// program, or the files in which a tool remembers who is signed in. Its `Debug` is part of the
+/// credential's, so it must show no secret.
 ///
 /// ```
 /// use std::sync::Arc;
