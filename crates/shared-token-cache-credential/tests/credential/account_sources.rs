@@ -409,3 +409,60 @@ async fn a_refresh_token_is_rotated_twice_without_being_stored() {
     let sent: std::collections::HashSet<_> = sent.collect();
     assert_eq!((requests.len(), sent.len()), (3, 3));
 }
+
+/// Panics in one of its functions, at the call of this number.
+#[derive(Debug)]
+struct Panicking {
+    account: Arc<Account>,
+    calls: AtomicUsize,
+    at: usize,
+}
+
+impl Panicking {
+    fn enter(&self) {
+        if self.calls.fetch_add(1, Ordering::SeqCst) == self.at {
+            std::panic::panic_any("the account source panics, as the test says");
+        }
+    }
+}
+
+impl AccountSource for Panicking {
+    fn account(&self) -> Result<Arc<Account>> {
+        self.enter();
+        Ok(Arc::clone(&self.account))
+    }
+
+    fn stamp(&self, _tick: Option<u64>) -> u64 {
+        self.enter();
+        0
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_panics_harms_its_caller_alone() {
+    // A look-up asks for stamp, account and stamp, a hit for the stamp.
+    for at in 0..4 {
+        let stage = Stage::new();
+        let cache = TokenCache::new(holding(&stage.cache()));
+        let source = Panicking {
+            account: Arc::new(stage.account(&stage.ada)),
+            calls: AtomicUsize::new(0),
+            at,
+        };
+        let credential = SilentCredential::builder(Arc::new(source), Caches::new(cache))
+            .token_endpoint(stage.endpoint().without_proxy())
+            .clock(stage.clock.clone())
+            .build();
+        let mut panics = 0;
+        for _ in 0..5 {
+            let credential = credential.clone();
+            let call = tokio::spawn(async move { secret(&credential).await });
+            match call.await {
+                Ok(token) => drop(token.unwrap()),
+                Err(error) => panics += usize::from(error.is_panic()),
+            }
+        }
+        assert_eq!((panics, stage.entra.request_count()), (1, 1), "{at}");
+        credential.close().await.unwrap();
+    }
+}
