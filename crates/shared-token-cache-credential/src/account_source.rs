@@ -77,7 +77,8 @@ impl Account {
 }
 
 /// The origin of the account of a [`SilentCredential`](crate::SilentCredential): the settings of a
-/// program, or the files in which a tool remembers who is signed in.
+/// program, or the files in which a tool remembers who is signed in. Its `Debug` is part of the
+/// credential's, so it must show no secret.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -113,7 +114,8 @@ pub trait AccountSource: fmt::Debug + Send + Sync {
 
     /// Returns a number that changes whenever [`account`](Self::account) does, to an error or from
     /// one as well. No two accounts have the same number, even at different times: a token of the
-    /// one would be handed out for the other.
+    /// one would be handed out for the other. So a source that counts changes the account first and
+    /// the number afterwards.
     ///
     /// Asked by every hit, so within a tick it should cost a few nanoseconds. `tick` is a coarse
     /// monotonic counter: the files that the answer depends on need one look per tick. `None` means

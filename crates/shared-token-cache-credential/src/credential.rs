@@ -88,7 +88,7 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessToken> {
-        self.0.get_token(scopes, options).await
+        self.0.engine().get_token(scopes, options).await
     }
 
     /// Gets an access token for `scopes` with its refresh time.
@@ -106,7 +106,7 @@ impl SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        self.0.get_token_info(scopes, options).await
+        self.0.engine().get_token_info(scopes, options).await
     }
 
     /// Closes the credential and all clones. No redemption begins any more. Those under way finish
@@ -139,7 +139,7 @@ impl TokenCredential for SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        Self::get_token_info(self, scopes, options).await
+        self.0.engine().get_token_info(scopes, options).await
     }
 
     // One boxed future, not the default's two.
@@ -148,7 +148,7 @@ impl TokenCredential for SharedTokenCacheCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessToken> {
-        Self::get_token(self, scopes, options).await
+        self.0.engine().get_token(scopes, options).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -69,8 +69,8 @@ pub use policy::account::{AccountSelector, Clients};
 pub use policy::tenant::Tenants;
 pub use silent_credential::{SilentCredential, SilentCredentialBuilder};
 pub use token_credential::{
-    AccessToken, AccessTokenInfo, ChainedTokenCredential, Error, ErrorKind, OAuthError, Result,
-    Secret, TokenCredential, TokenRequestOptions,
+    AccessToken, AccessTokenInfo, ChainedTokenCredential, Clock, Error, ErrorKind, OAuthError,
+    Result, Secret, TokenCredential, TokenRequestOptions,
 };
 
 /// Compiles the README's sample.

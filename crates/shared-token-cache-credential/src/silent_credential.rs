@@ -129,6 +129,12 @@ impl SilentCredential {
         }
     }
 
+    /// Returns the engine, for a wrapper whose hit is to pass through no further future.
+    #[inline]
+    pub(crate) fn engine(&self) -> &Engine<SilentSource> {
+        &self.0
+    }
+
     /// Returns the origin of the account.
     pub fn account_source(&self) -> &dyn AccountSource {
         &*self.0.source().accounts
@@ -195,7 +201,7 @@ impl TokenCredential for SilentCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessTokenInfo> {
-        Self::get_token_info(self, scopes, options).await
+        self.0.get_token_info(scopes, options).await
     }
 
     // One boxed future, not the default's two.
@@ -204,7 +210,7 @@ impl TokenCredential for SilentCredential {
         scopes: &[&str],
         options: &TokenRequestOptions,
     ) -> Result<AccessToken> {
-        Self::get_token(self, scopes, options).await
+        self.0.get_token(scopes, options).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -26,7 +26,7 @@ const MAX_JOINED: usize = 3;
 /// The settings of an [`Engine`].
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The clock, the machine's by default.
+    /// The time of day, by which tokens expire.
     pub clock: EngineClock,
     /// The time limit for obtaining a token.
     pub timeout: Duration,

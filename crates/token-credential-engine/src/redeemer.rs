@@ -55,7 +55,11 @@ impl<S: Source> Redeemer<S> {
         purpose: Purpose,
     ) -> Result<AccessTokenInfo> {
         let shelf = self.lookup.shelf(call.enable_cae());
-        let (seen, token) = self.lookup.good(shelf, plan, call, purpose).await?;
+        let (seen, token) = match self.lookup.good(shelf, plan, call, purpose).await {
+            Ok(looked) => looked,
+            Err(error) if call.allows_cached() => return Err(error),
+            Err(error) => return self.last_resort(shelf, plan, call, error).await,
+        };
         if let Some(token) = token {
             return Ok(token);
         }
@@ -91,6 +95,17 @@ impl<S: Source> Redeemer<S> {
             Ok(Err(error)) => error,
             Err(_) => self.error(plan, Failure::TimedOut(self.timeout)),
         };
+        self.last_resort(shelf, plan, call, error).await
+    }
+
+    /// Gets the cached token after a redemption that failed with this error, unless it is too old.
+    async fn last_resort(
+        &self,
+        shelf: &Shelf<S>,
+        plan: &Arc<S::Plan>,
+        call: &OwnedCall,
+        error: Error,
+    ) -> Result<AccessTokenInfo> {
         let Some(token) = self.lookup.last_resort(shelf, plan, call).await else {
             return Err(error);
         };

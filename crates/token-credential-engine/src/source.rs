@@ -192,7 +192,8 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
     /// Draws the conclusions that every look-up in this snapshot shares.
     fn view(&self, plan: &Self::Plan, snapshot: &Self::Snapshot, now: SystemTime) -> Self::View;
 
-    /// Returns the name of the account that is meant.
+    /// Returns the identifier of the account that is meant. It tells flights, leases and attempts to
+    /// refresh apart.
     ///
     /// # Errors
     ///
@@ -266,8 +267,8 @@ pub trait Source: fmt::Debug + Send + Sync + Sized + 'static {
         held: Held<Self::Lease>,
     ) -> impl Future<Output = Written> + Send;
 
-    /// Returns the unsaved results after a write that did not fail. Runs again if another change
-    /// interferes.
+    /// Returns the unsaved results after a write, unless that was [`Written::NotStored`]. Runs again
+    /// if another change interferes.
     fn written(
         unsaved: &Self::Unsaved,
         obtained: &Arc<Self::Obtained>,

@@ -82,7 +82,7 @@ impl AccountSelector {
     }
 
     /// Selects the account of a sign-in, which needs no refresh token in the cache for a cached
-    /// access token.
+    /// access token. Authority, tenants and clients of the record are not taken from it.
     pub fn of_record(record: AuthenticationRecord) -> Self {
         Self(Rule::Recorded(record))
     }

@@ -37,7 +37,7 @@ impl Default for Tenants {
 
 impl Tenants {
     /// Gets tokens of the account's home tenant, and of the allowed ones when a call names one; `*`
-    /// allows all. Without any the tenant of a call is ignored.
+    /// allows all. Without any, as by [`default`](Self::default), the tenant of a call is ignored.
     ///
     /// # Errors
     ///

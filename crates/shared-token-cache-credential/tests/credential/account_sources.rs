@@ -21,6 +21,8 @@ struct Tool(Arc<State>);
 #[derive(Debug)]
 struct State {
     account: Mutex<Result<Arc<Account>>>,
+    /// How often it was begun to set another account.
+    sets: AtomicU64,
     stamp: AtomicU64,
     asked: AtomicUsize,
 }
@@ -29,12 +31,14 @@ impl Tool {
     fn signed_in(account: Account) -> Self {
         Self(Arc::new(State {
             account: Mutex::new(Ok(Arc::new(account))),
+            sets: AtomicU64::new(0),
             stamp: AtomicU64::new(0),
             asked: AtomicUsize::new(0),
         }))
     }
 
     fn set(&self, account: Result<Account>) {
+        self.0.sets.fetch_add(1, Ordering::SeqCst);
         *self.0.account.lock().unwrap() = account.map(Arc::new);
         self.0.stamp.fetch_add(1, Ordering::SeqCst);
     }
@@ -135,6 +139,53 @@ async fn a_stamp_alone_makes_no_other_account() {
         assert_eq!(tool.asked(), looks);
         tool.0.stamp.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// A token is of the account that was signed in at some time of the call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_call_gets_a_token_of_an_account_that_was_gone_before() {
+    const CHANGES: u64 = 500;
+    let stage = Stage::new();
+    let bob = FakeAccount::new("bob@fabrikam.example");
+    let (store, tokens) = both(&stage, &bob);
+    let tool = Tool::signed_in(stage.account(&stage.ada));
+    let credential = stage
+        .silent(&tool, Caches::new(TokenCache::new(store)))
+        .build();
+    let answered = Arc::new(AtomicU64::new(0));
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let (credential, tool, tokens) = (credential.clone(), tool.clone(), tokens.clone());
+            let answered = Arc::clone(&answered);
+            tokio::spawn(async move {
+                loop {
+                    // Even numbers are Ada's, odd ones Bob's.
+                    let before = tool.0.stamp.load(Ordering::SeqCst);
+                    if before == CHANGES {
+                        return;
+                    }
+                    let secret = secret(&credential).await.unwrap();
+                    if tool.0.sets.load(Ordering::SeqCst) == before {
+                        assert_eq!(secret, tokens[usize::from(before % 2 == 1)], "{before}");
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            })
+        })
+        .collect();
+    let accounts = [stage.account(&stage.ada), stage.account(&bob)];
+    for n in 1..=CHANGES {
+        // Look-ups and hits.
+        while answered.load(Ordering::SeqCst) < 10 * n {
+            assert!(!callers.iter().any(tokio::task::JoinHandle::is_finished));
+            tokio::task::yield_now().await;
+        }
+        tool.set(Ok(accounts[usize::from(n % 2 == 1)].clone()));
+    }
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    assert_eq!(stage.entra.request_count(), 0);
 }
 
 /// Ada is signed in but for the moment in which the account is first asked for: then it is Bob.
@@ -357,4 +408,61 @@ async fn a_refresh_token_is_rotated_twice_without_being_stored() {
         .map(|request| request.field("refresh_token").unwrap());
     let sent: std::collections::HashSet<_> = sent.collect();
     assert_eq!((requests.len(), sent.len()), (3, 3));
+}
+
+/// Panics in one of its functions, at the call of this number.
+#[derive(Debug)]
+struct Panicking {
+    account: Arc<Account>,
+    calls: AtomicUsize,
+    at: usize,
+}
+
+impl Panicking {
+    fn enter(&self) {
+        if self.calls.fetch_add(1, Ordering::SeqCst) == self.at {
+            std::panic::panic_any("the account source panics, as the test says");
+        }
+    }
+}
+
+impl AccountSource for Panicking {
+    fn account(&self) -> Result<Arc<Account>> {
+        self.enter();
+        Ok(Arc::clone(&self.account))
+    }
+
+    fn stamp(&self, _tick: Option<u64>) -> u64 {
+        self.enter();
+        0
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_panics_harms_its_caller_alone() {
+    // A look-up asks for stamp, account and stamp, a hit for the stamp.
+    for at in 0..4 {
+        let stage = Stage::new();
+        let cache = TokenCache::new(holding(&stage.cache()));
+        let source = Panicking {
+            account: Arc::new(stage.account(&stage.ada)),
+            calls: AtomicUsize::new(0),
+            at,
+        };
+        let credential = SilentCredential::builder(Arc::new(source), Caches::new(cache))
+            .token_endpoint(stage.endpoint().without_proxy())
+            .clock(stage.clock.clone())
+            .build();
+        let mut panics = 0;
+        for _ in 0..5 {
+            let credential = credential.clone();
+            let call = tokio::spawn(async move { secret(&credential).await });
+            match call.await {
+                Ok(token) => drop(token.unwrap()),
+                Err(error) => panics += usize::from(error.is_panic()),
+            }
+        }
+        assert_eq!((panics, stage.entra.request_count()), (1, 1), "{at}");
+        credential.close().await.unwrap();
+    }
 }
